@@ -1,0 +1,57 @@
+//! The values of the keys of `Options`.
+
+use std::time::Duration;
+
+use super::AlreadyRed;
+use crate::duration;
+use crate::limits::LONGEST_DEADLINE;
+use crate::mismatch::Mismatch;
+use crate::names;
+
+pub(super) fn mode(value: &str) -> Result<(), Mismatch> {
+    match value {
+        "deploy" => Ok(()),
+        "plan" => Err(Mismatch::value(value, "deploy: plan is not available in this version")),
+        _ => Err(Mismatch::value(value, "deploy")),
+    }
+}
+
+pub(super) fn container(name: &str) -> Result<(), Mismatch> {
+    if names::is_ecs_name(name) {
+        return Ok(());
+    }
+    Err(Mismatch::value(name, "a container's name after `image.`, 1 to 255 letters, digits, _ or -"))
+}
+
+/// A path that stays inside the artifact, spelled the way a zip spells it.
+pub(super) fn file(value: &str) -> Result<String, Mismatch> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
+    if value.split('/').all(plain) && !value.contains(|c: char| c == '\\' || c.is_control()) {
+        return Ok(value.to_owned());
+    }
+    Err(Mismatch::value(value, "a path inside the artifact such as deploy/imagedefinitions.json, without . and .."))
+}
+
+pub(super) fn boolean(value: &str) -> Result<bool, Mismatch> {
+    value.parse().map_err(|_| Mismatch::value(value, "true or false"))
+}
+
+pub(super) fn already_red(value: &str) -> Result<AlreadyRed, Mismatch> {
+    match value {
+        "block" => Ok(AlreadyRed::Block),
+        "require-clear" => Ok(AlreadyRed::RequireClear),
+        "ignore" => Ok(AlreadyRed::Ignore),
+        _ => Err(Mismatch::value(value, "block, require-clear or ignore")),
+    }
+}
+
+pub(super) fn deadline(value: &str) -> Result<Duration, Mismatch> {
+    match duration::parse(value)? {
+        deadline if deadline.is_zero() => Err(Mismatch::value(value, "a deadline of at least 1s")),
+        deadline if deadline > LONGEST_DEADLINE => {
+            let expected = "at most 23h, which leaves an hour to undo before CodePipeline times the action out";
+            Err(Mismatch::value(value, expected))
+        }
+        deadline => Ok(deadline),
+    }
+}

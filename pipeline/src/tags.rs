@@ -1,0 +1,18 @@
+//! The resource tags that the worker writes on the task definitions it registers.
+//!
+//! ECS has no client token for `RegisterTaskDefinition` and cannot search by tag. A repeated turn therefore looks at the
+//! newest revisions of the family and takes the one whose [`EXECUTION`] and [`CONTENT`] both match, instead of
+//! registering a second one.
+
+/// What every tag key of Coalmine begins with. AWS keeps `aws:` to itself; this is ours.
+pub const PREFIX: &str = "coalmine:";
+
+/// The pipeline execution for which the revision was registered.
+pub const EXECUTION: &str = "coalmine:execution";
+
+/// A hash of the registration request, so that a revision with other content is never taken for ours.
+pub const CONTENT: &str = "coalmine:content";
+
+/// The task definition that the revision was copied from. Full copies the same one as its canary did, whatever
+/// Terraform registered during the hold.
+pub const BASE: &str = "coalmine:base";

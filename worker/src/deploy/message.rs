@@ -1,0 +1,134 @@
+//! What people read in CodePipeline: progress summaries, evidence, failures.
+
+use coalmine_pipeline::limits::{FAILURE_MESSAGE_CHARS, SUMMARY_CHARS, cut};
+
+use crate::deploy::decision::Role;
+use crate::deploy::progress::{Cause, CauseKind};
+
+/// How many of a failure's characters the log tail may take.
+const LOG_CHARS_MAX: usize = 2_500;
+
+/// A summary, within CodePipeline's limits: never empty, at most 2,048 characters, without control characters.
+#[must_use]
+pub fn summary(text: &str) -> String {
+    let clean = printable(text);
+    if clean.is_empty() { "…".to_owned() } else { cut(&clean, SUMMARY_CHARS).into_owned() }
+}
+
+/// A failure: what happened, what was done, what to look at; at most 5,000 characters.
+#[must_use]
+pub fn failure(role: Role, service: &str, cause: &Cause, done: &str, log: Option<&LogTail>) -> String {
+    let what = match role {
+        Role::Canary => "canary",
+        Role::Full => "full service",
+    };
+    let ends = match cause.kind {
+        CauseKind::Tasks | CauseKind::Alarm => "is not well",
+        CauseKind::RolledBack => "was rolled back",
+        CauseKind::Superseded => "was superseded",
+        CauseKind::Stopped => "was stopped",
+        CauseKind::TimedOut => "timed out",
+        CauseKind::Changed => "changed under the deployment",
+    };
+    let mut text = format!("The deployment to {what} {service} {ends}: {}.", printable(&cause.text));
+    if !done.is_empty() {
+        text = format!("{text}\nDone: {}.", printable(done));
+    }
+    text = format!("{text}\nLook at: {}.", look_at(cause, log));
+    if let Some(tail) = log.filter(|tail| !tail.lines.is_empty()) {
+        text = format!("{text}\nLast log lines of task {} ({}/{}):\n{}", tail.task, tail.group, tail.stream, tail.text());
+    }
+    cut(&text, FAILURE_MESSAGE_CHARS).into_owned()
+}
+
+fn look_at(cause: &Cause, log: Option<&LogTail>) -> &'static str {
+    match cause.kind {
+        CauseKind::Tasks | CauseKind::RolledBack if log.is_some() => "the log lines below and the stopped tasks in the ECS console",
+        CauseKind::Tasks | CauseKind::RolledBack => "the service's events and stopped tasks in the ECS console (kept for an hour)",
+        CauseKind::Alarm => "the alarm's metric in CloudWatch",
+        CauseKind::Superseded | CauseKind::Changed => "who else deploys to this service (CloudTrail: UpdateService)",
+        CauseKind::Stopped => "who stopped it (CloudTrail: StopServiceDeployment)",
+        CauseKind::TimedOut => "the service's events in the ECS console; the option deadline sets the time",
+    }
+}
+
+/// The last lines of a task's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogTail {
+    /// The task's id.
+    pub task: String,
+    /// The log group.
+    pub group: String,
+    /// The log stream.
+    pub stream: String,
+    /// The lines, oldest first.
+    pub lines: Vec<String>,
+}
+
+impl LogTail {
+    /// The newest lines that fit, oldest first, each made printable.
+    fn text(&self) -> String {
+        let mut kept = Vec::new();
+        let mut left = LOG_CHARS_MAX;
+        for line in self.lines.iter().rev() {
+            let line = printable(line);
+            let line = cut(&line, LOG_CHARS_MAX / 5);
+            let chars = line.chars().count() + 3;
+            if chars > left {
+                break;
+            }
+            left -= chars;
+            kept.push(format!("  {line}"));
+        }
+        kept.reverse();
+        kept.join("\n")
+    }
+}
+
+/// Log lines, reasons and names come from outside: control characters (escape sequences for terminals among them)
+/// become spaces.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_failure_says_what_happened_what_was_done_and_where_to_look() {
+        let cause = Cause {
+            kind: CauseKind::Tasks,
+            text: "2 tasks stopped for the same reason: container app ended with exit code 3".into(),
+            witness: None,
+        };
+        let log = LogTail {
+            task: "t1".into(),
+            group: "/ecs/app".into(),
+            stream: "app/app/t1".into(),
+            lines: vec!["starting".into(), "\u{1b}[31mno database".into()],
+        };
+        let text = failure(Role::Canary, "main/app-canary", &cause, "canary main/app-canary runs app:7 again", Some(&log));
+        assert_eq!(
+            text,
+            "The deployment to canary main/app-canary is not well: 2 tasks stopped for the same reason: container app ended with exit code 3.\n\
+             Done: canary main/app-canary runs app:7 again.\n\
+             Look at: the log lines below and the stopped tasks in the ECS console.\n\
+             Last log lines of task t1 (/ecs/app/app/app/t1):\n  starting\n  [31mno database"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn texts_stay_within_the_limits(text in "\\PC{0,6000}", lines in proptest::collection::vec("\\PC{0,900}", 0..40)) {
+            let cause = Cause { kind: CauseKind::Alarm, text: text.clone(), witness: None };
+            let log = LogTail { lines, ..LogTail::default() };
+            prop_assert!(failure(Role::Full, "s", &cause, &text, Some(&log)).chars().count() <= FAILURE_MESSAGE_CHARS);
+            let summary = summary(&text);
+            prop_assert!((1..=SUMMARY_CHARS).contains(&summary.chars().count()));
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Before anything is touched: everything is checked, and all problems come in one answer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use coalmine_pipeline::{AlreadyRed, ImageReference, Options, duration, tags};
+
+use crate::deploy::decision::{Role, elapsed};
+use crate::deploy::progress::{Former, Marks};
+use crate::deploy::release::{Image, Resolved};
+use crate::deploy::task_definition::{Copy, TAGS_MAX, TaskDefinition, copy};
+use crate::deploy::verdict::{red, repeated_fault};
+use crate::deploy::view::{Alarm, Service, Task};
+
+/// What was asked for one container, and what the registry says of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// The container's name.
+    pub container: String,
+    /// The image.
+    pub reference: ImageReference,
+    /// The registry's answer, or why there is none.
+    pub answer: Result<Resolved, String>,
+}
+
+/// The canary that stands beside a full service, as Full finds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanaryFound {
+    /// What it runs.
+    pub definition: TaskDefinition,
+    /// Its stopped tasks of the last hour.
+    pub stopped: Vec<Task>,
+}
+
+/// Everything that a preflight looks at.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// Which action it is.
+    pub role: Role,
+    /// This execution's id.
+    pub execution: &'a str,
+    /// The action's rare knobs.
+    pub options: &'a Options,
+    /// The template family, where one is configured.
+    pub template: Option<&'a str>,
+    /// The configured alarms' names.
+    pub alarm_names: &'a [String],
+    /// The own service's name, and what was found under it.
+    pub service: (&'a str, Option<Service>),
+    /// The partner's name, and what was found under it.
+    pub partner: (&'a str, Option<Service>),
+    /// The task definition that the release is put upon.
+    pub base: Option<TaskDefinition>,
+    /// The images of the release.
+    pub asked: Vec<Asked>,
+    /// The alarms that were found.
+    pub alarms: Vec<Alarm>,
+    /// The canary, for Full.
+    pub canary: Option<CanaryFound>,
+    /// Since when the service has been found busy, in epoch seconds.
+    pub busy_since: Option<i64>,
+    /// When the action began, in epoch seconds.
+    pub started: i64,
+    /// When it gives up.
+    pub deadline: Duration,
+}
+
+/// The answer of a preflight.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// Everything is in order.
+    Ready(Box<Plan>),
+    /// Something will pass: another deployment, a red alarm. The flag tells whether the service is busy.
+    Wait {
+        /// What it waits for.
+        reason: String,
+        /// Whether it waits for another deployment.
+        busy: bool,
+    },
+    /// What is wrong, every problem a sentence.
+    Refuse(Vec<String>),
+}
+
+/// What will be done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The release's images.
+    pub images: Vec<Image>,
+    /// The task definition to register.
+    pub copy: Copy,
+    /// What the service was before.
+    pub former: Former,
+}
+
+/// Checks everything.
+#[must_use]
+pub fn check(facts: &Facts<'_>, now: i64) -> Check {
+    let mut problems = Vec::new();
+    let services = services(facts, &mut problems);
+    let images = images(facts, &mut problems);
+    alarms_exist(facts, &mut problems);
+    let (Some((service, partner)), Some(base)) = (services, &facts.base) else {
+        if facts.base.is_none() {
+            problems.push(no_base(facts));
+        }
+        return Check::Refuse(problems);
+    };
+    check_template(facts, service, base, &mut problems);
+    if let Some(canary) = &facts.canary {
+        proven(facts, partner, canary, &mut problems);
+    }
+    if facts.options.surge == Some(false) && service.rebalancing {
+        problems.push(format!(
+            "Options: surge=false, but {} has availabilityZoneRebalancing ENABLED, with which ECS refuses a maximumPercent of 100: leave surge out, or disable the setting",
+            service.label()
+        ));
+    }
+    if !problems.is_empty() {
+        return Check::Refuse(problems);
+    }
+    if let Some(waiting) = busy(facts, service, now) {
+        return waiting;
+    }
+    if let Some(waiting) = red_before(facts, service, now) {
+        return waiting;
+    }
+    let written = images.iter().map(|image| (image.container.clone(), image.reference.clone())).collect();
+    let red = match facts.options.already_red {
+        AlreadyRed::Ignore => red_marks(facts),
+        AlreadyRed::Block | AlreadyRed::RequireClear => Marks::default(),
+    };
+    Check::Ready(Box::new(Plan {
+        copy: copy(base, &service.revision.family, &written, facts.execution),
+        images,
+        former: Former {
+            revision: service.revision.clone(),
+            desired: service.desired,
+            percents: service.percents,
+            first: service.primary().is_none_or(|primary| primary.state == "FAILED"),
+            red,
+        },
+    }))
+}
+
+fn services<'a>(facts: &'a Facts<'_>, problems: &mut Vec<String>) -> Option<(&'a Service, &'a Service)> {
+    let (own, partner) = match facts.role {
+        Role::Canary => ("Service", "FullService"),
+        Role::Full => ("Service", "CanaryService"),
+    };
+    let own = supported(own, &facts.service, problems);
+    let partner = supported(partner, &facts.partner, problems);
+    own.zip(partner)
+}
+
+fn supported<'a>(
+    property: &str,
+    (name, found): &'a (&str, Option<Service>),
+    problems: &mut Vec<String>,
+) -> Option<&'a Service> {
+    let Some(service) = found else {
+        problems.push(format!("{property}: ECS has no service {name} in the cluster"));
+        return None;
+    };
+    let before = problems.len();
+    if service.status != "ACTIVE" {
+        problems.push(format!("{property}: service {name} is {}, expected ACTIVE", service.status));
+    }
+    if service.controller != "ECS" {
+        problems.push(format!(
+            "{property}: service {name} has the deployment controller {}, only ECS is supported",
+            service.controller
+        ));
+    }
+    if service.strategy != "ROLLING" {
+        problems.push(format!(
+            "{property}: service {name} uses the deployment strategy {}, which this version does not drive: only ROLLING",
+            service.strategy
+        ));
+    }
+    if service.scheduling != "REPLICA" {
+        problems.push(format!("{property}: service {name} is scheduled as {}, expected REPLICA", service.scheduling));
+    }
+    (problems.len() == before).then_some(service)
+}
+
+fn no_base(facts: &Facts<'_>) -> String {
+    match (facts.template, facts.role) {
+        (Some(family), Role::Canary) => format!("TemplateFamily: family {family} has no ACTIVE task definition"),
+        (Some(family), Role::Full) => format!(
+            "TemplateFamily: the canary does not say on which revision of {family} it was based: let Coalmine-Canary deploy this execution first"
+        ),
+        (None, _) => format!("Service: the task definition that {} runs cannot be described", facts.service.0),
+    }
+}
+
+fn check_template(facts: &Facts<'_>, service: &Service, base: &TaskDefinition, problems: &mut Vec<String>) {
+    if facts.template == Some(service.revision.family.as_str()) {
+        problems.push(format!(
+            "TemplateFamily: {} is the family that the service runs; the template must be another one, or every release would become the next template",
+            service.revision.family
+        ));
+    }
+    if base.tags_kept() > TAGS_MAX {
+        problems.push(format!(
+            "task definition {} has {} tags; at most {TAGS_MAX} leave room for the three that Coalmine adds",
+            base.revision,
+            base.tags_kept()
+        ));
+    }
+}
+
+fn images(facts: &Facts<'_>, problems: &mut Vec<String>) -> Vec<Image> {
+    let known: Option<BTreeMap<String, String>> = facts.base.as_ref().map(|base| base.images().into_iter().collect());
+    let mut images = Vec::new();
+    for asked in &facts.asked {
+        if let Some(known) = known.as_ref().filter(|known| !known.contains_key(&asked.container)) {
+            if !facts.options.ignore_unknown {
+                let names = known.keys().cloned().collect::<Vec<_>>().join(", ");
+                problems.push(format!(
+                    "container {} is not in the task definition, whose containers are: {names}",
+                    asked.container
+                ));
+            }
+            continue;
+        }
+        match &asked.answer {
+            Err(problem) => problems.push(format!("container {}: image {}: {problem}", asked.container, asked.reference)),
+            Ok(resolved) => match unusable(facts, resolved) {
+                Some(problem) => {
+                    problems.push(format!("container {}: image {}: {problem}", asked.container, asked.reference));
+                }
+                None => images.push(Image::new(&asked.container, &asked.reference, resolved)),
+            },
+        }
+    }
+    if images.is_empty() && problems.is_empty() {
+        problems.push("the release names no image for any container of the task definition".to_owned());
+    }
+    images
+}
+
+fn unusable(facts: &Facts<'_>, resolved: &Resolved) -> Option<String> {
+    if resolved.archived {
+        return Some("is archived and cannot be pulled: restore it, or push it again".to_owned());
+    }
+    let (base, architectures) = (facts.base.as_ref()?, resolved.architectures.as_ref()?);
+    let needed = base.architecture();
+    (!architectures.contains(needed)).then(|| {
+        let found = architectures.iter().cloned().collect::<Vec<_>>().join(", ");
+        format!("was built for {found}, but the tasks run on {needed}")
+    })
+}
+
+fn alarms_exist(facts: &Facts<'_>, problems: &mut Vec<String>) {
+    for name in facts.alarm_names {
+        if !facts.alarms.iter().any(|alarm| alarm.name == *name) {
+            problems.push(format!("Alarms: CloudWatch has no alarm {name}"));
+        }
+    }
+}
+
+/// Full accepts what this execution's canary succeeded with, and judges the canary once more.
+fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &mut Vec<String>) {
+    let definition = &found.definition;
+    let label = canary.label();
+    match definition.tags.get(tags::EXECUTION) {
+        Some(execution) if execution == facts.execution => {}
+        other => {
+            let whose = other.map_or_else(|| "no Coalmine release".to_owned(), |id| format!("the release of execution {id}"));
+            problems.push(format!(
+                "CanaryService: {label} runs {} ({whose}), not the release of this execution {}: start the pipeline again, so that the canary is deployed and approved first",
+                definition.revision, facts.execution
+            ));
+            return;
+        }
+    }
+    let runs: BTreeMap<String, String> = definition.images().into_iter().collect();
+    for asked in &facts.asked {
+        let running = runs.get(&asked.container).map_or("nothing", String::as_str);
+        if running != asked.reference.to_string() {
+            problems.push(format!(
+                "container {}: the canary was approved with {running}, but this action is asked to deploy {}",
+                asked.container, asked.reference
+            ));
+        }
+    }
+    if canary.is_rolling() {
+        problems.push(format!("CanaryService: {label} is in the middle of a deployment"));
+    }
+    if canary.desired == 0 || canary.running < canary.desired {
+        problems.push(format!("CanaryService: {} of {} tasks of {label} run", canary.running, canary.desired));
+    }
+    if let Some(fault) = repeated_fault(&found.stopped, &definition.revision, canary.desired) {
+        problems.push(format!("CanaryService: {label} is not well any more: {fault}"));
+    }
+}
+
+fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
+    if !service.is_rolling() {
+        return None;
+    }
+    let other = format!("a deployment of {} to {} is in progress", service.revision, service.label());
+    let since = facts.busy_since.unwrap_or(now);
+    if elapsed(since, now) >= facts.options.wait {
+        let waited = duration::show(facts.options.wait);
+        return Some(Check::Refuse(vec![format!("{other}, still after {waited}: retry the stage when it has ended")]));
+    }
+    Some(Check::Wait { reason: format!("{other}: waiting for its end"), busy: true })
+}
+
+fn red_before(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
+    let red: Vec<String> =
+        facts.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, service)).collect();
+    match facts.options.already_red {
+        _ if red.is_empty() => None,
+        AlreadyRed::Ignore => None,
+        AlreadyRed::RequireClear if elapsed(facts.started, now) >= facts.deadline => Some(Check::Refuse(
+            red.into_iter().map(|alarm| format!("{alarm}, still after {}", duration::show(facts.deadline))).collect(),
+        )),
+        AlreadyRed::RequireClear => {
+            Some(Check::Wait { reason: format!("waiting for OK: {}", red.join("; ")), busy: false })
+        }
+        AlreadyRed::Block => Some(Check::Refuse(
+            red.into_iter()
+                .map(|alarm| format!("{alarm} before the deployment: clear it, or set already_red=require-clear or ignore in Options"))
+                .collect(),
+        )),
+    }
+}
+
+fn red_marks(facts: &Facts<'_>) -> Marks {
+    let is_red = |name: &String| facts.alarms.iter().any(|alarm| alarm.name == *name && alarm.is_red());
+    Marks::of(facts.alarm_names.iter().map(is_red))
+}

@@ -1,0 +1,97 @@
+//! What a canary goes back to: the images of the full service's last successful deployment.
+
+use std::collections::BTreeMap;
+
+use crate::deploy::task_definition::{Copy, TaskDefinition, copy};
+use crate::deploy::view::ServiceRevision;
+
+/// How a canary gets there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Restore {
+    /// Its former revision already has these images.
+    Former,
+    /// Its former revision, with the full service's images, is registered.
+    Register(Box<Copy>),
+}
+
+/// Decides how. `former` is what the canary ran before (or runs now, where that is all that is known), `full` what the
+/// full service's last successful deployment ran, with the digests that ECS pinned for it.
+///
+/// A tag may have moved since, so an image of the full service is taken by digest where ECS recorded one; the canary's
+/// former revision serves only where it names the same images in a form that cannot move.
+#[must_use]
+pub fn plan(former: &TaskDefinition, full: &TaskDefinition, pinned: &ServiceRevision, execution: &str) -> Restore {
+    let full_images: BTreeMap<String, String> = full.images().into_iter().collect();
+    let wanted: BTreeMap<String, String> = former
+        .images()
+        .into_iter()
+        .filter_map(|(container, _)| {
+            let image = full_images.get(&container)?;
+            let fixed = match pinned.digests.get(&container) {
+                Some(digest) if !image.contains('@') => by_digest(image, digest),
+                _ => image.clone(),
+            };
+            Some((container, fixed))
+        })
+        .collect();
+    let same = former.images().iter().all(|(container, image)| wanted.get(container).is_none_or(|wanted| wanted == image));
+    if same { Restore::Former } else { Restore::Register(Box::new(copy(former, &former.revision.family, &wanted, execution))) }
+}
+
+/// `repository:tag` → `repository@digest`. A colon before the last slash is a port.
+fn by_digest(image: &str, digest: &str) -> String {
+    let name_at = image.rfind('/').map_or(0, |slash| slash + 1);
+    let end = image[name_at..].find(':').map_or(image.len(), |colon| name_at + colon);
+    format!("{}@{digest}", &image[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    fn definition(revision: &str, image: &str) -> TaskDefinition {
+        TaskDefinition {
+            revision: revision.parse().unwrap(),
+            body: json!({"containerDefinitions": [{"name": "app", "image": image}]}),
+            tags: BTreeMap::new(),
+        }
+    }
+
+    fn pinned(digest: Option<&str>) -> ServiceRevision {
+        let digests = digest.map(|digest| ("app".to_owned(), digest.to_owned())).into_iter().collect();
+        ServiceRevision { arn: "arn".into(), revision: "app:1".parse().unwrap(), digests }
+    }
+
+    #[test]
+    fn a_former_revision_with_the_same_fixed_image_serves() {
+        let image = format!("host/app@{DIGEST}");
+        let restore = plan(&definition("app-canary:4", &image), &definition("app:9", &image), &pinned(Some(DIGEST)), "e");
+        assert_eq!(restore, Restore::Former);
+    }
+
+    #[test]
+    fn a_tag_is_replaced_by_the_digest_that_ran() {
+        let restore = plan(
+            &definition("app-canary:4", "host:5000/app:latest"),
+            &definition("app:9", "host:5000/app:latest"),
+            &pinned(Some(DIGEST)),
+            "e",
+        );
+        let Restore::Register(copy) = restore else { panic!("expected a registration") };
+        assert_eq!(copy.family, "app-canary");
+        assert_eq!(
+            copy.request.pointer("/containerDefinitions/0/image").unwrap(),
+            &json!(format!("host:5000/app@{DIGEST}"))
+        );
+    }
+
+    #[test]
+    fn without_a_recorded_digest_the_tag_is_all_there_is() {
+        let restore =
+            plan(&definition("app-canary:4", "host/app:1"), &definition("app:9", "host/app:1"), &pinned(None), "e");
+        assert_eq!(restore, Restore::Former);
+    }
+}

@@ -1,0 +1,80 @@
+//! A task definition's name: family and revision.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// `family:revision`, the short form that the continuation token and all messages carry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Revision {
+    /// The family, 1–255 characters.
+    pub family: String,
+    /// The revision, from 1.
+    pub number: u32,
+}
+
+/// A text that names no revision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no task definition revision: expected family:revision or its ARN")]
+pub struct NotARevision(String);
+
+impl Revision {
+    /// The ARN in the account, region and partition of another ECS resource's ARN.
+    #[must_use]
+    pub fn arn_beside(&self, arn: &str) -> String {
+        let home: Vec<&str> = arn.splitn(6, ':').take(5).collect();
+        format!("{}:task-definition/{self}", home.join(":"))
+    }
+}
+
+impl FromStr for Revision {
+    type Err = NotARevision;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let short = text.rsplit('/').next().unwrap_or(text);
+        let parsed = short.rsplit_once(':').and_then(|(family, number)| Some((family, number.parse().ok()?)));
+        match parsed {
+            Some((family, number)) if !family.is_empty() => Ok(Self { family: family.to_owned(), number }),
+            _ => Err(NotARevision(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.family, self.number)
+    }
+}
+
+impl TryFrom<String> for Revision {
+    type Error = NotARevision;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Revision> for String {
+    fn from(revision: Revision) -> Self {
+        revision.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_and_its_short_form_are_one_revision() {
+        let arn = "arn:aws-cn:ecs:cn-north-1:123456789012:task-definition/shop-app:42";
+        let revision: Revision = arn.parse().unwrap();
+        assert_eq!(revision.to_string(), "shop-app:42");
+        assert_eq!(revision, "shop-app:42".parse().unwrap());
+        assert_eq!(revision.arn_beside("arn:aws-cn:ecs:cn-north-1:123456789012:service/main/app"), arn);
+        for wrong in ["", "shop-app", ":3", "shop-app:x", "shop-app:-1"] {
+            assert!(wrong.parse::<Revision>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Bringing a revision to a service, and watching it: the phases Deploy and Bake of both actions.
+
+use coalmine_pipeline::duration;
+
+use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed, is_overdue};
+use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress};
+use crate::deploy::revision::Revision;
+use crate::deploy::verdict::{Signals, Verdict, judge};
+
+/// Decides the next step of a phase Deploy: the service is told to run `revision`, then followed.
+pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -> Decision {
+    let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
+        return Decision::new(Step::Fail, "the continuation token names no revision to deploy");
+    };
+    if sight.service.status != "ACTIVE" {
+        let text = format!("service {} became {}", sight.service.label(), sight.service.status);
+        return ill(Cause { kind: CauseKind::Changed, text, witness: None });
+    }
+    if is_overdue(progress, terms, now) {
+        return ill(timed_out(terms, sight));
+    }
+    if progress.deployment.is_none() {
+        return start(terms, former, revision, sight);
+    }
+    match judge(&signals(terms, revision, sight)) {
+        Verdict::Ill(cause) => ill(cause),
+        Verdict::NotYet(reason) => keep_percents(terms, sight, revision)
+            .unwrap_or_else(|| Decision::new(Step::Wait, reason)),
+        Verdict::Well => match sight.count {
+            None => Decision::new(Step::Count, "ECS calls the deployment successful; counting its tasks by digest"),
+            Some(count) if count.is_complete(sight.service.desired) => Decision::new(
+                Step::Enter(Phase::Bake { since: now }),
+                format!("all {} tasks run {revision}", count.new),
+            ),
+            Some(count) => Decision::new(Step::Wait, not_all(count, sight, revision)),
+        },
+    }
+}
+
+/// Decides the next step of a phase Bake: the deployed tasks are watched for the bake time.
+pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, now: i64) -> Decision {
+    let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
+        return Decision::new(Step::Fail, "the continuation token names no revision to watch");
+    };
+    match judge(&signals(terms, revision, sight)) {
+        Verdict::Ill(cause) => return ill(cause),
+        Verdict::NotYet(reason) => return Decision::new(Step::Wait, reason),
+        Verdict::Well => {}
+    }
+    let watched = elapsed(since, now);
+    if watched < terms.bake {
+        let left = duration::show(terms.bake - watched);
+        return Decision::new(Step::Wait, format!("{} tasks run {revision}, watching for another {left}", sight.service.running));
+    }
+    if is_overdue(progress, terms, now) {
+        return ill(timed_out(terms, sight));
+    }
+    match sight.count {
+        None => Decision::new(Step::Count, "the bake time is over; counting the tasks by digest once more"),
+        Some(count) if !count.is_complete(sight.service.desired) => {
+            Decision::new(Step::Wait, not_all(count, sight, revision))
+        }
+        Some(count) => settle(former, sight).unwrap_or_else(|| {
+            let baked = if terms.bake.is_zero() { String::new() } else { format!(" and stayed well for {}", duration::show(terms.bake)) };
+            Decision::new(Step::Succeed, format!("all {} tasks of {} run {revision}{baked}", count.new, sight.service.label()))
+        }),
+    }
+}
+
+/// Gives the former percents back, where they differ. Changing them alone starts no deployment.
+pub(crate) fn settle(former: &Former, sight: &Sight<'_>) -> Option<Decision> {
+    (sight.service.percents != former.percents).then(|| {
+        let update = Update { which: Which::Own, revision: None, desired: None, percents: Some(former.percents) };
+        let Former { percents, .. } = former;
+        Decision::new(
+            Step::Update(update),
+            format!("giving {} its former percents back: {}/{}", sight.service.label(), percents.minimum, percents.maximum),
+        )
+    })
+}
+
+fn start(terms: &Terms, former: &Former, revision: &Revision, sight: &Sight<'_>) -> Decision {
+    let service = sight.service;
+    if !sight.searched {
+        return Decision::new(Step::Bind, format!("looking for the deployment of {revision}"));
+    }
+    if service.revision == *revision {
+        return Decision::new(Step::Wait, "waiting for ECS to show the deployment");
+    }
+    if service.revision != former.revision {
+        let text = format!("{} was told to run {} before {revision} was deployed", service.label(), service.revision);
+        return ill(Cause { kind: CauseKind::Superseded, text, witness: None });
+    }
+    let percents = terms.percents(service);
+    let update = Update {
+        which: Which::Own,
+        revision: Some(revision.clone()),
+        desired: terms.desired.filter(|desired| *desired != service.desired),
+        percents: (percents != service.percents).then_some(percents),
+    };
+    let tasks = terms.desired.unwrap_or(service.desired);
+    let batch = match terms.role {
+        Role::Canary => String::new(),
+        Role::Full => format!(", {} at a time", terms.batch(tasks)),
+    };
+    Decision::new(Step::Update(update), format!("deploying {revision} to {}: {tasks} tasks{batch}", service.label()))
+}
+
+/// The desired count may change while tasks are turned over; the percents follow it, so that the batch stays.
+fn keep_percents(terms: &Terms, sight: &Sight<'_>, revision: &Revision) -> Option<Decision> {
+    let service = sight.service;
+    let wanted = terms.percents(service);
+    (service.revision == *revision && service.percents != wanted).then(|| {
+        let update = Update { which: Which::Own, revision: None, desired: None, percents: Some(wanted) };
+        let batch = terms.batch(service.desired);
+        Decision::new(
+            Step::Update(update),
+            format!("{} tasks are wanted now: {batch} at a time means percents {}/{}", service.desired, wanted.minimum, wanted.maximum),
+        )
+    })
+}
+
+fn signals<'a>(terms: &Terms, revision: &'a Revision, sight: &Sight<'a>) -> Signals<'a> {
+    Signals {
+        service: sight.service,
+        revision,
+        deployment: sight.deployment,
+        stopped: sight.stopped,
+        alarms: sight.alarms,
+        batch: terms.batch(sight.service.desired),
+    }
+}
+
+fn not_all(count: &crate::deploy::release::Count, sight: &Sight<'_>, revision: &Revision) -> String {
+    let other = count.others.first().map(|other| format!("; task {other}")).unwrap_or_default();
+    let unknown =
+        if count.unknown > 0 { format!("; {} tasks do not say which digest they run", count.unknown) } else { String::new() };
+    format!("{} of {} tasks run {revision}{other}{unknown}", count.new, sight.service.desired)
+}
+
+fn timed_out(terms: &Terms, sight: &Sight<'_>) -> Cause {
+    let event = sight.service.events.first().map(|event| format!("; ECS's last word: {event}")).unwrap_or_default();
+    let text = format!("not done within {}{event}", duration::show(terms.deadline));
+    Cause { kind: CauseKind::TimedOut, text, witness: None }
+}
+
+fn ill(cause: Cause) -> Decision {
+    let reason = cause.text.clone();
+    Decision::new(Step::Undo(cause), reason)
+}
