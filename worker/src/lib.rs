@@ -1,3 +1,23 @@
-//! worker
+//! `coalmine-worker`: takes CodePipeline custom-action jobs and deploys releases to Amazon ECS in stages.
+//!
+//! ```text
+//!   cli ─► run ─► poll ─► turn: ┌ observe ─► decide ─► act ┐ ─► report
+//!                               │ observe.rs deploy/  act.rs│    report.rs
+//!                               │ aws/observer        aws/* │
+//!                               └───────────────────────────┘
+//! ```
+//!
+//! The four things have a file or folder each. `deploy/` decides, and knows nothing of AWS, of time or of tasks that
+//! wait; `aws/` adapts the SDK and decides nothing; [`Tools`](tools::Tools) is made from the one door to the world, an
+//! `SdkConfig`; [`clock`] is the only place with dates and dice.
+
+mod act;
+pub mod artifact;
+pub mod aws;
 pub mod clock;
 pub mod deploy;
+mod observe;
+mod report;
+pub mod run;
+pub mod tools;
+pub mod turn;

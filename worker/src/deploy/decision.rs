@@ -124,7 +124,7 @@ impl Terms {
 }
 
 /// What one turn sees after the preflight.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sight<'a> {
     /// The action's own service.
     pub service: &'a Service,
@@ -137,7 +137,7 @@ pub struct Sight<'a> {
     /// Stopped tasks of the own service.
     pub stopped: &'a [Task],
     /// The alarms that count.
-    pub alarms: &'a [&'a Alarm],
+    pub alarms: Vec<&'a Alarm>,
     /// The running tasks of the own service, freshly counted.
     pub count: Option<&'a Count>,
 }

@@ -36,15 +36,20 @@ pub fn failure(role: Role, service: &str, cause: &Cause, done: &str, log: Option
     }
     text = format!("{text}\nLook at: {}.", look_at(cause, log));
     if let Some(tail) = log.filter(|tail| !tail.lines.is_empty()) {
-        text = format!("{text}\nLast log lines of task {} ({}/{}):\n{}", tail.task, tail.group, tail.stream, tail.text());
+        text =
+            format!("{text}\nLast log lines of task {} ({}/{}):\n{}", tail.task, tail.group, tail.stream, tail.text());
     }
     cut(&text, FAILURE_MESSAGE_CHARS).into_owned()
 }
 
 fn look_at(cause: &Cause, log: Option<&LogTail>) -> &'static str {
     match cause.kind {
-        CauseKind::Tasks | CauseKind::RolledBack if log.is_some() => "the log lines below and the stopped tasks in the ECS console",
-        CauseKind::Tasks | CauseKind::RolledBack => "the service's events and stopped tasks in the ECS console (kept for an hour)",
+        CauseKind::Tasks | CauseKind::RolledBack if log.is_some() => {
+            "the log lines below and the stopped tasks in the ECS console"
+        }
+        CauseKind::Tasks | CauseKind::RolledBack => {
+            "the service's events and stopped tasks in the ECS console (kept for an hour)"
+        }
         CauseKind::Alarm => "the alarm's metric in CloudWatch",
         CauseKind::Superseded | CauseKind::Changed => "who else deploys to this service (CloudTrail: UpdateService)",
         CauseKind::Stopped => "who stopped it (CloudTrail: StopServiceDeployment)",
@@ -111,7 +116,8 @@ mod tests {
             stream: "app/app/t1".into(),
             lines: vec!["starting".into(), "\u{1b}[31mno database".into()],
         };
-        let text = failure(Role::Canary, "main/app-canary", &cause, "canary main/app-canary runs app:7 again", Some(&log));
+        let text =
+            failure(Role::Canary, "main/app-canary", &cause, "canary main/app-canary runs app:7 again", Some(&log));
         assert_eq!(
             text,
             "The deployment to canary main/app-canary is not well: 2 tasks stopped for the same reason: container app ended with exit code 3.\n\

@@ -8,6 +8,7 @@
 //!
 //! [`view`] says what was seen, [`decision`] what can be done, [`progress`] what one turn hands to the next.
 
+pub mod action;
 pub mod batch;
 pub mod decision;
 #[cfg(test)]

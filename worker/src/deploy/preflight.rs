@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coalmine_pipeline::{AlreadyRed, ImageReference, Options, duration, tags};
+use coalmine_pipeline::{AlreadyRed, Home, ImageReference, Options, duration, tags};
 
 use crate::deploy::decision::{Role, elapsed};
 use crate::deploy::progress::{Former, Marks};
@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub execution: &'a str,
     /// The action's rare knobs.
     pub options: &'a Options,
+    /// The account and region that the configured ARNs name, where they are ARNs.
+    pub home: Option<&'a Home>,
     /// The template family, where one is configured.
     pub template: Option<&'a str>,
     /// The configured alarms' names.
@@ -108,6 +110,13 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     check_template(facts, service, base, &mut problems);
     if let Some(canary) = &facts.canary {
         proven(facts, partner, canary, &mut problems);
+    }
+    if let Some(home) = facts.home.filter(|home| !service.arn.contains(&format!(":{}:{}:", home.region, home.account)))
+    {
+        problems.push(format!(
+            "Cluster, Service: the ARNs name account {} in {}, but this worker acts on {}",
+            home.account, home.region, service.arn
+        ));
     }
     if facts.options.surge == Some(false) && service.rebalancing {
         problems.push(format!(
@@ -224,7 +233,9 @@ fn images(facts: &Facts<'_>, problems: &mut Vec<String>) -> Vec<Image> {
             continue;
         }
         match &asked.answer {
-            Err(problem) => problems.push(format!("container {}: image {}: {problem}", asked.container, asked.reference)),
+            Err(problem) => {
+                problems.push(format!("container {}: image {}: {problem}", asked.container, asked.reference))
+            }
             Ok(resolved) => match unusable(facts, resolved) {
                 Some(problem) => {
                     problems.push(format!("container {}: image {}: {problem}", asked.container, asked.reference));
@@ -266,7 +277,8 @@ fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &m
     match definition.tags.get(tags::EXECUTION) {
         Some(execution) if execution == facts.execution => {}
         other => {
-            let whose = other.map_or_else(|| "no Coalmine release".to_owned(), |id| format!("the release of execution {id}"));
+            let whose =
+                other.map_or_else(|| "no Coalmine release".to_owned(), |id| format!("the release of execution {id}"));
             problems.push(format!(
                 "CanaryService: {label} runs {} ({whose}), not the release of this execution {}: start the pipeline again, so that the canary is deployed and approved first",
                 definition.revision, facts.execution
@@ -322,7 +334,11 @@ fn red_before(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
         }
         AlreadyRed::Block => Some(Check::Refuse(
             red.into_iter()
-                .map(|alarm| format!("{alarm} before the deployment: clear it, or set already_red=require-clear or ignore in Options"))
+                .map(|alarm| {
+                    format!(
+                        "{alarm} before the deployment: clear it, or set already_red=require-clear or ignore in Options"
+                    )
+                })
                 .collect(),
         )),
     }

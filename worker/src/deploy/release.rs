@@ -89,7 +89,8 @@ fn runs(task: &Task, images: &[Image], ours: Option<&ServiceRevision>) -> Option
     let mut known = true;
     for image in images {
         let container = task.containers.iter().find(|container| container.name == image.container);
-        let pinned = ours.filter(|ours| ours.revision == task.revision).and_then(|ours| ours.digests.get(&image.container));
+        let pinned =
+            ours.filter(|ours| ours.revision == task.revision).and_then(|ours| ours.digests.get(&image.container));
         match container.and_then(|container| container.digest.as_ref()).or(pinned) {
             Some(digest) if image.digests.contains(digest) => {}
             Some(_) => return Some(false),
@@ -121,8 +122,7 @@ mod tests {
     const OTHER: &str = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
 
     fn image(immutable: bool) -> Image {
-        let reference =
-            ImageReference::parse("123456789012.dkr.ecr.eu-central-1.amazonaws.com/app:v2").unwrap();
+        let reference = ImageReference::parse("123456789012.dkr.ecr.eu-central-1.amazonaws.com/app:v2").unwrap();
         let resolved = Resolved {
             digest: Digest::parse(INDEX).unwrap(),
             children: [CHILD.to_owned()].into(),

@@ -1,6 +1,6 @@
 //! What a canary goes back to: the images of the full service's last successful deployment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deploy::task_definition::{Copy, TaskDefinition, copy};
 use crate::deploy::view::ServiceRevision;
@@ -17,25 +17,37 @@ pub enum Restore {
 /// Decides how. `former` is what the canary ran before (or runs now, where that is all that is known), `full` what the
 /// full service's last successful deployment ran, with the digests that ECS pinned for it.
 ///
-/// A tag may have moved since, so an image of the full service is taken by digest where ECS recorded one; the canary's
-/// former revision serves only where it names the same images in a form that cannot move.
+/// A tag may have moved since, so an image of the full service is taken by digest where ECS recorded one, unless it is
+/// among `fixed`, the references whose tags cannot move. The canary's former revision serves only where it names the same
+/// images in a form that cannot move.
 #[must_use]
-pub fn plan(former: &TaskDefinition, full: &TaskDefinition, pinned: &ServiceRevision, execution: &str) -> Restore {
+pub fn plan(
+    former: &TaskDefinition,
+    full: &TaskDefinition,
+    pinned: &ServiceRevision,
+    fixed: &BTreeSet<String>,
+    execution: &str,
+) -> Restore {
     let full_images: BTreeMap<String, String> = full.images().into_iter().collect();
     let wanted: BTreeMap<String, String> = former
         .images()
         .into_iter()
         .filter_map(|(container, _)| {
             let image = full_images.get(&container)?;
-            let fixed = match pinned.digests.get(&container) {
-                Some(digest) if !image.contains('@') => by_digest(image, digest),
+            let certain = match pinned.digests.get(&container) {
+                Some(digest) if !image.contains('@') && !fixed.contains(image) => by_digest(image, digest),
                 _ => image.clone(),
             };
-            Some((container, fixed))
+            Some((container, certain))
         })
         .collect();
-    let same = former.images().iter().all(|(container, image)| wanted.get(container).is_none_or(|wanted| wanted == image));
-    if same { Restore::Former } else { Restore::Register(Box::new(copy(former, &former.revision.family, &wanted, execution))) }
+    let same =
+        former.images().iter().all(|(container, image)| wanted.get(container).is_none_or(|wanted| wanted == image));
+    if same {
+        Restore::Former
+    } else {
+        Restore::Register(Box::new(copy(former, &former.revision.family, &wanted, execution)))
+    }
 }
 
 /// `repository:tag` → `repository@digest`. A colon before the last slash is a port.
@@ -68,7 +80,13 @@ mod tests {
     #[test]
     fn a_former_revision_with_the_same_fixed_image_serves() {
         let image = format!("host/app@{DIGEST}");
-        let restore = plan(&definition("app-canary:4", &image), &definition("app:9", &image), &pinned(Some(DIGEST)), "e");
+        let restore = plan(
+            &definition("app-canary:4", &image),
+            &definition("app:9", &image),
+            &pinned(Some(DIGEST)),
+            &BTreeSet::new(),
+            "e",
+        );
         assert_eq!(restore, Restore::Former);
     }
 
@@ -78,6 +96,7 @@ mod tests {
             &definition("app-canary:4", "host:5000/app:latest"),
             &definition("app:9", "host:5000/app:latest"),
             &pinned(Some(DIGEST)),
+            &BTreeSet::new(),
             "e",
         );
         let Restore::Register(copy) = restore else { panic!("expected a registration") };
@@ -90,8 +109,14 @@ mod tests {
 
     #[test]
     fn without_a_recorded_digest_the_tag_is_all_there_is() {
-        let restore =
-            plan(&definition("app-canary:4", "host/app:1"), &definition("app:9", "host/app:1"), &pinned(None), "e");
-        assert_eq!(restore, Restore::Former);
+        let (former, full) = (definition("app-canary:4", "host/app:1"), definition("app:9", "host/app:1"));
+        assert_eq!(plan(&former, &full, &pinned(None), &BTreeSet::new(), "e"), Restore::Former);
+    }
+
+    #[test]
+    fn a_tag_that_cannot_move_is_kept() {
+        let (former, full) = (definition("app-canary:4", "host/app:1"), definition("app:9", "host/app:1"));
+        let fixed = ["host/app:1".to_owned()].into();
+        assert_eq!(plan(&former, &full, &pinned(Some(DIGEST)), &fixed, "e"), Restore::Former);
     }
 }

@@ -24,8 +24,9 @@ pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -
     }
     match judge(&signals(terms, revision, sight)) {
         Verdict::Ill(cause) => ill(cause),
-        Verdict::NotYet(reason) => keep_percents(terms, sight, revision)
-            .unwrap_or_else(|| Decision::new(Step::Wait, reason)),
+        Verdict::NotYet(reason) => {
+            keep_percents(terms, sight, revision).unwrap_or_else(|| Decision::new(Step::Wait, reason))
+        }
         Verdict::Well => match sight.count {
             None => Decision::new(Step::Count, "ECS calls the deployment successful; counting its tasks by digest"),
             Some(count) if count.is_complete(sight.service.desired) => Decision::new(
@@ -50,7 +51,10 @@ pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, n
     let watched = elapsed(since, now);
     if watched < terms.bake {
         let left = duration::show(terms.bake - watched);
-        return Decision::new(Step::Wait, format!("{} tasks run {revision}, watching for another {left}", sight.service.running));
+        return Decision::new(
+            Step::Wait,
+            format!("{} tasks run {revision}, watching for another {left}", sight.service.running),
+        );
     }
     if is_overdue(progress, terms, now) {
         return ill(timed_out(terms, sight));
@@ -61,8 +65,15 @@ pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, n
             Decision::new(Step::Wait, not_all(count, sight, revision))
         }
         Some(count) => settle(former, sight).unwrap_or_else(|| {
-            let baked = if terms.bake.is_zero() { String::new() } else { format!(" and stayed well for {}", duration::show(terms.bake)) };
-            Decision::new(Step::Succeed, format!("all {} tasks of {} run {revision}{baked}", count.new, sight.service.label()))
+            let baked = if terms.bake.is_zero() {
+                String::new()
+            } else {
+                format!(" and stayed well for {}", duration::show(terms.bake))
+            };
+            Decision::new(
+                Step::Succeed,
+                format!("all {} tasks of {} run {revision}{baked}", count.new, sight.service.label()),
+            )
         }),
     }
 }
@@ -74,7 +85,12 @@ pub(crate) fn settle(former: &Former, sight: &Sight<'_>) -> Option<Decision> {
         let Former { percents, .. } = former;
         Decision::new(
             Step::Update(update),
-            format!("giving {} its former percents back: {}/{}", sight.service.label(), percents.minimum, percents.maximum),
+            format!(
+                "giving {} its former percents back: {}/{}",
+                sight.service.label(),
+                percents.minimum,
+                percents.maximum
+            ),
         )
     })
 }
@@ -115,26 +131,32 @@ fn keep_percents(terms: &Terms, sight: &Sight<'_>, revision: &Revision) -> Optio
         let batch = terms.batch(service.desired);
         Decision::new(
             Step::Update(update),
-            format!("{} tasks are wanted now: {batch} at a time means percents {}/{}", service.desired, wanted.minimum, wanted.maximum),
+            format!(
+                "{} tasks are wanted now: {batch} at a time means percents {}/{}",
+                service.desired, wanted.minimum, wanted.maximum
+            ),
         )
     })
 }
 
-fn signals<'a>(terms: &Terms, revision: &'a Revision, sight: &Sight<'a>) -> Signals<'a> {
+fn signals<'a>(terms: &Terms, revision: &'a Revision, sight: &'a Sight<'a>) -> Signals<'a> {
     Signals {
         service: sight.service,
         revision,
         deployment: sight.deployment,
         stopped: sight.stopped,
-        alarms: sight.alarms,
+        alarms: &sight.alarms,
         batch: terms.batch(sight.service.desired),
     }
 }
 
 fn not_all(count: &crate::deploy::release::Count, sight: &Sight<'_>, revision: &Revision) -> String {
     let other = count.others.first().map(|other| format!("; task {other}")).unwrap_or_default();
-    let unknown =
-        if count.unknown > 0 { format!("; {} tasks do not say which digest they run", count.unknown) } else { String::new() };
+    let unknown = if count.unknown > 0 {
+        format!("; {} tasks do not say which digest they run", count.unknown)
+    } else {
+        String::new()
+    };
     format!("{} of {} tasks run {revision}{other}{unknown}", count.new, sight.service.desired)
 }
 

@@ -75,17 +75,20 @@ fn exited(task: &Task) -> Fault {
         .or_else(|| containers.iter().find(ended));
     match culprit {
         Some(container) => {
-            let code = container.exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
-            let reason = if container.reason.is_empty() { String::new() } else { format!(" ({})", without_ids(&container.reason)) };
+            let code =
+                container.exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
+            let reason = if container.reason.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", without_ids(&container.reason))
+            };
             Fault {
                 reason: format!("container {} ended with {code}{reason}", container.name),
                 container: container.name.clone(),
                 exit_code: container.exit_code,
             }
         }
-        None => {
-            Fault { reason: without_ids(&task.stopped_reason), container: first_container(task), exit_code: None }
-        }
+        None => Fault { reason: without_ids(&task.stopped_reason), container: first_container(task), exit_code: None },
     }
 }
 
@@ -96,9 +99,16 @@ fn failed_to_start(task: &Task) -> Blame {
         _ => &task.stopped_reason,
     };
     let lower = text.to_lowercase();
-    let lies_in_release = ["cannotpull", "resourceinitializationerror", "cannotstartcontainer", "cannotcreatecontainer", "exec format", "essential container"]
-        .iter()
-        .any(|sign| lower.contains(sign));
+    let lies_in_release = [
+        "cannotpull",
+        "resourceinitializationerror",
+        "cannotstartcontainer",
+        "cannotcreatecontainer",
+        "exec format",
+        "essential container",
+    ]
+    .iter()
+    .any(|sign| lower.contains(sign));
     if !lies_in_release || SURROUNDINGS.iter().any(|sign| lower.contains(sign)) {
         return Blame::Elsewhere;
     }
@@ -155,17 +165,52 @@ mod tests {
     #[test]
     fn what_lies_in_the_release_is_blamed_and_the_rest_is_not() {
         let table: [(&str, &str, &[(&str, Option<i32>, &str)], Option<&str>); 14] = [
-            ("EssentialContainerExited", "Essential container in task exited", &[("app", Some(1), "")], Some("container app ended with exit code 1")),
-            ("EssentialContainerExited", "Essential container in task exited", &[("log", Some(143), ""), ("app", Some(3), "")], Some("container app ended with exit code 3")),
-            ("EssentialContainerExited", "", &[("log", Some(137), ""), ("app", Some(137), "OutOfMemoryError: Container killed due to memory usage")], Some("container app ended with exit code 137 (OutOfMemoryError: Container killed due to memory usage)")),
+            (
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                &[("app", Some(1), "")],
+                Some("container app ended with exit code 1"),
+            ),
+            (
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                &[("log", Some(143), ""), ("app", Some(3), "")],
+                Some("container app ended with exit code 3"),
+            ),
+            (
+                "EssentialContainerExited",
+                "",
+                &[("log", Some(137), ""), ("app", Some(137), "OutOfMemoryError: Container killed due to memory usage")],
+                Some("container app ended with exit code 137 (OutOfMemoryError: Container killed due to memory usage)"),
+            ),
             ("EssentialContainerExited", "", &[("app", Some(0), "")], Some("container app ended with exit code 0")),
-            ("TaskFailedToStart", "CannotPullContainerError: manifest unknown", &[], Some("CannotPullContainerError: manifest unknown")),
+            (
+                "TaskFailedToStart",
+                "CannotPullContainerError: manifest unknown",
+                &[],
+                Some("CannotPullContainerError: manifest unknown"),
+            ),
             ("TaskFailedToStart", "CannotPullContainerError: toomanyrequests: Rate exceeded", &[], None),
-            ("TaskFailedToStart", "ResourceInitializationError: unable to pull secrets: AccessDeniedException", &[], Some("ResourceInitializationError: unable to pull secrets: AccessDeniedException")),
+            (
+                "TaskFailedToStart",
+                "ResourceInitializationError: unable to pull secrets: AccessDeniedException",
+                &[],
+                Some("ResourceInitializationError: unable to pull secrets: AccessDeniedException"),
+            ),
             ("TaskFailedToStart", "Capacity is unavailable at this time. Please try again later", &[], None),
             ("TaskFailedToStart", "Timeout waiting for network interface provisioning to complete.", &[], None),
-            ("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/1)", &[("app", Some(0), "")], None),
-            ("ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group tg)", &[("app", None, "")], Some("Task failed ELB health checks in (target-group tg)")),
+            (
+                "ServiceSchedulerInitiated",
+                "Scaling activity initiated by (deployment ecs-svc/1)",
+                &[("app", Some(0), "")],
+                None,
+            ),
+            (
+                "ServiceSchedulerInitiated",
+                "Task failed ELB health checks in (target-group tg)",
+                &[("app", None, "")],
+                Some("Task failed ELB health checks in (target-group tg)"),
+            ),
             ("SpotInterruption", "Your Spot Task was interrupted.", &[("app", Some(143), "")], None),
             ("UserInitiated", "stopped by ops", &[("app", Some(137), "")], None),
             ("InfrastructureHealth", "host retired", &[("app", Some(137), "")], None),
@@ -177,7 +222,9 @@ mod tests {
 
     #[test]
     fn a_reason_is_equal_for_tasks_that_failed_alike() {
-        let reason = |id: &str| reason(&task("TaskFailedToStart", &format!("CannotPullContainerError: task {id} not found"), &[]));
+        let reason = |id: &str| {
+            reason(&task("TaskFailedToStart", &format!("CannotPullContainerError: task {id} not found"), &[]))
+        };
         assert_eq!(reason("0123456789abcdef0123456789abcdef"), reason("fedcba9876543210fedcba9876543210"));
     }
 }

@@ -154,7 +154,8 @@ fn canonical(value: &Value) -> String {
         Value::Object(members) => {
             let sorted: BTreeMap<&String, String> =
                 members.iter().map(|(name, value)| (name, canonical(value))).collect();
-            let inner: Vec<String> = sorted.into_iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+            let inner: Vec<String> =
+                sorted.into_iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
             format!("{{{}}}", inner.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),

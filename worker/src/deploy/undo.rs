@@ -38,11 +38,13 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
         return Decision::new(Step::Enter(restore), format!("{} is still on its way back", service.label()));
     }
     if service.revision == former.revision && !service.is_rolling() {
-        return settle(former, sight)
-            .unwrap_or_else(|| Decision::new(Step::Enter(restore), format!("{} runs {} again", service.label(), former.revision)));
+        return settle(former, sight).unwrap_or_else(|| {
+            Decision::new(Step::Enter(restore), format!("{} runs {} again", service.label(), former.revision))
+        });
     }
     if service.revision != *revision {
-        let who = if service.revision == former.revision { "is going back to" } else { "was told by somebody else to run" };
+        let who =
+            if service.revision == former.revision { "is going back to" } else { "was told by somebody else to run" };
         if service.revision != former.revision {
             return Decision::new(Step::Enter(restore), format!("{} {who} {}", service.label(), service.revision));
         }
@@ -60,12 +62,8 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
             Decision::new(Step::Wait, format!("ECS is rolling {} back to {}", service.label(), former.revision))
         }
         _ => {
-            let update = Update {
-                which: Which::Own,
-                revision: Some(former.revision.clone()),
-                desired: None,
-                percents: None,
-            };
+            let update =
+                Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents: None };
             Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
         }
     }
@@ -80,7 +78,10 @@ fn to_zero(service: &Service, which: Which, next: Phase) -> Decision {
             format!("{} has no successful deployment to return to: stopping its tasks", service.label()),
         );
     }
-    Decision::new(Step::Enter(next), format!("{} has no successful deployment to return to: it is at 0 tasks", service.label()))
+    Decision::new(
+        Step::Enter(next),
+        format!("{} has no successful deployment to return to: it is at 0 tasks", service.label()),
+    )
 }
 
 /// Decides the next step of a phase `RestoreCanary`.
@@ -96,7 +97,12 @@ pub fn canary(
         Role::Full => (sight.partner, Which::Partner),
     };
     if elapsed(since, now) >= UNDO_LIMIT {
-        return end(role, progress, sight, format!("canary {} is still on its way back: {}", canary.label(), tasks(canary)));
+        return end(
+            role,
+            progress,
+            sight,
+            format!("canary {} is still on its way back: {}", canary.label(), tasks(canary)),
+        );
     }
     let following = role == Role::Canary
         && sight.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::RollingBack);
@@ -104,7 +110,9 @@ pub fn canary(
         Target::Unknown if following => {
             Decision::new(Step::Wait, format!("ECS is rolling canary {} back: {}", canary.label(), tasks(canary)))
         }
-        Target::Unknown => Decision::new(Step::PlanRestore, format!("finding what canary {} goes back to", canary.label())),
+        Target::Unknown => {
+            Decision::new(Step::PlanRestore, format!("finding what canary {} goes back to", canary.label()))
+        }
         Target::Zero if canary.desired > 0 => {
             let update = Update { which, revision: None, desired: Some(0), percents: None };
             Decision::new(
@@ -115,7 +123,10 @@ pub fn canary(
         Target::Zero => end(role, progress, sight, format!("canary {} is at 0 tasks", canary.label())),
         Target::Revision(revision) if canary.revision == *revision => {
             if canary.is_rolling() {
-                Decision::new(Step::Wait, format!("canary {} is going back to {revision}: {}", canary.label(), tasks(canary)))
+                Decision::new(
+                    Step::Wait,
+                    format!("canary {} is going back to {revision}: {}", canary.label(), tasks(canary)),
+                )
             } else {
                 end(role, progress, sight, format!("canary {} runs {revision} again", canary.label()))
             }

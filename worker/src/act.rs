@@ -1,0 +1,207 @@
+//! Carrying out what was decided. No behaviour lives here: each step is a few calls, harmless when repeated.
+
+use tracing::warn;
+
+use crate::aws::ecs::Change;
+use crate::aws::error::AwsError;
+use crate::deploy::decision::{Role, Step, Update, Which};
+use crate::deploy::progress::{Phase, Target};
+use crate::deploy::release::count;
+use crate::deploy::restore::{self, Restore};
+use crate::deploy::revision::Revision;
+use crate::deploy::task_definition::{Copy, TaskDefinition};
+use crate::deploy::view::{Service, ServiceRevision};
+use crate::observe::{deployment_arn, images_of};
+use crate::tools::Tools;
+use crate::turn::Turn;
+
+/// How far the clocks of AWS and of this worker may differ, when deployments are searched by date.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+
+/// What became of a step.
+pub(crate) enum Acted {
+    /// It is done; nothing outside changed.
+    Done,
+    /// A change was sent: only later observations count.
+    Sent,
+}
+
+/// Registers a copy, unless it was registered before: a repeated turn finds it by its tags.
+///
+/// # Errors
+/// When a call fails.
+pub(crate) async fn register(tools: &Tools, copy: &Copy) -> Result<Revision, AwsError> {
+    for revision in tools.ecs.newest_revisions(&copy.family).await? {
+        if let Some(found) = tools.ecs.task_definition(&revision.to_string()).await?
+            && copy.is(&found)
+        {
+            return Ok(revision);
+        }
+    }
+    tools.ecs.register(copy).await
+}
+
+/// Carries out a step.
+///
+/// # Errors
+/// When a call fails.
+pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<Acted, AwsError> {
+    match step {
+        Step::Enter(phase) => {
+            turn.progress.phase = phase;
+            Ok(Acted::Done)
+        }
+        Step::Bind => bind(turn).await,
+        Step::Count => count_tasks(turn).await,
+        Step::Update(update) => change(turn, update).await,
+        Step::RollBack => roll_back(turn).await,
+        Step::PlanRestore => plan_restore(turn).await,
+        Step::Wait | Step::Undo(_) | Step::Succeed | Step::Fail => Ok(Acted::Done),
+    }
+}
+
+/// Finds the service deployment that brings our revision: among those created since the action began, or, where the
+/// service runs the revision already, the current one.
+async fn bind(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
+    let Some(ours) = turn.progress.revision.clone() else { return Ok(Acted::Done) };
+    let service = turn.view.service()?.clone();
+    let since = crate::clock::Time::from_timestamp(turn.progress.started - CLOCK_SKEW_SECONDS, 0);
+    let ecs = &turn.tools.ecs;
+    let mut found = None;
+    for listed in ecs.list_deployments(&service.cluster, &service.name, since, false).await? {
+        if ecs.service_revision(&listed.target).await?.revision == ours {
+            found = Some(listed.arn);
+            break;
+        }
+    }
+    let current = service.current_deployment.filter(|_| service.revision == ours);
+    match found.or(current) {
+        Some(arn) => {
+            let id = arn.rsplit('/').next().unwrap_or(&arn).to_owned();
+            turn.view.found(&id);
+            turn.progress.deployment = Some(id);
+            turn.view.outdate(turn.tools);
+        }
+        None => turn.view.searched = true,
+    }
+    Ok(Acted::Done)
+}
+
+/// Counts the running tasks by digest, every one of them.
+async fn count_tasks(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
+    let Some(ours) = turn.progress.revision.clone() else { return Ok(Acted::Done) };
+    if turn.view.images.is_none() {
+        turn.view.images = Some(images_of(turn, &ours).await?);
+    }
+    let service = turn.view.service()?;
+    let (cluster, name) = (service.cluster.clone(), service.name.clone());
+    let target = turn.view.sight()?.deployment.map(|deployment| deployment.target.clone());
+    let ecs = &turn.tools.ecs;
+    let arns = ecs.task_arns(&cluster, &name, false).await?;
+    let tasks = if arns.is_empty() { Vec::new() } else { ecs.tasks(&cluster, &arns).await? };
+    let images = turn.view.images.clone().unwrap_or_default();
+    let silent = tasks.iter().flat_map(|task| &task.containers).any(|container| container.digest.is_none());
+    let revision = match target {
+        Some(target) if silent => Some(ecs.service_revision(&target).await?),
+        _ => None,
+    };
+    turn.view.count = Some(count(&tasks, &images, revision.as_ref()));
+    Ok(Acted::Done)
+}
+
+async fn change(turn: &mut Turn<'_>, update: Update) -> Result<Acted, AwsError> {
+    let service = match update.which {
+        Which::Own => turn.view.service()?,
+        Which::Partner => turn.view.partner()?,
+    };
+    let change = Change {
+        task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
+        desired: update.desired,
+        percents: update.percents.map(|percents| (percents, service.configuration.clone())),
+    };
+    turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
+    if let Phase::RestoreCanary { told, .. } = &mut turn.progress.phase {
+        told.get_or_insert(turn.tools.clock.now().timestamp());
+    }
+    Ok(Acted::Sent)
+}
+
+async fn roll_back(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
+    let service = turn.view.service()?;
+    if let Some(id) = &turn.progress.deployment {
+        match turn.tools.ecs.roll_back(&deployment_arn(&service.arn, id)).await {
+            // It ended meanwhile: how, the next observation shows.
+            Err(error) if error.is("ConflictException") => warn!(%error, "the deployment is not running any more"),
+            other => other?,
+        }
+    }
+    if let Phase::UndoFull { stopped, .. } = &mut turn.progress.phase {
+        *stopped = true;
+    }
+    Ok(Acted::Sent)
+}
+
+/// Finds out what the canary goes back to, registering it where it does not exist yet.
+async fn plan_restore(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
+    let (canary, full) = match turn.action.role {
+        Role::Canary => (turn.view.service()?, turn.view.partner()?),
+        Role::Full => (turn.view.partner()?, turn.view.service()?),
+    };
+    let target = match last_successful(turn, full).await? {
+        None => Target::Zero,
+        Some((pinned, definition)) => {
+            let former = match (turn.action.role, &turn.progress.former) {
+                (Role::Canary, Some(former)) => former.revision.clone(),
+                _ => canary.revision.clone(),
+            };
+            Target::Revision(restoring(turn, &former, &pinned, &definition).await?)
+        }
+    };
+    if let Phase::RestoreCanary { target: planned, .. } = &mut turn.progress.phase {
+        *planned = target;
+    }
+    Ok(Acted::Done)
+}
+
+/// What the full service ran in its last successful deployment; not ours, if ours was called successful and then
+/// undone. Deployments are kept for 90 days: a service that has been quiet for longer is taken at what it runs.
+async fn last_successful(
+    turn: &Turn<'_>,
+    full: &Service,
+) -> Result<Option<(ServiceRevision, TaskDefinition)>, AwsError> {
+    let ecs = &turn.tools.ecs;
+    let ours = turn.progress.deployment.as_deref().filter(|_| turn.action.role == Role::Full);
+    let listed = ecs.list_deployments(&full.cluster, &full.name, None, true).await?;
+    let last = listed.into_iter().find(|listed| ours.is_none_or(|ours| !listed.arn.ends_with(ours)));
+    let pinned = match last {
+        Some(last) => ecs.service_revision(&last.target).await?,
+        None if full.running > 0 && full.primary().is_some_and(|primary| primary.state == "COMPLETED") => {
+            ServiceRevision { arn: String::new(), revision: full.revision.clone(), digests: Default::default() }
+        }
+        None => return Ok(None),
+    };
+    let definition = ecs.task_definition(&pinned.revision.to_string()).await?;
+    Ok(definition.map(|definition| (pinned, definition)))
+}
+
+async fn restoring(
+    turn: &Turn<'_>,
+    former: &Revision,
+    pinned: &ServiceRevision,
+    full: &TaskDefinition,
+) -> Result<Revision, AwsError> {
+    let gone = || AwsError::unusable("ecs DescribeTaskDefinition", format!("task definition {former} is gone"));
+    let definition = turn.tools.ecs.task_definition(&former.to_string()).await?.ok_or_else(gone)?;
+    let mut fixed = std::collections::BTreeSet::new();
+    for (_, image) in full.images() {
+        let Ok(reference) = coalmine_pipeline::ImageReference::parse(&image) else { continue };
+        // An image that cannot be looked at any more is taken by the digest that ECS recorded.
+        if turn.tools.registries.resolve(&reference).await.is_ok_and(|resolved| resolved.immutable) {
+            fixed.insert(image);
+        }
+    }
+    match restore::plan(&definition, full, pinned, &fixed, &turn.job.context.execution) {
+        Restore::Former => Ok(former.clone()),
+        Restore::Register(copy) => register(turn.tools, &copy).await,
+    }
+}

@@ -1,0 +1,350 @@
+//! Amazon ECS, as far as a deployment needs it.
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::types::{
+    ServiceDeploymentRollbackMonitorsStatus, ServiceDeploymentStatus, StopServiceDeploymentStopType, TaskField,
+};
+use serde_json::{Value, json};
+
+use crate::aws::ecs_views;
+use crate::aws::error::AwsError;
+use crate::aws::raw::{self, Reply};
+use crate::clock::Time;
+use crate::deploy::batch::Percents;
+use crate::deploy::revision::Revision;
+use crate::deploy::task_definition::{Copy, TaskDefinition};
+use crate::deploy::view::{Deployment, Service, ServiceRevision, Task};
+
+/// `DescribeServices` takes at most ten names.
+pub const SERVICES_PER_CALL: usize = 10;
+/// `DescribeServiceDeployments` takes at most twenty ARNs.
+pub const DEPLOYMENTS_PER_CALL: usize = 20;
+/// `DescribeTasks` takes at most a hundred tasks.
+const TASKS_PER_CALL: usize = 100;
+/// How many of a family's revisions are searched for a copy that was registered before.
+const REVISIONS_SEARCHED: i32 = 5;
+/// Pages read of one list before it is called endless: 100 × 100 tasks is twice ECS's limit for a service.
+const PAGES_MAX: usize = 100;
+
+/// One account's ECS in one region.
+#[derive(Clone, Debug)]
+pub struct Ecs {
+    client: Client,
+}
+
+/// A service deployment in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its ARN.
+    pub arn: String,
+    /// The ARN of the service revision it brings.
+    pub target: String,
+    /// When it was created.
+    pub created: Option<Time>,
+}
+
+/// What `UpdateService` is to change; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The task definition to run, as a full ARN: a family alone would mean its newest revision.
+    pub task_definition: Option<String>,
+    /// The desired count.
+    pub desired: Option<u32>,
+    /// The percents, put into this deployment configuration as it was read.
+    pub percents: Option<(Percents, Value)>,
+}
+
+impl Ecs {
+    /// An adapter on a client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Describes at most ten services of a cluster. Those that ECS calls MISSING are not in the answer.
+    ///
+    /// # Errors
+    /// When the call fails, or ECS fails a service for another reason than MISSING.
+    pub async fn services(&self, cluster: &str, names: &[String]) -> Result<Vec<Service>, AwsError> {
+        const OPERATION: &str = "ecs DescribeServices";
+        let reply = Reply::default();
+        let output = self
+            .client
+            .describe_services()
+            .cluster(cluster)
+            .set_services(Some(names.to_vec()))
+            .customize()
+            .interceptor(reply.clone())
+            .send()
+            .await
+            .map_err(|error| AwsError::of(OPERATION, &error))?;
+        if let Some(failure) = output.failures().iter().find(|failure| failure.reason() != Some("MISSING")) {
+            let (arn, reason) = (failure.arn().unwrap_or_default(), failure.reason().unwrap_or_default());
+            return Err(AwsError::unusable(OPERATION, format!("{arn}: {reason}")));
+        }
+        let raw = reply.take().unwrap_or(Value::Null);
+        let raw = raw.get("services").and_then(Value::as_array).cloned().unwrap_or_default();
+        output
+            .services()
+            .iter()
+            .enumerate()
+            .map(|(place, service)| ecs_views::service(cluster, service, raw.get(place)))
+            .collect::<Result<_, _>>()
+            .map_err(|problem| AwsError::unusable(OPERATION, problem))
+    }
+
+    /// Describes at most twenty service deployments. Those that are gone are not in the answer.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn deployments(&self, arns: &[String]) -> Result<Vec<Deployment>, AwsError> {
+        let output = self
+            .client
+            .describe_service_deployments()
+            .set_service_deployment_arns(Some(arns.to_vec()))
+            .send()
+            .await
+            .map_err(|error| AwsError::of("ecs DescribeServiceDeployments", &error))?;
+        Ok(output
+            .service_deployments()
+            .iter()
+            .map(|deployment| {
+                let breaker = deployment.deployment_circuit_breaker().and_then(|breaker| breaker.status());
+                ecs_views::deployment(deployment, breaker == Some(&ServiceDeploymentRollbackMonitorsStatus::Triggered))
+            })
+            .collect())
+    }
+
+    /// A service's deployments that were created since `since`, or its successful ones, newest first; one page.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn list_deployments(
+        &self,
+        cluster: &str,
+        service: &str,
+        since: Option<Time>,
+        successful: bool,
+    ) -> Result<Vec<Listed>, AwsError> {
+        let created =
+            since.map(|since| aws_sdk_ecs::types::CreatedAt::builder().after(ecs_views::sdk_date(since)).build());
+        let output = self
+            .client
+            .list_service_deployments()
+            .cluster(cluster)
+            .service(service)
+            .set_created_at(created)
+            .set_status(successful.then(|| vec![ServiceDeploymentStatus::Successful]))
+            .send()
+            .await
+            .map_err(|error| AwsError::of("ecs ListServiceDeployments", &error))?;
+        let mut listed: Vec<Listed> = output
+            .service_deployments()
+            .iter()
+            .filter_map(|brief| {
+                Some(Listed {
+                    arn: brief.service_deployment_arn()?.to_owned(),
+                    target: brief.target_service_revision_arn()?.to_owned(),
+                    created: brief.created_at().and_then(ecs_views::date),
+                })
+            })
+            .collect();
+        // The order is not documented.
+        listed.sort_by_key(|deployment| std::cmp::Reverse(deployment.created));
+        Ok(listed)
+    }
+
+    /// Describes one service revision.
+    ///
+    /// # Errors
+    /// When the call fails, or the revision is gone (they are kept for 90 days).
+    pub async fn service_revision(&self, arn: &str) -> Result<ServiceRevision, AwsError> {
+        const OPERATION: &str = "ecs DescribeServiceRevisions";
+        let output = self
+            .client
+            .describe_service_revisions()
+            .service_revision_arns(arn)
+            .send()
+            .await
+            .map_err(|error| AwsError::of(OPERATION, &error))?;
+        output
+            .service_revisions()
+            .first()
+            .and_then(ecs_views::service_revision)
+            .ok_or_else(|| AwsError::unusable(OPERATION, format!("{arn} is gone")))
+    }
+
+    /// Describes a task definition with its tags: `family:revision`, an ARN, or a family for its newest ACTIVE one.
+    /// `None` where there is none.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn task_definition(&self, name: &str) -> Result<Option<TaskDefinition>, AwsError> {
+        const OPERATION: &str = "ecs DescribeTaskDefinition";
+        let reply = Reply::default();
+        let sent = self
+            .client
+            .describe_task_definition()
+            .task_definition(name)
+            .include(TaskField::Tags.as_str().into())
+            .customize()
+            .interceptor(reply.clone())
+            .send()
+            .await;
+        match sent.map_err(|error| AwsError::of(OPERATION, &error)) {
+            Ok(_) => {
+                reply.take().and_then(ecs_views::task_definition).map(Some).ok_or_else(|| {
+                    AwsError::unusable(OPERATION, format!("the reply for {name} names no task definition"))
+                })
+            }
+            // ECS has no error of its own for "there is none".
+            Err(error) if error.is("ClientException") && error.message.contains("Unable to describe") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The newest ACTIVE revisions of a family, newest first, at most five.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn newest_revisions(&self, family: &str) -> Result<Vec<Revision>, AwsError> {
+        let output = self
+            .client
+            .list_task_definitions()
+            .family_prefix(family)
+            .sort(aws_sdk_ecs::types::SortOrder::Desc)
+            .max_results(REVISIONS_SEARCHED)
+            .send()
+            .await
+            .map_err(|error| AwsError::of("ecs ListTaskDefinitions", &error))?;
+        Ok(output.task_definition_arns().iter().filter_map(|arn| arn.parse().ok()).collect())
+    }
+
+    /// Registers a copy.
+    ///
+    /// # Errors
+    /// When the call fails. It may have been carried out all the same: look before trying again.
+    pub async fn register(&self, copy: &Copy) -> Result<Revision, AwsError> {
+        const OPERATION: &str = "ecs RegisterTaskDefinition";
+        let request = copy.request.clone();
+        let output = self
+            .client
+            .register_task_definition()
+            .family(&copy.family)
+            // The SDK wants its required member; the body is replaced as a whole.
+            .set_container_definitions(Some(Vec::new()))
+            .customize()
+            .mutate_request(move |http| raw::send(http, &request))
+            .send()
+            .await
+            .map_err(|error| AwsError::of(OPERATION, &error))?;
+        output
+            .task_definition()
+            .and_then(|definition| definition.task_definition_arn())
+            .and_then(|arn| arn.parse().ok())
+            .ok_or_else(|| AwsError::unusable(OPERATION, "the reply names no task definition"))
+    }
+
+    /// Changes a service.
+    ///
+    /// # Errors
+    /// When the call fails. It may have been carried out all the same.
+    pub async fn update(&self, cluster: &str, service: &str, change: Change) -> Result<(), AwsError> {
+        let desired = change.desired.map(|desired| i32::try_from(desired).unwrap_or(i32::MAX));
+        let configuration = change.percents.map(|(percents, read)| with_percents(read, percents));
+        self.client
+            .update_service()
+            .cluster(cluster)
+            .service(service)
+            .set_task_definition(change.task_definition)
+            .set_desired_count(desired)
+            .customize()
+            .mutate_request(move |http| {
+                if let Some(configuration) = &configuration {
+                    raw::edit(http, |body| body["deploymentConfiguration"] = configuration.clone());
+                }
+            })
+            .send()
+            .await
+            .map_err(|error| AwsError::of("ecs UpdateService", &error))?;
+        Ok(())
+    }
+
+    /// Tells ECS to roll a running deployment back.
+    ///
+    /// # Errors
+    /// When the call fails; `ConflictException` where the deployment is not running any more.
+    pub async fn roll_back(&self, deployment: &str) -> Result<(), AwsError> {
+        self.client
+            .stop_service_deployment()
+            .service_deployment_arn(deployment)
+            .stop_type(StopServiceDeploymentStopType::Rollback)
+            .send()
+            .await
+            .map_err(|error| AwsError::of("ecs StopServiceDeployment", &error))?;
+        Ok(())
+    }
+
+    /// The ARNs of a service's running or stopped tasks, every page.
+    ///
+    /// # Errors
+    /// When a call fails: a list without its last page is none.
+    pub async fn task_arns(&self, cluster: &str, service: &str, stopped: bool) -> Result<Vec<String>, AwsError> {
+        const OPERATION: &str = "ecs ListTasks";
+        let status = if stopped {
+            aws_sdk_ecs::types::DesiredStatus::Stopped
+        } else {
+            aws_sdk_ecs::types::DesiredStatus::Running
+        };
+        let mut arns = Vec::new();
+        let mut token = None;
+        for _ in 0..PAGES_MAX {
+            let page = self
+                .client
+                .list_tasks()
+                .cluster(cluster)
+                .service_name(service)
+                .desired_status(status.clone())
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| AwsError::of(OPERATION, &error))?;
+            arns.extend(page.task_arns().iter().cloned());
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok(arns);
+            }
+        }
+        Err(AwsError::unusable(OPERATION, format!("the list did not end after {PAGES_MAX} pages")))
+    }
+
+    /// Describes tasks, a hundred a call. Those that are gone meanwhile are not in the answer.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<Task>, AwsError> {
+        let mut tasks = Vec::with_capacity(arns.len());
+        for chunk in arns.chunks(TASKS_PER_CALL) {
+            let output = self
+                .client
+                .describe_tasks()
+                .cluster(cluster)
+                .set_tasks(Some(chunk.to_vec()))
+                .send()
+                .await
+                .map_err(|error| AwsError::of("ecs DescribeTasks", &error))?;
+            tasks.extend(output.tasks().iter().filter_map(ecs_views::task));
+        }
+        Ok(tasks)
+    }
+}
+
+/// The whole configuration that was read, with other percents: what is left out of it would fall back to defaults.
+fn with_percents(mut configuration: Value, percents: Percents) -> Value {
+    if !configuration.is_object() {
+        configuration = json!({});
+    }
+    configuration["minimumHealthyPercent"] = json!(percents.minimum);
+    configuration["maximumPercent"] = json!(percents.maximum);
+    configuration
+}

@@ -1,0 +1,415 @@
+//! The shared observer: it looks at all services and alarms that any job cares for, in as few calls as AWS allows.
+//!
+//! One `DescribeServices` per ten services of a cluster every two seconds, whatever the number of jobs; service
+//! deployments in twenties, when their service changed and at least every fourth second; tasks only when something
+//! about their service changed, at most every four seconds; alarms in hundreds, every ten seconds. Cost grows with
+//! services, never with jobs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::aws::cloudwatch::{ALARMS_PER_CALL, Alarms};
+use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, Ecs, SERVICES_PER_CALL};
+use crate::aws::error::AwsError;
+use crate::clock::{Clock, Time};
+use crate::deploy::view::{Alarm, Deployment, DeploymentStatus, Service, Task};
+
+/// How often services are looked at. A deployment's end is told at most this long after ECS knows it.
+pub const INTERVAL: Duration = Duration::from_secs(2);
+/// How old the view of a running deployment or of a changed service's tasks may become.
+const DETAIL_INTERVAL: Duration = Duration::from_secs(4);
+/// How often alarms are looked at. ECS shares the nine calls a second; alarms are evaluated every ten seconds at best.
+const ALARM_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a service is still looked at when no job asks for it: the time between a hand-back and the next turn.
+const AFTERGLOW: Duration = Duration::from_secs(30);
+
+/// What was last seen of a service.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// When.
+    pub at: Option<Time>,
+    /// The service; `None` where ECS has none of that name.
+    pub service: Option<Service>,
+    /// The service deployments that somebody follows, by ARN.
+    pub deployments: BTreeMap<String, Deployment>,
+    /// Its stopped tasks of the last hour, as of the last time that something changed.
+    pub stopped: Vec<Task>,
+    /// Why nothing newer was seen.
+    pub problem: Option<AwsError>,
+}
+
+/// The shared observer; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ecs: Ecs,
+    alarms: Alarms,
+    clock: Clock,
+    state: Mutex<State>,
+    wanted: Notify,
+}
+
+type Name = (String, String);
+
+#[derive(Debug, Default)]
+struct State {
+    services: BTreeMap<Name, Entry>,
+    alarm_names: BTreeMap<String, usize>,
+    alarms: BTreeMap<String, Alarm>,
+    alarms_at: Option<Time>,
+    alarm_problem: Option<AwsError>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    watchers: usize,
+    left_at: Option<Time>,
+    sender: watch::Sender<Seen>,
+    followed: BTreeSet<String>,
+    deployments_at: Option<Time>,
+    tasks_at: Option<Time>,
+    tasks_due: bool,
+    ended: BTreeMap<String, Task>,
+}
+
+/// A job's interest in one service; it ends when this is dropped.
+#[derive(Debug)]
+pub struct ServiceWatch {
+    shared: Arc<Shared>,
+    name: Name,
+    receiver: watch::Receiver<Seen>,
+}
+
+/// A job's interest in alarms; it ends when this is dropped.
+#[derive(Debug)]
+pub struct AlarmWatch {
+    shared: Arc<Shared>,
+    names: Vec<String>,
+}
+
+impl Observer {
+    /// An observer that looks at nothing yet. [`Observer::run`] makes it look.
+    #[must_use]
+    pub fn new(ecs: Ecs, alarms: Alarms, clock: Clock) -> Self {
+        let shared = Shared { ecs, alarms, clock, state: Mutex::default(), wanted: Notify::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Looks at a service from now on.
+    #[must_use]
+    pub fn service(&self, cluster: &str, service: &str) -> ServiceWatch {
+        let name = (cluster.to_owned(), service.to_owned());
+        let receiver = {
+            let mut state = self.shared.lock();
+            let entry = state.services.entry(name.clone()).or_insert_with(Entry::new);
+            entry.watchers += 1;
+            entry.left_at = None;
+            entry.sender.subscribe()
+        };
+        self.shared.wanted.notify_one();
+        ServiceWatch { shared: Arc::clone(&self.shared), name, receiver }
+    }
+
+    /// Looks at alarms from now on.
+    #[must_use]
+    pub fn alarms(&self, names: &[String]) -> AlarmWatch {
+        let mut state = self.shared.lock();
+        for name in names {
+            if !state.alarms.contains_key(name) {
+                state.alarms_at = None;
+            }
+            *state.alarm_names.entry(name.clone()).or_default() += 1;
+        }
+        AlarmWatch { shared: Arc::clone(&self.shared), names: names.to_vec() }
+    }
+
+    /// Looks, every two seconds, for as long as it is polled.
+    pub async fn run(&self) {
+        let shared = &self.shared;
+        loop {
+            if shared.is_idle() {
+                shared.wanted.notified().await;
+            }
+            let begin = shared.clock.now();
+            shared.look().await;
+            let took = (shared.clock.now() - begin).to_std().unwrap_or_default();
+            shared.clock.wait(INTERVAL.saturating_sub(took)).await;
+        }
+    }
+}
+
+impl ServiceWatch {
+    /// What was last seen, if it was seen after `after`; waits for it otherwise.
+    pub async fn after(&mut self, after: Time) -> Seen {
+        loop {
+            let seen = self.receiver.borrow_and_update().clone();
+            if seen.at.is_some_and(|at| at > after) {
+                return seen;
+            }
+            if self.receiver.changed().await.is_err() {
+                return seen;
+            }
+        }
+    }
+
+    /// Also looks at a service deployment.
+    pub fn follow(&self, deployment: &str) {
+        let mut state = self.shared.lock();
+        if let Some(entry) = state.services.get_mut(&self.name)
+            && entry.followed.insert(deployment.to_owned())
+        {
+            entry.deployments_at = None;
+        }
+    }
+}
+
+impl Drop for ServiceWatch {
+    fn drop(&mut self) {
+        let now = self.shared.clock.now();
+        if let Some(entry) = self.shared.lock().services.get_mut(&self.name) {
+            entry.watchers = entry.watchers.saturating_sub(1);
+            entry.left_at = Some(now);
+        }
+    }
+}
+
+impl AlarmWatch {
+    /// The alarms as last seen, if that was at most twenty seconds ago; else why not.
+    ///
+    /// # Errors
+    /// When CloudWatch did not answer lately.
+    pub fn seen(&self) -> Result<Vec<Alarm>, Option<AwsError>> {
+        if self.names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let state = self.shared.lock();
+        let fresh = state
+            .alarms_at
+            .is_some_and(|at| (self.shared.clock.now() - at).to_std().unwrap_or_default() <= ALARM_INTERVAL * 2);
+        if !fresh {
+            return Err(state.alarm_problem.clone());
+        }
+        Ok(self.names.iter().filter_map(|name| state.alarms.get(name).cloned()).collect())
+    }
+}
+
+impl Drop for AlarmWatch {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        for name in &self.names {
+            if let Some(count) = state.alarm_names.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    state.alarm_names.remove(name);
+                }
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn new() -> Self {
+        Self {
+            watchers: 0,
+            left_at: None,
+            sender: watch::Sender::new(Seen::default()),
+            followed: BTreeSet::new(),
+            deployments_at: None,
+            tasks_at: None,
+            tasks_due: true,
+            ended: BTreeMap::new(),
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what nobody asks for any more; whether nothing is left.
+    fn is_idle(&self) -> bool {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.services.retain(|_, entry| {
+            entry.watchers > 0
+                || entry.left_at.is_some_and(|left| (now - left).to_std().unwrap_or_default() < AFTERGLOW)
+        });
+        state.services.is_empty()
+    }
+
+    async fn look(&self) {
+        self.look_at_alarms().await;
+        for (cluster, names) in self.clusters() {
+            for chunk in names.chunks(SERVICES_PER_CALL) {
+                match self.ecs.services(&cluster, chunk).await {
+                    Ok(services) => self.look_closer(&cluster, chunk, services).await,
+                    Err(problem) => self.fail(&cluster, chunk, &problem),
+                }
+            }
+        }
+    }
+
+    fn clusters(&self) -> BTreeMap<String, Vec<String>> {
+        let mut clusters: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (cluster, name) in self.lock().services.keys() {
+            clusters.entry(cluster.clone()).or_default().push(name.clone());
+        }
+        clusters
+    }
+
+    fn fail(&self, cluster: &str, names: &[String], problem: &AwsError) {
+        let at = self.clock.now();
+        let state = self.lock();
+        for name in names {
+            if let Some(entry) = state.services.get(&(cluster.to_owned(), name.clone())) {
+                entry.sender.send_modify(|seen| {
+                    seen.at = Some(at);
+                    seen.problem = Some(problem.clone());
+                });
+            }
+        }
+    }
+
+    /// The deployments and tasks of ten services, where something about them changed; then tells the watchers.
+    async fn look_closer(&self, cluster: &str, names: &[String], services: Vec<Service>) {
+        let now = self.clock.now();
+        let mut services: BTreeMap<String, Service> =
+            services.into_iter().map(|service| (service.name.clone(), service)).collect();
+        let deployments = match self.deployments(self.due_deployments(cluster, &services, now)).await {
+            Ok(deployments) => deployments,
+            Err(problem) => return self.fail(cluster, names, &problem),
+        };
+        for name in names {
+            let key = (cluster.to_owned(), name.clone());
+            if self.tasks_due(&key, now)
+                && let Err(problem) = self.look_at_tasks(&key).await
+            {
+                self.fail(cluster, std::slice::from_ref(name), &problem);
+                continue;
+            }
+            let state = self.lock();
+            let Some(entry) = state.services.get(&key) else { continue };
+            let service = services.remove(name);
+            entry.sender.send_modify(|seen| {
+                seen.at = Some(now);
+                seen.service = service;
+                seen.problem = None;
+                seen.deployments.retain(|arn, _| entry.followed.contains(arn));
+                let followed =
+                    entry.followed.iter().filter_map(|arn| Some((arn.clone(), deployments.get(arn)?.clone())));
+                seen.deployments.extend(followed);
+                seen.stopped = entry.ended.values().cloned().collect();
+            });
+        }
+    }
+
+    /// Notes which services changed; gives the deployments that are to be described.
+    fn due_deployments(&self, cluster: &str, services: &BTreeMap<String, Service>, now: Time) -> Vec<String> {
+        let mut due = Vec::new();
+        let mut state = self.lock();
+        for (name, service) in services {
+            let Some(entry) = state.services.get_mut(&(cluster.to_owned(), name.clone())) else { continue };
+            let seen = entry.sender.borrow().clone();
+            let changed = seen.service.as_ref() != Some(service);
+            entry.tasks_due |= changed;
+            let old = entry.deployments_at.is_none_or(|at| (now - at).to_std().unwrap_or_default() >= DETAIL_INTERVAL);
+            let before = due.len();
+            due.extend(
+                entry
+                    .followed
+                    .iter()
+                    .filter(|arn| {
+                        let over = seen.deployments.get(*arn).is_some_and(|deployment| is_over(&deployment.status));
+                        changed || (old && !over)
+                    })
+                    .cloned(),
+            );
+            if due.len() > before {
+                entry.deployments_at = Some(now);
+            }
+        }
+        due
+    }
+
+    async fn deployments(&self, arns: Vec<String>) -> Result<BTreeMap<String, Deployment>, AwsError> {
+        let mut found = BTreeMap::new();
+        for chunk in arns.chunks(DEPLOYMENTS_PER_CALL) {
+            for deployment in self.ecs.deployments(chunk).await? {
+                found.insert(deployment.arn.clone(), deployment);
+            }
+        }
+        Ok(found)
+    }
+
+    fn tasks_due(&self, key: &Name, now: Time) -> bool {
+        let mut state = self.lock();
+        let Some(entry) = state.services.get_mut(key) else { return false };
+        // Only somebody who follows a deployment cares for tasks.
+        let rested = entry.tasks_at.is_none_or(|at| (now - at).to_std().unwrap_or_default() >= DETAIL_INTERVAL);
+        if entry.followed.is_empty() || !entry.tasks_due || !rested {
+            return false;
+        }
+        entry.tasks_due = false;
+        entry.tasks_at = Some(now);
+        true
+    }
+
+    /// Describes the stopped tasks that were not described yet. ECS keeps them for an hour.
+    async fn look_at_tasks(&self, key: &Name) -> Result<(), AwsError> {
+        let (cluster, service) = key;
+        let arns = self.ecs.task_arns(cluster, service, true).await?;
+        let id = |arn: &String| arn.rsplit('/').next().unwrap_or(arn).to_owned();
+        let known: BTreeSet<String> =
+            self.lock().services.get(key).map(|entry| entry.ended.keys().cloned().collect()).unwrap_or_default();
+        let new: Vec<String> = arns.iter().filter(|arn| !known.contains(&id(arn))).cloned().collect();
+        let tasks = if new.is_empty() { Vec::new() } else { self.ecs.tasks(cluster, &new).await? };
+        let listed: BTreeSet<String> = arns.iter().map(id).collect();
+        let mut state = self.lock();
+        if let Some(entry) = state.services.get_mut(key) {
+            entry.ended.retain(|id, _| listed.contains(id));
+            // A task on its way down may not know its exit code yet: it is described again.
+            entry.tasks_due |= tasks.iter().any(|task| task.last_status != "STOPPED");
+            let ended = tasks.into_iter().filter(|task| task.last_status == "STOPPED");
+            entry.ended.extend(ended.map(|task| (task.id.clone(), task)));
+        }
+        Ok(())
+    }
+
+    async fn look_at_alarms(&self) {
+        let now = self.clock.now();
+        let names: Vec<String> = {
+            let state = self.lock();
+            let fresh = state.alarms_at.is_some_and(|at| (now - at).to_std().unwrap_or_default() < ALARM_INTERVAL);
+            if fresh { Vec::new() } else { state.alarm_names.keys().cloned().collect() }
+        };
+        if names.is_empty() {
+            return;
+        }
+        let mut alarms = BTreeMap::new();
+        for chunk in names.chunks(ALARMS_PER_CALL) {
+            match self.alarms.describe(chunk).await {
+                Ok(found) => alarms.extend(found.into_iter().map(|alarm| (alarm.name.clone(), alarm))),
+                Err(problem) => {
+                    self.lock().alarm_problem = Some(problem);
+                    return;
+                }
+            }
+        }
+        let mut state = self.lock();
+        state.alarms = alarms;
+        state.alarms_at = Some(now);
+        state.alarm_problem = None;
+    }
+}
+
+fn is_over(status: &DeploymentStatus) -> bool {
+    matches!(status, DeploymentStatus::Successful | DeploymentStatus::RolledBack | DeploymentStatus::RollbackFailed)
+}

@@ -1,0 +1,348 @@
+//! What a turn looks at: through the shared observer on every pass, and directly where the preflight needs more.
+
+use std::collections::BTreeSet;
+
+use coalmine_pipeline::{ContainerImage, ImageReference};
+
+use crate::artifact;
+use crate::aws::ecr::ImageError;
+use crate::aws::error::AwsError;
+use crate::aws::observer::{AlarmWatch, Seen, ServiceWatch};
+use crate::aws::s3::{self, ReadError};
+use crate::clock::Time;
+use crate::deploy::action::Action;
+use crate::deploy::decision::{Role, Sight};
+use crate::deploy::preflight::{Asked, CanaryFound, Facts};
+use crate::deploy::progress::Progress;
+use crate::deploy::release::{Count, Image};
+use crate::deploy::revision::Revision;
+use crate::deploy::task_definition::TaskDefinition;
+use crate::deploy::view::{Alarm, Service};
+use crate::tools::Tools;
+use crate::turn::Turn;
+
+/// What a turn sees of its two services and its alarms.
+pub(crate) struct View {
+    own: ServiceWatch,
+    partner: ServiceWatch,
+    alarms: AlarmWatch,
+    own_seen: Seen,
+    partner_seen: Seen,
+    alarms_seen: Vec<Alarm>,
+    /// Only what was seen after this date is believed.
+    after: Time,
+    /// The id of our service deployment, as the token has it.
+    followed: Option<String>,
+    deployment: Option<String>,
+    ignored: BTreeSet<String>,
+    /// The release's images, once this turn knows them.
+    pub(crate) images: Option<Vec<Image>>,
+    /// The tasks as counted in this pass.
+    pub(crate) count: Option<Count>,
+    /// Whether our deployment was looked for, and not found.
+    pub(crate) searched: bool,
+}
+
+impl View {
+    pub(crate) fn new(tools: &Tools, action: &Action, progress: &Progress) -> Self {
+        let mut view = Self {
+            own: tools.observer.service(&action.cluster, &action.service),
+            partner: tools.observer.service(&action.cluster, &action.partner),
+            alarms: tools.observer.alarms(&action.alarms),
+            own_seen: Seen::default(),
+            partner_seen: Seen::default(),
+            alarms_seen: Vec::new(),
+            after: tools.clock.now(),
+            followed: progress.deployment.clone(),
+            deployment: None,
+            ignored: BTreeSet::new(),
+            images: None,
+            count: None,
+            searched: false,
+        };
+        view.ignore_red(action, progress);
+        view
+    }
+
+    /// Leaves out the alarms that were red before and are to be ignored.
+    pub(crate) fn ignore_red(&mut self, action: &Action, progress: &Progress) {
+        let Some(former) = &progress.former else { return };
+        let marked = action.alarms.iter().enumerate().filter(|(place, _)| former.red.has(*place));
+        self.ignored = marked.map(|(_, name)| name.clone()).collect();
+    }
+
+    /// Waits until there is a view that is newer than the last act.
+    ///
+    /// # Errors
+    /// When the last observation failed.
+    pub(crate) async fn refresh(&mut self) -> Result<(), AwsError> {
+        self.own_seen = self.own.after(self.after).await;
+        self.partner_seen = self.partner.after(self.after).await;
+        for seen in [&self.own_seen, &self.partner_seen] {
+            if let Some(problem) = &seen.problem {
+                return Err(problem.clone());
+            }
+        }
+        if let (Some(id), Some(service)) = (&self.followed, &self.own_seen.service) {
+            let arn = deployment_arn(&service.arn, id);
+            self.follow(&arn);
+        }
+        self.alarms_seen = self.alarms.seen().map_err(|problem| {
+            problem.unwrap_or_else(|| AwsError::unusable("cloudwatch DescribeAlarms", "not answered yet"))
+        })?;
+        Ok(())
+    }
+
+    /// Waits for the next observation.
+    pub(crate) async fn changed(&mut self) {
+        let latest = self.own_seen.at.max(self.partner_seen.at).unwrap_or(self.after);
+        self.own.after(latest).await;
+        self.after = latest;
+        self.count = None;
+    }
+
+    /// From now on, only newer views are believed.
+    pub(crate) fn outdate(&mut self, tools: &Tools) {
+        self.after = tools.clock.now();
+        self.count = None;
+        self.searched = false;
+    }
+
+    /// Our deployment is to be looked for again at the next pass.
+    pub(crate) fn forget_search(&mut self) {
+        self.searched = false;
+    }
+
+    /// Our service deployment was found: it is followed from now on.
+    pub(crate) fn found(&mut self, id: &str) {
+        self.followed = Some(id.to_owned());
+    }
+
+    fn follow(&mut self, arn: &str) {
+        if self.deployment.as_deref() != Some(arn) {
+            self.own.follow(arn);
+            self.deployment = Some(arn.to_owned());
+        }
+    }
+
+    /// The own service.
+    ///
+    /// # Errors
+    /// When there is none of that name any more.
+    pub(crate) fn service(&self) -> Result<&Service, AwsError> {
+        existing(&self.own_seen)
+    }
+
+    /// The partner service.
+    ///
+    /// # Errors
+    /// When there is none of that name any more.
+    pub(crate) fn partner(&self) -> Result<&Service, AwsError> {
+        existing(&self.partner_seen)
+    }
+
+    /// What decisions are made on.
+    ///
+    /// # Errors
+    /// When one of the services has vanished.
+    pub(crate) fn sight(&self) -> Result<Sight<'_>, AwsError> {
+        Ok(Sight {
+            service: self.service()?,
+            partner: self.partner()?,
+            deployment: self.deployment.as_ref().and_then(|arn| self.own_seen.deployments.get(arn)),
+            searched: self.searched,
+            stopped: &self.own_seen.stopped,
+            alarms: self.alarms_seen.iter().filter(|alarm| !self.ignored.contains(&alarm.name)).collect(),
+            count: self.count.as_ref(),
+        })
+    }
+}
+
+fn existing(seen: &Seen) -> Result<&Service, AwsError> {
+    seen.service.as_ref().ok_or_else(|| AwsError::unusable("ecs DescribeServices", "the service is not there any more"))
+}
+
+/// `…:service/cluster/name` and an id → `…:service-deployment/cluster/name/id`.
+pub(crate) fn deployment_arn(service_arn: &str, id: &str) -> String {
+    format!("{}/{id}", service_arn.replacen(":service/", ":service-deployment/", 1))
+}
+
+/// What the preflight reads beside the view; kept while it waits for something to pass.
+pub(crate) struct Gathered {
+    base: Option<TaskDefinition>,
+    asked: Vec<Asked>,
+    canary: Option<CanaryFound>,
+}
+
+impl Gathered {
+    /// Reads the artifact, the task definitions and what the registries say. The inner error is a problem of the
+    /// artifact, for people.
+    pub(crate) async fn gather(turn: &Turn<'_>) -> Result<Result<Self, String>, AwsError> {
+        let tools = turn.tools;
+        let (own, partner) = (turn.view.own_seen.service.as_ref(), turn.view.partner_seen.service.as_ref());
+        let canary = match (turn.action.role, partner) {
+            (Role::Full, Some(canary)) => canary_found(tools, canary).await?,
+            _ => None,
+        };
+        let base = match own {
+            Some(service) => base(tools, &turn.action, service, canary.as_ref()).await?,
+            None => None,
+        };
+        let containers: Vec<String> =
+            base.iter().flat_map(TaskDefinition::images).map(|(container, _)| container).collect();
+        let images = match release(turn, &containers).await? {
+            Ok(images) => images,
+            Err(text) => return Ok(Err(text)),
+        };
+        let mut asked = Vec::new();
+        for ContainerImage { container, image } in images {
+            let reference = match &canary {
+                Some(canary) => as_approved(canary, &container, image),
+                None => image,
+            };
+            let answer = match tools.registries.resolve(&reference).await {
+                Ok(resolved) => Ok(resolved),
+                Err(ImageError::Problem(problem)) => Err(problem),
+                Err(ImageError::Aws(error)) => return Err(error),
+            };
+            asked.push(Asked { container, reference, answer });
+        }
+        Ok(Ok(Self { base, asked, canary }))
+    }
+
+    /// All that the preflight decides on.
+    pub(crate) fn facts<'a>(&self, turn: &'a Turn<'_>, busy_since: Option<i64>) -> Facts<'a> {
+        let action = &turn.action;
+        Facts {
+            role: action.role,
+            execution: &turn.job.context.execution,
+            options: &action.options,
+            home: action.home.as_ref(),
+            template: action.template.as_deref(),
+            alarm_names: &action.alarms,
+            service: (&action.service, turn.view.own_seen.service.clone()),
+            partner: (&action.partner, turn.view.partner_seen.service.clone()),
+            base: self.base.clone(),
+            asked: self.asked.clone(),
+            alarms: turn.view.alarms_seen.clone(),
+            canary: self.canary.clone(),
+            busy_since,
+            started: turn.progress.started,
+            deadline: action.deadline,
+        }
+    }
+}
+
+/// The task definition that a release is put upon. A canary with a template takes the newest of it; Full takes the one
+/// that its canary was based on, so that a `terraform apply` during the hold changes nothing under the approver.
+async fn base(
+    tools: &Tools,
+    action: &Action,
+    service: &Service,
+    canary: Option<&CanaryFound>,
+) -> Result<Option<TaskDefinition>, AwsError> {
+    let name = match (&action.template, action.role) {
+        (None, _) => service.revision.to_string(),
+        (Some(family), Role::Canary) => family.clone(),
+        (Some(_), Role::Full) => match canary.and_then(|canary| canary.definition.base()) {
+            Some(revision) => revision.to_string(),
+            None => return Ok(None),
+        },
+    };
+    tools.ecs.task_definition(&name).await
+}
+
+async fn canary_found(tools: &Tools, canary: &Service) -> Result<Option<CanaryFound>, AwsError> {
+    let Some(definition) = tools.ecs.task_definition(&canary.revision.to_string()).await? else { return Ok(None) };
+    let arns = tools.ecs.task_arns(&canary.cluster, &canary.name, true).await?;
+    let stopped = if arns.is_empty() { Vec::new() } else { tools.ecs.tasks(&canary.cluster, &arns).await? };
+    Ok(Some(CanaryFound { definition, stopped }))
+}
+
+/// Digests are resolved once, at the canary: where it runs a digest of the very repository that the artifact names by
+/// tag, that digest is what was approved.
+fn as_approved(canary: &CanaryFound, container: &str, asked: ImageReference) -> ImageReference {
+    let images = canary.definition.images();
+    let running =
+        images.iter().find(|(name, _)| name == container).and_then(|(_, image)| ImageReference::parse(image).ok());
+    match running {
+        Some(running) if asked.digest().is_none() && running.digest().is_some() && running.name() == asked.name() => {
+            running
+        }
+        _ => asked,
+    }
+}
+
+/// The images of the release: those of the artifact, then those of the option `image.<container>`, which win.
+pub(crate) async fn release(
+    turn: &Turn<'_>,
+    containers: &[String],
+) -> Result<Result<Vec<ContainerImage>, String>, AwsError> {
+    let options = &turn.action.options;
+    let mut images = Vec::new();
+    if let Some(artifact) = turn.job.artifacts.first() {
+        let bytes = match read_artifact(turn, artifact).await {
+            Ok(bytes) => bytes,
+            Err(ReadError::Aws(error)) => return Err(error),
+            Err(problem) => return Ok(Err(problem.to_string())),
+        };
+        let file = match artifact::images(&bytes, options.file.as_deref()) {
+            Ok(file) => file,
+            Err(problem) => return Ok(Err(format!("Input artifact {}: {problem}.", artifact.name))),
+        };
+        match artifact::by_container(file, containers) {
+            Ok(found) => images = found,
+            Err(problem) => return Ok(Err(format!("Input artifact {}: {problem}.", artifact.name))),
+        }
+    }
+    for (container, image) in &options.images {
+        images.retain(|other: &ContainerImage| other.container != *container);
+        images.push(ContainerImage { container: container.clone(), image: image.clone() });
+    }
+    if images.is_empty() {
+        return Ok(Err(
+            "The action has no image to deploy: give it an input artifact with imagedefinitions.json, or image.<container>= in Options."
+                .to_owned(),
+        ));
+    }
+    Ok(Ok(images))
+}
+
+/// Reads with the job's credentials, renewed once where their 15 minutes are over.
+async fn read_artifact(turn: &Turn<'_>, artifact: &crate::aws::codepipeline::Artifact) -> Result<Vec<u8>, ReadError> {
+    let tools = turn.tools;
+    if let Some(credentials) = &turn.job.credentials {
+        match s3::read(&tools.door, credentials, artifact).await {
+            Err(problem) if problem.is_expired() => {}
+            other => return other,
+        }
+    }
+    let renewed = tools.codepipeline.credentials(&turn.job.id).await?;
+    s3::read(&tools.door, &renewed, artifact).await
+}
+
+/// The release's images as our revision names them, for a turn that did not do the preflight itself.
+pub(crate) async fn images_of(turn: &Turn<'_>, revision: &Revision) -> Result<Vec<Image>, AwsError> {
+    let unusable = |problem: String| AwsError::unusable("reading the release again", problem);
+    let definition = turn
+        .tools
+        .ecs
+        .task_definition(&revision.to_string())
+        .await?
+        .ok_or_else(|| unusable(format!("task definition {revision} is gone")))?;
+    let written = definition.images();
+    let containers: Vec<String> = written.iter().map(|(container, _)| container.clone()).collect();
+    let mut images = Vec::new();
+    for asked in release(turn, &containers).await?.map_err(unusable)? {
+        let Some((container, image)) = written.iter().find(|(container, _)| *container == asked.container) else {
+            continue;
+        };
+        let reference = ImageReference::parse(image).map_err(|problem| unusable(format!("{image}: {problem}")))?;
+        match turn.tools.registries.resolve(&reference).await {
+            Ok(resolved) => images.push(Image::new(container, &reference, &resolved)),
+            Err(ImageError::Problem(problem)) => return Err(unusable(format!("{image} {problem}"))),
+            Err(ImageError::Aws(error)) => return Err(error),
+        }
+    }
+    Ok(images)
+}

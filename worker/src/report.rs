@@ -1,0 +1,157 @@
+//! Telling CodePipeline what a turn came to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use coalmine_pipeline::limits::cut;
+use coalmine_pipeline::{duration, variables};
+use tracing::{error, info, warn};
+
+use crate::aws::codepipeline::{FailureKind, Job, Received};
+use crate::aws::error::AwsError;
+use crate::deploy::decision::Role;
+use crate::deploy::message::{self, LogTail};
+use crate::deploy::progress::{Cause, CauseKind};
+use crate::deploy::release;
+use crate::observe::images_of;
+use crate::tools::Tools;
+use crate::turn::Turn;
+
+/// The summary rides in the next approval's text, whose whole configuration value takes 1,000 characters.
+const EVIDENCE_CHARS_MAX: usize = 700;
+/// The first pause before a result is sent again; it doubles up to a minute.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// How long a result is sent again. After 24 hours CodePipeline has timed the action out.
+const RETRY_FOR: Duration = Duration::from_secs(24 * 3_600);
+
+/// What a turn came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The job goes on, in any worker's next turn.
+    HandedBack { token: String, summary: String, percent: u8, id: Option<String> },
+    /// The action succeeded.
+    Succeeded { summary: String, id: Option<String>, variables: BTreeMap<String, String> },
+    /// The action failed.
+    Failed { kind: FailureKind, text: String, id: Option<String> },
+    /// The execution ended without this job: nobody waits for a result.
+    NotWanted,
+}
+
+/// Gives CodePipeline the result, again and again while it does not answer: a job without a result blocks its stage
+/// for a day.
+pub(crate) async fn tell(tools: &Tools, job: &Job, ending: Ending) {
+    let begin = tools.clock.now();
+    let mut pause = RETRY_AFTER;
+    loop {
+        match send(tools, job, &ending).await {
+            Ok(Received::Taken) => return log(&ending),
+            Ok(Received::NotWanted) => return info!("CodePipeline does not want the job's result any more"),
+            Err(problem) if problem.is_passing() => {
+                let tried = (tools.clock.now() - begin).to_std().unwrap_or_default();
+                if tried >= RETRY_FOR {
+                    return error!(error = %problem, "the job's result could not be told within a day");
+                }
+                warn!(error = %problem, "the job's result could not be told yet");
+                tools.clock.wait(crate::clock::jittered(pause)).await;
+                pause = (pause * 2).min(RETRY_AFTER_MAX);
+            }
+            Err(problem) => return error!(error = %problem, "CodePipeline refused the job's result"),
+        }
+    }
+}
+
+async fn send(tools: &Tools, job: &Job, ending: &Ending) -> Result<Received, AwsError> {
+    let codepipeline = &tools.codepipeline;
+    match ending.clone() {
+        Ending::HandedBack { token, summary, percent, id } => {
+            codepipeline.hand_back(&job.id, &token, &summary, percent, id.as_deref()).await
+        }
+        Ending::Succeeded { summary, id, variables } => {
+            codepipeline.succeed(&job.id, &summary, id.as_deref(), variables).await
+        }
+        Ending::Failed { kind, text, id } => codepipeline.fail(&job.id, kind, &text, id.as_deref()).await,
+        Ending::NotWanted => Ok(Received::NotWanted),
+    }
+}
+
+fn log(ending: &Ending) {
+    match ending {
+        Ending::HandedBack { percent, .. } => tracing::debug!(percent, "handed the job back to go on later"),
+        Ending::Succeeded { summary, .. } => info!("the action succeeded: {summary}"),
+        Ending::Failed { kind, text, .. } => warn!(?kind, "the action failed: {}", message::printable(text)),
+        Ending::NotWanted => {}
+    }
+}
+
+/// A success with its evidence.
+///
+/// # Errors
+/// When the release has to be read again, and cannot be.
+pub(crate) async fn success(turn: &mut Turn<'_>, reason: &str) -> Result<Ending, AwsError> {
+    let (Some(revision), Some(former)) = (turn.progress.revision.clone(), turn.progress.former.clone()) else {
+        return Err(AwsError::unusable("reporting", "the progress names no revision"));
+    };
+    if turn.view.images.is_none() {
+        turn.view.images = Some(images_of(turn, &revision).await?);
+    }
+    let images = turn.view.images.clone().unwrap_or_default();
+    let arn = turn.view.service()?.arn.clone();
+    let took = turn.tools.clock.now().timestamp() - turn.progress.started;
+    let took = duration::show(Duration::from_secs(u64::try_from(took).unwrap_or(0)));
+    let alarms = match turn.action.alarms.len() {
+        0 => "no alarms watched".to_owned(),
+        count => format!("{count} alarms stayed clear"),
+    };
+    let what = match turn.action.role {
+        Role::Canary => "Canary",
+        Role::Full => "Full",
+    };
+    let summary = format!(
+        "{what}: {reason} ({}); {alarms}; took {took}; before: {}",
+        release::describe(&images),
+        former.revision
+    );
+    let summary = cut(&message::summary(&summary), EVIDENCE_CHARS_MAX).into_owned();
+    let digests: Vec<String> =
+        release::digests(&images).into_iter().map(|(container, digest)| format!("{container}={digest}")).collect();
+    let variables = [
+        (variables::RELEASE_ID.name, turn.job.context.execution.clone()),
+        (variables::TASK_DEFINITION.name, revision.arn_beside(&arn)),
+        (variables::PREVIOUS_TASK_DEFINITION.name, former.revision.arn_beside(&arn)),
+        (variables::IMAGE_DIGESTS.name, digests.join(",")),
+        (variables::SUMMARY.name, summary.clone()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
+    Ok(Ending::Succeeded { summary, id: turn.progress.deployment.clone(), variables })
+}
+
+/// A failure, with the last lines of the task that shows it.
+pub(crate) async fn failure(turn: &Turn<'_>, done: &str) -> Ending {
+    let unknown = Cause { kind: CauseKind::Changed, text: done.to_owned(), witness: None };
+    let (cause, done) = match &turn.progress.cause {
+        Some(cause) => (cause, done),
+        None => (&unknown, ""),
+    };
+    let log = match &cause.witness {
+        Some((task, container)) => log_tail(turn, task, container).await,
+        None => None,
+    };
+    let service = format!("{}/{}", turn.action.cluster, turn.action.service);
+    let text = message::failure(turn.action.role, &service, cause, done, log.as_ref());
+    Ending::Failed { kind: FailureKind::Job, text, id: turn.progress.deployment.clone() }
+}
+
+/// The log is an extra: what cannot be read is left out.
+async fn log_tail(turn: &Turn<'_>, task: &str, container: &str) -> Option<LogTail> {
+    let revision = turn.progress.revision.as_ref()?;
+    let definition = turn.tools.ecs.task_definition(&revision.to_string()).await.ok()??;
+    let (group, prefix) = definition.log_of(container)?;
+    match turn.tools.logs.tail(&group, &prefix, container, task).await {
+        Ok(tail) => Some(tail),
+        Err(error) => {
+            warn!(%error, task, "the task's log could not be read for the failure message");
+            None
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! One visit of one job: observe, decide, act, report.
+//!
+//! ```text
+//!   job ─► configuration, token ─► ┌─ observe ─► decide ─► act ─┐ ─► report: success, failure,
+//!                                  └──── until the decision ────┘            or hand back with a token
+//!                                        is final, or --linger is over
+//! ```
+
+use std::sync::Arc;
+
+use coalmine_pipeline::limits::cut;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::act::{self, Acted};
+use crate::aws::codepipeline::{ExecutionState, FailureKind, Job};
+use crate::aws::error::{AwsError, Kind};
+use crate::clock::Time;
+use crate::deploy::action::Action;
+use crate::deploy::decision::{Decision, Role, Step};
+use crate::deploy::preflight::{self, Check};
+use crate::deploy::progress::{Phase, Progress};
+use crate::deploy::{rollout, undo};
+use crate::observe::{Gathered, View};
+use crate::report::{self, Ending};
+use crate::tools::Tools;
+
+/// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
+const WANTED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// What one pass of observe, decide and act came to.
+enum Pass {
+    /// Something was done: look again.
+    Again,
+    /// Nothing to do until the world changes.
+    Wait(String),
+    /// The job is over.
+    End(Ending),
+}
+
+/// One visit of one job.
+pub(crate) struct Turn<'a> {
+    pub(crate) tools: &'a Tools,
+    pub(crate) job: &'a Job,
+    pub(crate) action: Action,
+    pub(crate) progress: Progress,
+    pub(crate) view: View,
+    /// What the preflight gathered, kept while it waits for something to pass.
+    gathered: Option<Gathered>,
+    waited: bool,
+    wanted_at: Option<Time>,
+    last: String,
+}
+
+/// Does one visit of a job that was acknowledged, and reports what it came to.
+pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
+    let ending = match begin(&tools, &job) {
+        Ok(mut turn) => turn.visit(stopping).await,
+        Err(ending) => ending,
+    };
+    report::tell(&tools, &job, ending).await;
+}
+
+fn begin<'a>(tools: &'a Tools, job: &'a Job) -> Result<Turn<'a>, Ending> {
+    let refuse = |text: String| Ending::Failed { kind: FailureKind::Configuration, text, id: None };
+    let action = Action::parse(job.action_type, &job.configuration)
+        .map_err(|problems| refuse(format!("The action's configuration cannot be used:\n{problems}")))?
+        .ok_or_else(|| refuse(format!("This worker does not know {}.", job.action_type.provider)))?;
+    let progress = match &job.token {
+        None => Progress::begin(tools.clock.now().timestamp()),
+        Some(token) => {
+            Progress::from_token(token).map_err(|problem| refuse(format!("The job cannot be continued: {problem}.")))?
+        }
+    };
+    let view = View::new(tools, &action, &progress);
+    Ok(Turn { tools, job, action, progress, view, gathered: None, waited: false, wanted_at: None, last: String::new() })
+}
+
+impl Turn<'_> {
+    async fn visit(&mut self, mut stopping: watch::Receiver<bool>) -> Ending {
+        let begin = self.tools.clock.now();
+        loop {
+            if *stopping.borrow_and_update() {
+                return self.hand_back("the worker is being stopped".to_owned());
+            }
+            let seen = tokio::select! {
+                biased;
+                _ = stopping.changed() => continue,
+                seen = self.view.refresh() => seen,
+            };
+            let passed = match seen {
+                Ok(()) => self.pass().await,
+                Err(problem) => Err(problem),
+            };
+            let reason = match passed {
+                Ok(Pass::Again) => continue,
+                Ok(Pass::End(ending)) => return ending,
+                Ok(Pass::Wait(reason)) => reason,
+                Err(problem) if problem.is_passing() => {
+                    warn!(error = %problem, "a call failed; going on with the next observation");
+                    format!("{}; waiting: {problem}", self.last)
+                }
+                Err(problem) => match self.refused(&problem) {
+                    Some(ending) => return ending,
+                    None => format!("waiting: {problem}"),
+                },
+            };
+            self.tell(&reason);
+            let lingered = (self.tools.clock.now() - begin).to_std().unwrap_or_default();
+            if lingered >= self.tools.linger {
+                return self.hand_back(reason);
+            }
+            let left = self.tools.linger - lingered;
+            tokio::select! {
+                biased;
+                _ = stopping.changed() => {}
+                _ = self.tools.clock.limit(left, self.view.changed()) => {}
+            }
+        }
+    }
+
+    /// Logs a reason once, when it is a new one.
+    fn tell(&mut self, reason: &str) {
+        if self.last != reason {
+            info!(service = %self.action.service, "{reason}");
+            reason.clone_into(&mut self.last);
+        }
+    }
+
+    /// What AWS refused, or the worker may not: before anything was touched it ends the action; later the deadlines
+    /// do, because leaving things half done is worse than waiting for a permission.
+    fn refused(&self, problem: &AwsError) -> Option<Ending> {
+        let kind = if problem.kind == Kind::Denied { FailureKind::Permission } else { FailureKind::Job };
+        let before = self.progress.deployment.is_none() && self.progress.cause.is_none();
+        before.then(|| Ending::Failed {
+            kind,
+            text: format!("Nothing was deployed to {}/{}: {problem}.", self.action.cluster, self.action.service),
+            id: None,
+        })
+    }
+
+    fn hand_back(&self, reason: String) -> Ending {
+        Ending::HandedBack {
+            token: self.progress.to_token(),
+            percent: self.percent(),
+            summary: reason,
+            id: self.progress.deployment.clone(),
+        }
+    }
+
+    async fn pass(&mut self) -> Result<Pass, AwsError> {
+        if !self.is_wanted(false).await? {
+            return Ok(Pass::End(Ending::NotWanted));
+        }
+        match self.progress.phase.clone() {
+            Phase::Check { busy_since } => self.check(busy_since).await,
+            phase => {
+                let decision = self.decide(&phase)?;
+                self.carry_out(decision).await
+            }
+        }
+    }
+
+    /// Whether the execution still wants this job; right before an act it is asked anew.
+    async fn is_wanted(&mut self, now: bool) -> Result<bool, AwsError> {
+        let fresh = self
+            .wanted_at
+            .is_some_and(|at| (self.tools.clock.now() - at).to_std().unwrap_or_default() < WANTED_INTERVAL);
+        // A turn that has just begun was given its job by a living execution.
+        if !now && (fresh || self.wanted_at.is_none()) {
+            self.wanted_at.get_or_insert(self.tools.clock.now());
+            return Ok(true);
+        }
+        let state = self.tools.codepipeline.execution(&self.job.context).await?;
+        self.wanted_at = Some(self.tools.clock.now());
+        Ok(state == ExecutionState::Wanted)
+    }
+
+    async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
+        if self.gathered.is_none() {
+            match Gathered::gather(self).await? {
+                Ok(gathered) => self.gathered = Some(gathered),
+                Err(text) => return Ok(Pass::End(configuration(text))),
+            }
+        }
+        let now = self.tools.clock.now().timestamp();
+        let check = match &self.gathered {
+            Some(gathered) => preflight::check(&gathered.facts(self, busy_since), now),
+            None => return Ok(Pass::Again),
+        };
+        match check {
+            Check::Refuse(problems) => Ok(Pass::End(configuration(refusal(&self.action, &problems)))),
+            Check::Wait { reason, busy } => {
+                self.waited = true;
+                let since = busy.then(|| busy_since.unwrap_or(now));
+                self.progress.phase = Phase::Check { busy_since: since };
+                Ok(Pass::Wait(reason))
+            }
+            // What was gathered before the wait may be old: everything is checked once more.
+            Check::Ready(_) if self.waited => {
+                (self.waited, self.gathered) = (false, None);
+                Ok(Pass::Again)
+            }
+            Check::Ready(plan) => {
+                if !self.is_wanted(true).await? {
+                    return Ok(Pass::End(Ending::NotWanted));
+                }
+                let revision = act::register(self.tools, &plan.copy).await?;
+                self.tell(&format!(
+                    "{} is ready to be deployed as {revision}",
+                    crate::deploy::release::describe(&plan.images)
+                ));
+                self.progress.former = Some(plan.former);
+                self.progress.revision = Some(revision);
+                self.progress.phase = Phase::Deploy;
+                self.view.images = Some(plan.images);
+                self.view.ignore_red(&self.action, &self.progress);
+                Ok(Pass::Again)
+            }
+        }
+    }
+
+    fn decide(&self, phase: &Phase) -> Result<Decision, AwsError> {
+        let now = self.tools.clock.now().timestamp();
+        let former_desired = self.progress.former.as_ref().map_or(0, |former| former.desired);
+        let sight = self.view.sight()?;
+        let terms = self.action.terms(former_desired, sight.partner);
+        let (role, progress) = (self.action.role, &self.progress);
+        Ok(match phase {
+            Phase::Check { .. } | Phase::Deploy => rollout::deploy(&terms, progress, &sight, now),
+            Phase::Bake { since } => rollout::bake(&terms, progress, &sight, *since, now),
+            Phase::UndoFull { since, stopped } => undo::full(progress, &sight, *since, *stopped, now),
+            Phase::RestoreCanary { since, target, told } => {
+                undo::canary(role, progress, &sight, (*since, target, *told), now)
+            }
+        })
+    }
+
+    async fn carry_out(&mut self, Decision { step, reason }: Decision) -> Result<Pass, AwsError> {
+        let mutates = matches!(step, Step::Update(_) | Step::RollBack | Step::PlanRestore);
+        if mutates && !self.is_wanted(true).await? {
+            return Ok(Pass::End(Ending::NotWanted));
+        }
+        if step != Step::Wait {
+            self.tell(&reason);
+        }
+        match step {
+            Step::Wait => {
+                self.view.forget_search();
+                Ok(Pass::Wait(reason))
+            }
+            Step::Succeed => Ok(Pass::End(report::success(self, &reason).await?)),
+            Step::Fail => Ok(Pass::End(report::failure(self, &reason).await)),
+            Step::Undo(cause) => {
+                let now = self.tools.clock.now().timestamp();
+                let phase = undo::begin(self.action.role, &cause, now);
+                self.progress.cause = Some(cause);
+                match phase {
+                    Some(phase) => self.progress.phase = phase,
+                    None => {
+                        return Ok(Pass::End(
+                            report::failure(self, "nothing: the service belongs to another deployment now").await,
+                        ));
+                    }
+                }
+                Ok(Pass::Again)
+            }
+            other => match act::act(self, other).await? {
+                Acted::Done => Ok(Pass::Again),
+                Acted::Sent => {
+                    // What was done shows in the next observation.
+                    self.view.outdate(self.tools);
+                    Ok(Pass::Again)
+                }
+            },
+        }
+    }
+
+    /// How far the action is, for CodePipeline's progress bar.
+    fn percent(&self) -> u8 {
+        let Ok(sight) = self.view.sight() else { return 0 };
+        match &self.progress.phase {
+            Phase::Check { .. } => 0,
+            Phase::Deploy => {
+                let new = self
+                    .progress
+                    .revision
+                    .as_ref()
+                    .and_then(|ours| sight.service.rollout_of(ours))
+                    .map_or(0, |rollout| rollout.running);
+                let share = 80 * u64::from(new) / u64::from(sight.service.desired.max(1));
+                5 + u8::try_from(share.min(80)).unwrap_or(80)
+            }
+            Phase::Bake { since } => {
+                let watched = (self.tools.clock.now().timestamp() - since).max(0);
+                let bake = i64::try_from(self.action.bake.as_secs()).unwrap_or(i64::MAX).max(1);
+                85 + u8::try_from((14 * watched / bake).min(14)).unwrap_or(14)
+            }
+            Phase::UndoFull { .. } | Phase::RestoreCanary { .. } => 95,
+        }
+    }
+}
+
+fn configuration(text: String) -> Ending {
+    Ending::Failed { kind: FailureKind::Configuration, text, id: None }
+}
+
+fn refusal(action: &Action, problems: &[String]) -> String {
+    let what = match action.role {
+        Role::Canary => "canary",
+        Role::Full => "full service",
+    };
+    let list: String = problems.iter().map(|problem| format!("\n- {}", cut(problem, 1_000))).collect();
+    format!("Nothing was deployed to {what} {}/{}:{list}", action.cluster, action.service)
+}
