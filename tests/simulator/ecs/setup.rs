@@ -1,0 +1,185 @@
+//! How stories build their world, and act in it as people, autoscaling and AWS do.
+
+use aws_sdk_ecs::operation::create_cluster::CreateClusterInput;
+use aws_sdk_ecs::operation::create_service::CreateServiceInput;
+use serde_json::{Map, Value, json};
+
+use super::lookup::no_service;
+use super::model::{ServiceKey, TaskStatus};
+use super::{Event, Step, clusters, deployments, images, scheduler, services, task_definitions, task_life, update};
+use crate::ecr::Pulled;
+use crate::{Answer, Call, World, call, wire};
+
+/// A service that has been running for a while.
+#[derive(Clone, Debug)]
+pub struct ServiceSpec {
+    /// The cluster's name; it is made where it is missing.
+    pub cluster: String,
+    /// The service's name.
+    pub service: String,
+    /// The JSON of RegisterTaskDefinition; a new revision of its family is registered.
+    pub task_definition: Value,
+    /// How many tasks.
+    pub desired_count: i32,
+    /// Further members of CreateService, `{"deploymentConfiguration": …, "loadBalancers": …}`. A network configuration
+    /// is made up where the task definition needs one, and FARGATE where nothing says otherwise.
+    pub further: Value,
+}
+
+impl ServiceSpec {
+    /// A service with AWS's defaults.
+    #[must_use]
+    pub fn new(cluster: &str, service: &str, task_definition: Value, desired_count: i32) -> Self {
+        Self {
+            cluster: cluster.into(),
+            service: service.into(),
+            task_definition,
+            desired_count,
+            further: Value::Object(Map::new()),
+        }
+    }
+
+    /// The same with further members of CreateService.
+    #[must_use]
+    pub fn with(mut self, further: Value) -> Self {
+        self.further = further;
+        self
+    }
+}
+
+impl World {
+    /// Makes a cluster; one that is there stays.
+    ///
+    /// # Errors
+    /// What CreateCluster refuses.
+    pub fn add_cluster(&mut self, name: &str) -> Answer<()> {
+        let raw = json!({ "clusterName": name });
+        let call = self.inside_call("CreateCluster", &raw);
+        let input = wire::lenient_from_value(&raw, |d| CreateClusterInput::deserialize(d))?;
+        clusters::create(self, &call, input).map(|_| ())
+    }
+
+    /// Registers a task definition from the JSON of RegisterTaskDefinition; its ARN.
+    ///
+    /// # Errors
+    /// What RegisterTaskDefinition refuses.
+    pub fn add_task_definition(&mut self, raw: &Value) -> Answer<String> {
+        let (family, revision) = task_definitions::add(self, raw, "operator")?;
+        Ok(self.arn("ecs", &format!("task-definition/{family}:{revision}")))
+    }
+
+    /// Makes a service that is steady from the start: all tasks RUNNING and healthy, its one service deployment
+    /// SUCCESSFUL, the digests of its images pinned. The service's ARN.
+    ///
+    /// # Errors
+    /// What RegisterTaskDefinition and CreateService refuse, and images that cannot be pulled.
+    pub fn add_service(&mut self, spec: ServiceSpec) -> Answer<String> {
+        self.add_cluster(&spec.cluster)?;
+        let task_definition = self.add_task_definition(&spec.task_definition)?;
+        let mut raw = json!({
+            "cluster": spec.cluster,
+            "serviceName": spec.service,
+            "taskDefinition": task_definition,
+            "desiredCount": spec.desired_count,
+        });
+        let awsvpc = spec.task_definition.get("networkMode").is_some_and(|mode| mode == "awsvpc");
+        if let (Some(members), Some(further)) = (raw.as_object_mut(), spec.further.as_object()) {
+            members.extend(further.clone());
+            if awsvpc {
+                members.entry("networkConfiguration").or_insert_with(|| {
+                    let subnets = ["subnet-0a1b2c3d4e5f60718", "subnet-0b1c2d3e4f5061728"];
+                    json!({ "awsvpcConfiguration": {
+                        "subnets": subnets, "securityGroups": ["sg-0123456789abcdef0"], "assignPublicIp": "DISABLED",
+                    }})
+                });
+            }
+            if !members.contains_key("capacityProviderStrategy") {
+                members.entry("launchType").or_insert_with(|| "FARGATE".into());
+            }
+        }
+        let input = wire::from_value(&raw, CreateServiceInput::SCHEMA, |d| CreateServiceInput::deserialize(d))?;
+        let key = services::add(self, input)?;
+        deployments::start(self, &key);
+        for _ in 0..spec.desired_count {
+            self.add_running_task(&key)?;
+        }
+        deployments::progress(self, &key);
+        Ok(self.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)))
+    }
+
+    fn add_running_task(&mut self, key: &ServiceKey) -> Answer<()> {
+        let Some(number) = task_life::create(self, key) else { return Err(no_service()) };
+        images::pull(self, number).map_err(super::rules::client_error)?;
+        let now = self.now;
+        if let Some(task) = self.ecs.tasks.get_mut(&number) {
+            task.status = TaskStatus::Running;
+            task.pull_started_at = Some(now);
+            task.pull_stopped_at = Some(now);
+            task.started_at = Some(now);
+            for container in &mut task.containers {
+                container.status = "RUNNING";
+            }
+        }
+        task_life::healthy(self, number);
+        Ok(())
+    }
+
+    fn inside_call(&self, operation: &str, raw: &Value) -> Call {
+        let access_key = "operator".to_owned();
+        Call { at: self.now, service: call::Service::Ecs, operation: operation.into(), access_key, raw: raw.clone() }
+    }
+
+    /// Changes a service's desired count, as autoscaling does.
+    ///
+    /// # Errors
+    /// `ServiceNotFoundException`.
+    pub fn set_desired_count(&mut self, cluster: &str, service: &str, desired: i32) -> Answer<()> {
+        let key = ServiceKey::new(cluster, service);
+        let service = self.ecs.services.get_mut(&key).ok_or_else(no_service)?;
+        update::set_desired(service, desired);
+        scheduler::request(self, &key);
+        Ok(())
+    }
+
+    /// Changes a service's minimum and maximum percent, as a person at the console does; nothing is checked.
+    ///
+    /// # Errors
+    /// `ServiceNotFoundException`.
+    pub fn set_percents(&mut self, cluster: &str, service: &str, minimum: i32, maximum: i32) -> Answer<()> {
+        let key = ServiceKey::new(cluster, service);
+        let service = self.ecs.services.get_mut(&key).ok_or_else(no_service)?;
+        let mut new = service.configuration.clone();
+        new.minimum_healthy_percent = Some(minimum);
+        new.maximum_percent = Some(maximum);
+        update::set_configuration(service, new);
+        scheduler::request(self, &key);
+        Ok(())
+    }
+
+    /// Takes Spot capacity back from up to `count` RUNNING tasks of a service, oldest first. How many it met.
+    pub fn interrupt_spot(&mut self, cluster: &str, service: &str, count: usize) -> usize {
+        let key = ServiceKey::new(cluster, service);
+        let Some(service) = self.ecs.services.get(&key) else { return 0 };
+        let running = |number: &&u64| {
+            self.ecs.tasks.get(number).is_some_and(|task| task.stop.is_none() && task.status == TaskStatus::Running)
+        };
+        let met: Vec<u64> = service.live.iter().filter(running).take(count).copied().collect();
+        for task in &met {
+            self.schedule(std::time::Duration::ZERO, Event::Task { task: *task, step: Step::SpotReclaimed }.into());
+        }
+        met.len()
+    }
+
+    /// Makes the next `count` pulls of any task fail with this reason, as a registry that throttles does:
+    /// `CannotPullContainerError: … toomanyrequests: Rate exceeded`.
+    pub fn fail_next_pulls(&mut self, count: usize, reason: &str) {
+        self.ecs.pulls_to_fail.extend(std::iter::repeat_n(reason.to_owned(), count));
+    }
+
+    /// Puts an image into a registry outside of the account (`public.ecr.aws/nginx/nginx:1.27`), or moves its tag.
+    pub fn add_public_image(&mut self, reference: &str, pulled: Pulled) {
+        let by_digest = images::with_digest(reference, &pulled.digest);
+        self.ecs.public_images.insert(by_digest, pulled.clone());
+        self.ecs.public_images.insert(reference.to_owned(), pulled);
+    }
+}
