@@ -26,6 +26,7 @@ pub mod ecs;
 mod error;
 pub mod logs;
 pub mod mount;
+mod paging;
 pub mod s3;
 mod simulator;
 mod wire;

@@ -55,7 +55,7 @@ impl World {
             region: region.to_owned(),
             codepipeline: Default::default(),
             ecs: Default::default(),
-            ecr: Default::default(),
+            ecr: ecr::State::new(account, region, now),
             s3: Default::default(),
             logs: Default::default(),
             cloudwatch: Default::default(),
