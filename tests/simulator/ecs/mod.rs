@@ -23,11 +23,13 @@ mod history;
 mod images;
 mod lookup;
 mod model;
+mod pace;
 mod paging;
 mod rules;
 mod scheduler;
 mod services;
 mod setup;
+mod shortfall;
 mod tags;
 mod task_definitions;
 mod task_describe;
@@ -48,8 +50,10 @@ use serde_json::Value;
 use crate::ecr::Pulled;
 use crate::{Answer, Call, ErrorReply, World};
 
-pub use model::{Pace, Shortfall, StopCause, TaskStatus};
+pub use model::{StopCause, TaskStatus};
+pub use pace::Pace;
 pub use setup::ServiceSpec;
+pub use shortfall::Shortfall;
 pub use watch::{ServiceView, TaskView};
 
 use model::{Cluster, Definition, Service, ServiceKey, Task};

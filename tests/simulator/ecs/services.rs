@@ -7,7 +7,8 @@ use aws_sdk_ecs::operation::delete_service::{DeleteServiceInput, DeleteServiceOu
 use aws_sdk_ecs::operation::list_services::{ListServicesInput, ListServicesOutput};
 use aws_sdk_ecs::types::{self, AvailabilityZoneRebalancing as Rebalancing, DeploymentControllerType as Controller};
 
-use super::model::{Definition, Service, ServiceKey, ServiceStatus, Shortfall};
+use super::Shortfall;
+use super::model::{Definition, Service, ServiceKey, ServiceStatus};
 use super::rules::{self, invalid_parameter, not_simulated};
 use super::{configuration, deployments, paging, scheduler};
 use crate::{Answer, Call, World};
