@@ -8,7 +8,15 @@ use super::{DeploymentStep, Event};
 use crate::World;
 
 fn red(world: &World, names: &[String]) -> Vec<String> {
-    names.iter().filter(|name| world.cloudwatch.state(name) == Some("ALARM")).cloned().collect()
+    names.iter().filter(|name| is_red(world, name)).cloned().collect()
+}
+
+fn is_red(world: &World, name: &str) -> bool {
+    #[cfg(test)]
+    if world.ecs.red_alarms.contains(name) {
+        return true;
+    }
+    world.cloudwatch.state(name) == Some("ALARM")
 }
 
 /// At the start of the current service deployment. An alarm that is red already makes ECS ignore all of them for the

@@ -168,6 +168,11 @@ impl State {
         });
         let mut shape = revision.echo.clone();
         shape.container_images = Some(images.collect());
+        let balancers = shape.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn.clone());
+        let balancers =
+            balancers.map(|arn| types::ServiceRevisionLoadBalancer::builder().target_group_arn(arn).build());
+        let resolved = types::ResolvedConfiguration::builder().set_load_balancers(Some(balancers.collect())).build();
+        shape.resolved_configuration = Some(resolved);
         Some(shape)
     }
 }

@@ -136,6 +136,9 @@ pub struct State {
     last_task: u64,
     pulls_to_fail: VecDeque<String>,
     public_images: BTreeMap<String, Pulled>,
+    /// Alarms in ALARM, for tests of this module alone.
+    #[cfg(test)]
+    red_alarms: std::collections::BTreeSet<String>,
 }
 
 /// A running task, as the alarms see it.

@@ -93,6 +93,8 @@ pub(super) struct Service {
     pub(super) failed_starts: i32,
     /// No task is started before this date.
     pub(super) starts_again_at: Option<SystemTime>,
+    /// Until when there is no capacity for its tasks.
+    pub(super) crowded_until: Option<SystemTime>,
     pub(super) shortfall: Shortfall,
     pub(super) tags: Vec<types::Tag>,
     pub(super) client_token: Option<String>,

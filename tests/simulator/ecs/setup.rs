@@ -1,5 +1,7 @@
 //! How stories build their world, and act in it as people, autoscaling and AWS do.
 
+use std::time::Duration;
+
 use aws_sdk_ecs::operation::create_cluster::CreateClusterInput;
 use aws_sdk_ecs::operation::create_service::CreateServiceInput;
 use serde_json::{Map, Value, json};
@@ -103,6 +105,8 @@ impl World {
         for _ in 0..spec.desired_count {
             self.add_running_task(&key)?;
         }
+        // Without the bake that alarms would ask for: the service has been running for a while.
+        deployments::complete(self, &key);
         deployments::progress(self, &key);
         Ok(self.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)))
     }
@@ -165,9 +169,20 @@ impl World {
         };
         let met: Vec<u64> = service.live.iter().filter(running).take(count).copied().collect();
         for task in &met {
-            self.schedule(std::time::Duration::ZERO, Event::Task { task: *task, step: Step::SpotReclaimed }.into());
+            self.schedule(Duration::ZERO, Event::Task { task: *task, step: Step::SpotReclaimed }.into());
         }
         met.len()
+    }
+
+    /// Takes away the capacity for new tasks of a service for some time: its scheduler cannot place any.
+    ///
+    /// # Errors
+    /// `ServiceNotFoundException`.
+    pub fn refuse_capacity(&mut self, cluster: &str, service: &str, lasting: Duration) -> Answer<()> {
+        let until = self.now + lasting;
+        let service = self.ecs.services.get_mut(&ServiceKey::new(cluster, service)).ok_or_else(no_service)?;
+        service.crowded_until = Some(until);
+        Ok(())
     }
 
     /// Makes the next `count` pulls of any task fail with this reason, as a registry that throttles does:

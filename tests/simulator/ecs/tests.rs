@@ -4,6 +4,7 @@ mod api;
 mod definitions;
 mod failing;
 mod rollout;
+mod sizes;
 
 use std::time::Duration;
 

@@ -82,7 +82,7 @@ async fn a_deleted_service_drains_and_becomes_inactive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn scaling_in_ends_the_newest_or_least_healthy_and_is_nobodys_shortfall() {
+async fn scaling_in_leaves_no_shortfall() {
     let stage = Stage::new(1, worker("good"), 5, json!({}));
     stage.simulator.with_world(|world| world.set_desired_count("main", "app", 2)).unwrap();
     stage.wait(120).await;
