@@ -2,8 +2,8 @@
 
 use aws_sdk_ecs::types::ServiceDeploymentRollbackMonitorsStatus as Monitor;
 
-use super::deployments::{self, Failure};
 use super::model::{AlarmWatch, ServiceKey};
+use super::rollback::{self, Failure};
 use super::{DeploymentStep, Event};
 use crate::World;
 
@@ -65,5 +65,5 @@ pub(super) fn read(world: &mut World, key: &ServiceKey, arn: &str) {
         alarms.status = Monitor::Triggered;
         alarms.triggered = red;
     }
-    deployments::fail(world, key, &Failure::Alarm { rollback: watched.rollback });
+    rollback::fail(world, key, &Failure::Alarm { rollback: watched.rollback });
 }

@@ -14,7 +14,7 @@ use aws_sdk_ecs::types::{self, ServiceDeploymentStatus as Status, error};
 
 use super::model::{Counts, Service, ServiceDeployment};
 use super::rules::{self, date, invalid_parameter};
-use super::{State, deployments, lookup, paging};
+use super::{State, lookup, paging, rollback};
 use crate::{Answer, Call, ErrorReply, World};
 
 /// AWS's limit of one Describe call.
@@ -177,7 +177,7 @@ impl State {
     }
 }
 
-/// StopServiceDeployment. `ROLLBACK` is the only kind that AWS's documents allow, and the default.
+/// `StopServiceDeployment`. `ROLLBACK` is the only kind that AWS's documents allow, and the default.
 pub(super) fn stop(
     world: &mut World,
     _call: &Call,
@@ -199,6 +199,6 @@ pub(super) fn stop(
         return Err(ErrorReply::of(&refusal));
     }
     let key = service.key.clone();
-    deployments::stop_on_request(world, &key);
+    rollback::stop_on_request(world, &key);
     Ok(StopServiceDeploymentOutput::builder().service_deployment_arn(arn).build())
 }

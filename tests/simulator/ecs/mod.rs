@@ -5,7 +5,7 @@
 //!                                           │                          │
 //!  model: Service ─ deployments[] ─ Revision (digests pinned)   ServiceDeployment (the story of one rollout)
 //!             │                                                        │
-//!  events ──► scheduler::look ── starts and stops ──► task_life     deployments  breaker  alarms
+//!  events ──► scheduler::look ── starts and stops ──► task_life     deployments  rollback  breaker  alarms
 //! ```
 //!
 //! The scheduler looks only when something changed or falls due; there are no ticks in a quiet service.
@@ -25,6 +25,7 @@ mod lookup;
 mod model;
 mod pace;
 mod paging;
+mod rollback;
 mod rules;
 mod scheduler;
 mod services;
@@ -108,11 +109,11 @@ pub enum Step {
 /// What happens to a service deployment by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeploymentStep {
-    /// PENDING → IN_PROGRESS.
+    /// PENDING → `IN_PROGRESS`.
     Starts,
-    /// STOP_REQUESTED → STOPPED.
+    /// `STOP_REQUESTED` → STOPPED.
     Stops,
-    /// ROLLBACK_REQUESTED → ROLLBACK_IN_PROGRESS.
+    /// `ROLLBACK_REQUESTED` → `ROLLBACK_IN_PROGRESS`.
     RollsBack,
     /// The deployment's alarms are read.
     ReadsAlarms,

@@ -267,7 +267,7 @@ pub enum StopCause {
     Crash,
     /// The scheduler, because of failed health checks.
     Health,
-    /// Somebody called StopTask.
+    /// Somebody called `StopTask`.
     User,
     /// Its Spot capacity was reclaimed.
     Spot,

@@ -1,4 +1,4 @@
-//! CreateService, DeleteService, ListServices.
+//! `CreateService`, `DeleteService`, `ListServices`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -19,11 +19,11 @@ pub struct ServiceSpec {
     pub cluster: String,
     /// The service's name.
     pub service: String,
-    /// The JSON of RegisterTaskDefinition; a new revision of its family is registered.
+    /// The JSON of `RegisterTaskDefinition`; a new revision of its family is registered.
     pub task_definition: Value,
     /// How many tasks.
     pub desired_count: i32,
-    /// Further members of CreateService, `{"deploymentConfiguration": …, "loadBalancers": …}`. A network configuration
+    /// Further members of `CreateService`, `{"deploymentConfiguration": …, "loadBalancers": …}`. A network configuration
     /// is made up where the task definition needs one, and FARGATE where nothing says otherwise.
     pub further: Value,
 }
@@ -41,7 +41,7 @@ impl ServiceSpec {
         }
     }
 
-    /// The same with further members of CreateService.
+    /// The same with further members of `CreateService`.
     #[must_use]
     pub fn with(mut self, further: Value) -> Self {
         self.further = further;
@@ -53,7 +53,7 @@ impl World {
     /// Makes a cluster; one that is there stays.
     ///
     /// # Errors
-    /// What CreateCluster refuses.
+    /// What `CreateCluster` refuses.
     pub fn add_cluster(&mut self, name: &str) -> Answer<()> {
         let raw = json!({ "clusterName": name });
         let call = self.inside_call("CreateCluster", &raw);
@@ -61,10 +61,10 @@ impl World {
         clusters::create(self, &call, input).map(|_| ())
     }
 
-    /// Registers a task definition from the JSON of RegisterTaskDefinition; its ARN.
+    /// Registers a task definition from the JSON of `RegisterTaskDefinition`; its ARN.
     ///
     /// # Errors
-    /// What RegisterTaskDefinition refuses.
+    /// What `RegisterTaskDefinition` refuses.
     pub fn add_task_definition(&mut self, raw: &Value) -> Answer<String> {
         let (family, revision) = task_definitions::add(self, raw, "operator")?;
         Ok(self.arn("ecs", &format!("task-definition/{family}:{revision}")))
@@ -74,7 +74,7 @@ impl World {
     /// SUCCESSFUL, the digests of its images pinned. The service's ARN.
     ///
     /// # Errors
-    /// What RegisterTaskDefinition and CreateService refuse, and images that cannot be pulled.
+    /// What `RegisterTaskDefinition` and `CreateService` refuse, and images that cannot be pulled.
     pub fn add_service(&mut self, spec: ServiceSpec) -> Answer<String> {
         self.add_cluster(&spec.cluster)?;
         let task_definition = self.add_task_definition(&spec.task_definition)?;
