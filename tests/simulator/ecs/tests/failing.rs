@@ -337,3 +337,24 @@ async fn a_target_that_never_answers_is_replaced_after_the_grace_period() {
     let arn = stage.deploy(&balanced("slow")).await;
     assert!(stage.until(&arn, "SUCCESSFUL").await > 100);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_task_resets_the_count_unless_the_breaker_says_no() {
+    for (resets, left) in [(true, 0), (false, 2)] {
+        let threshold = json!({"type": "COUNT", "value": 3});
+        let breaker = json!({
+            "enable": true, "rollback": true, "resetOnHealthyTask": resets, "thresholdConfiguration": threshold,
+        });
+        let further = json!({"deploymentConfiguration": {"deploymentCircuitBreaker": breaker}});
+        let stage = Stage::new(8, worker("good"), 4, further);
+        stage.simulator.with_world(|world| world.fail_next_pulls(2, "CannotPullContainerError: toomanyrequests"));
+        let arn = stage.deploy(&worker("next")).await;
+        stage.wait(30).await;
+        assert_eq!(stage.service().await.deployments()[0].failed_tasks, 2);
+        stage.until(&arn, "SUCCESSFUL").await;
+        assert_eq!(stage.service().await.deployments()[0].failed_tasks, 0);
+        let breaker = stage.deployment(&arn).await.deployment_circuit_breaker.unwrap();
+        assert_eq!((breaker.failure_count, breaker.threshold), (left, 3));
+        assert_eq!(breaker.status().unwrap().as_str(), "MONITORING_COMPLETE");
+    }
+}
