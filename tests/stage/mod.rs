@@ -4,6 +4,6 @@ mod application;
 mod pipeline;
 mod story;
 
-pub(crate) use application::Application;
+pub(crate) use application::{Application, CLUSTER};
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{Story, WORKER_KEY};
+pub(crate) use story::{Story, WORKER_KEY, prepare, upload};

@@ -30,17 +30,8 @@ pub(crate) struct Story {
 impl Story {
     /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
     pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
-        simulator.with_world(|world| {
-            world.s3.create_bucket("releases", world.now);
-            for action_type in action_type::implemented() {
-                world
-                    .create_action_type_from_json(&contract::definition(action_type).to_string())
-                    .expect("an action type");
-            }
-            for application in applications {
-                application.build(world);
-            }
-        });
+        let applications: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
+        simulator.with_world(|world| prepare(world, &applications, true));
         let mut story = Self { simulator, worker: None };
         story.start_worker();
         story
@@ -177,6 +168,21 @@ impl Story {
 
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
     world.codepipeline.execution(pipeline, execution).expect("an execution").status.clone()
+}
+
+/// Puts applications that run `v1` into an account. With `provisioned`, the action types and the pipelines are there,
+/// too.
+pub(crate) fn prepare(world: &mut World, applications: &[Application], provisioned: bool) {
+    let now = world.now;
+    world.s3.create_bucket("releases", now);
+    if provisioned {
+        for action_type in action_type::implemented() {
+            world.create_action_type_from_json(&contract::definition(action_type).to_string()).expect("an action type");
+        }
+    }
+    for application in applications {
+        application.build(world, provisioned);
+    }
 }
 
 /// Uploads a release's source object, zipped.
