@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::Time;
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
+
+/// A date.
+pub type Time = chrono::DateTime<chrono::Utc>;
 
 /// One ECS service, from `DescribeServices`.
 #[derive(Clone, Debug, PartialEq)]
