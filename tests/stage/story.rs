@@ -1,0 +1,196 @@
+//! Telling a story: people push, start and approve; time passes; the worker works.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
+use coalmine_pipeline::{action_type, contract};
+use coalmine_worker::run::{self, Settings, Stopped};
+use simulator::codepipeline::ActionRun;
+use simulator::ecr::Behaviour;
+use simulator::{Simulator, World};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::application::{Application, CLUSTER};
+
+/// The access key that the worker signs with; it names the worker in the call log.
+pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
+
+/// How long a story waits for something before it fails, in simulated time.
+const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
+
+/// A running story.
+#[derive(Debug)]
+pub(crate) struct Story {
+    /// The account.
+    pub(crate) simulator: Simulator,
+    worker: Option<(oneshot::Sender<()>, JoinHandle<Stopped>)>,
+}
+
+impl Story {
+    /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
+    pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
+        let applications: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
+        simulator.with_world(|world| prepare(world, &applications, true));
+        let mut story = Self { simulator, worker: None };
+        story.start_worker();
+        story
+    }
+
+    /// Starts a worker with the shipped code.
+    pub(crate) fn start_worker(&mut self) {
+        let door = self.simulator.sdk_config(WORKER_KEY);
+        let (stop, stopped) = oneshot::channel();
+        let settings = Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(60) };
+        let running = tokio::spawn(async move {
+            run::run(&door, &settings, async {
+                let _ = stopped.await;
+            })
+            .await
+        });
+        self.worker = Some((stop, running));
+    }
+
+    /// Stops the worker as SIGTERM does; how it ended.
+    pub(crate) async fn stop_worker(&mut self) -> Stopped {
+        let (stop, running) = self.worker.take().expect("a running worker");
+        let _ = stop.send(());
+        running.await.expect("the worker does not panic")
+    }
+
+    /// The simulated date.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.simulator.clock().now()
+    }
+
+    /// Looks at or changes the world.
+    pub(crate) fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        self.simulator.with_world(look)
+    }
+
+    /// A build pushes an image, uploads its `imagedefinitions.json` and starts the pipeline; the execution's id.
+    pub(crate) fn release(&self, application: &Application, tag: &str, behaviour: Behaviour) -> String {
+        self.world(|world| {
+            application.push(world, tag, behaviour);
+            let definitions = application.image_definitions(world, tag);
+            upload(world, application, definitions.as_bytes());
+            world.start_pipeline(&application.name, &Default::default()).expect("an execution")
+        })
+    }
+
+    /// Lets simulated time pass.
+    pub(crate) async fn pass(&self, duration: Duration) {
+        self.simulator.clock().wait(duration).await;
+    }
+
+    /// Waits, a second at a time, until something is so.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&World) -> bool) {
+        let begin = self.now();
+        while !self.world(|world| holds(world)) {
+            let waited = self.now().duration_since(begin).unwrap_or_default();
+            assert!(waited < PATIENCE, "{what} did not come about within {waited:?}\n{}", self.picture());
+            self.pass(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Waits for an approval and answers it.
+    pub(crate) async fn answer(&self, pipeline: &str, stage: &str, status: ApprovalStatus) {
+        let what = format!("the approval in stage {stage} of {pipeline}");
+        self.until(&what, |world| world.codepipeline.open_approvals(pipeline).iter().any(|run| run.stage == stage))
+            .await;
+        self.world(|world| world.answer_approval(pipeline, stage, "Approve", status, "looks good")).expect("an answer");
+    }
+
+    /// Approves both approvals of a release.
+    pub(crate) async fn approve_all(&self, pipeline: &str) {
+        for stage in ["Approve", "Release"] {
+            self.answer(pipeline, stage, ApprovalStatus::Approved).await;
+        }
+    }
+
+    /// Waits until an execution has ended; how.
+    pub(crate) async fn ended(&self, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
+        self.until(&format!("the end of execution {execution}"), |world| {
+            status(world, pipeline, execution) != PipelineExecutionStatus::InProgress
+        })
+        .await;
+        self.world(|world| status(world, pipeline, execution))
+    }
+
+    /// The last run of an action of an execution.
+    pub(crate) fn action(&self, pipeline: &str, execution: &str, action: &str) -> ActionRun {
+        self.world(|world| {
+            let found = world.codepipeline.execution(pipeline, execution).expect("an execution");
+            let mut runs = found.actions.iter().rev();
+            runs.find(|run| run.stage == "Release" && run.name == action).expect("an action run").clone()
+        })
+    }
+
+    /// The message with which an action failed.
+    pub(crate) fn failure(&self, pipeline: &str, execution: &str, action: &str) -> String {
+        let run = self.action(pipeline, execution, action);
+        assert_eq!(run.status, ActionExecutionStatus::Failed, "{action} should have failed");
+        run.error.map(|error| error.message).unwrap_or_default()
+    }
+
+    /// The task definition (family:revision) that a service is told to run.
+    pub(crate) fn runs(&self, service: &str) -> String {
+        self.world(|world| {
+            let view = world.ecs.view(CLUSTER, service).expect("a service");
+            view.task_definition.rsplit('/').next().unwrap_or_default().to_owned()
+        })
+    }
+
+    /// The digests that a service's running tasks run, each once.
+    pub(crate) fn digests(&self, service: &str) -> Vec<String> {
+        self.world(|world| {
+            let view = world.ecs.view(CLUSTER, service).expect("a service");
+            let running = view.tasks.iter().filter(|task| task.stopped.is_none());
+            let mut digests: Vec<String> =
+                running.flat_map(|task| &task.digests).filter_map(|(_, digest)| digest.clone()).collect();
+            digests.sort();
+            digests.dedup();
+            digests
+        })
+    }
+
+    /// The worker's calls that change something, as a picture.
+    pub(crate) fn picture(&self) -> String {
+        const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
+        let start = self.simulator.settings().epoch;
+        self.simulator.with_calls(|calls| {
+            calls.picture(start, |call| {
+                call.access_key == WORKER_KEY && !READS.iter().any(|read| call.operation.starts_with(read))
+            })
+        })
+    }
+}
+
+fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
+    world.codepipeline.execution(pipeline, execution).expect("an execution").status.clone()
+}
+
+/// Puts applications that run `v1` into an account. With `provisioned`, the action types and the pipelines are there,
+/// too.
+pub(crate) fn prepare(world: &mut World, applications: &[Application], provisioned: bool) {
+    let now = world.now;
+    world.s3.create_bucket("releases", now);
+    if provisioned {
+        for action_type in action_type::implemented() {
+            world.create_action_type_from_json(&contract::definition(action_type).to_string()).expect("an action type");
+        }
+    }
+    for application in applications {
+        application.build(world, provisioned);
+    }
+}
+
+/// Uploads a release's source object, zipped.
+pub(crate) fn upload(world: &mut World, application: &Application, definitions: &[u8]) {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("imagedefinitions.json", zip::write::SimpleFileOptions::default()).expect("a zip");
+    std::io::Write::write_all(&mut zip, definitions).expect("a zip");
+    let bytes = zip.finish().expect("a zip").into_inner();
+    let now = world.now;
+    world.s3.put("releases", &format!("{}/imagedefinitions.zip", application.name), bytes.into(), now);
+}
