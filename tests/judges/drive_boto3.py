@@ -111,6 +111,8 @@ class Drive:
         say(f"created {len(listed)} action types")
 
     def create_pipeline(self):
+        bucket = self.names["ARTIFACT_BUCKET"]
+        self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self.names["REGION"]})
         request = common.pipeline(self.names)
         self.codepipeline.create_pipeline(**request)
         stored = self.codepipeline.get_pipeline(name=self.pipeline)["pipeline"]

@@ -104,6 +104,8 @@ listed=$(query codepipeline list-action-types 'length(actionTypes)' --action-own
 expect "custom action types" "$created" "$listed"
 say "created $created action types"
 
+aws s3api create-bucket --bucket "$ARTIFACT_BUCKET" \
+  --create-bucket-configuration "LocationConstraint=$REGION" >/dev/null
 aws codepipeline create-pipeline --cli-input-json "file://$work/pipeline.json" >/dev/null
 # Creating a pipeline starts it. There is no release yet, so the source has to fail.
 first=$(query codepipeline list-pipeline-executions 'pipelineExecutionSummaries[0].pipelineExecutionId' \
