@@ -9,11 +9,13 @@ Every line is one exchange, as JSON carries it (dates are epoch seconds):
 
 Judged are the reply (members, types, required members, enum values, lengths, ranges, patterns, list sizes), the error
 codes, and the request where the simulator accepted it: what AWS would refuse must not pass here. The end is a table of
-findings and a count. Exit code 1: something was found, or there was nothing to judge.
+findings and a count. Exit code 1: something was found, or there was nothing to judge. Exit code 2:
+it could not judge at all.
 """
 
 import collections
 import json
+import pathlib
 import re
 import sys
 
@@ -296,9 +298,19 @@ def shorten(value):
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def pinned_version():
+    """The botocore that requirements.txt pins: older models do not know what newer ones do."""
+    lines = (pathlib.Path(__file__).parent / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return next(line.removeprefix("botocore==") for line in lines if line.startswith("botocore=="))
+
+
 def main(paths):
     if not paths or paths[0].startswith("-"):
         print(__doc__)
+        return 2
+    pinned = pinned_version()
+    if botocore.__version__ != pinned:
+        print(f"expected botocore {pinned}, as requirements.txt pins it, found {botocore.__version__}")
         return 2
     judge = Judge()
     for path in paths:
