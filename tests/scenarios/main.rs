@@ -4,3 +4,5 @@
 mod stage;
 
 mod happy;
+mod sizes;
+mod watched;

@@ -1,9 +1,11 @@
 //! The stage on which scenarios and the demo play: applications as a team would have them, on a simulated account.
 
 mod application;
+mod invariants;
 mod pipeline;
+mod recorder;
 mod story;
 
-pub(crate) use application::Application;
+pub(crate) use application::{Application, CLUSTER};
 pub(crate) use pipeline::pipeline_json;
 pub(crate) use story::{Story, WORKER_KEY};

@@ -7,11 +7,14 @@ use coalmine_pipeline::{action_type, contract};
 use coalmine_worker::run::{self, Settings, Stopped};
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
+use simulator::ecs::ServiceView;
 use simulator::{Simulator, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::application::{Application, CLUSTER};
+use super::invariants::Invariants;
+use super::recorder;
 
 /// The access key that the worker signs with; it names the worker in the call log.
 pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
@@ -24,12 +27,53 @@ const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
 pub(crate) struct Story {
     /// The account.
     pub(crate) simulator: Simulator,
-    worker: Option<(oneshot::Sender<()>, JoinHandle<Stopped>)>,
+    worker: Option<Worker>,
+    invariants: Invariants,
+}
+
+/// A worker at work, with the shipped code.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Stopped>,
+}
+
+impl Worker {
+    /// A worker that signs with `key`.
+    pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
+        let door = simulator.sdk_config(key);
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            run::run(&door, &settings, async {
+                let _ = stopped.await;
+            })
+            .await
+        });
+        Self { stop, running }
+    }
+
+    /// Stops it as SIGTERM does; how it ended.
+    pub(crate) async fn stop(self) -> Stopped {
+        let _ = self.stop.send(());
+        self.running.await.expect("the worker does not panic")
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        // A story that fails already must keep its own message.
+        if !std::thread::panicking() {
+            self.simulator.with_world(|world| self.invariants.assert_all_answered(world));
+        }
+    }
 }
 
 impl Story {
     /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
     pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
+        // The programs' own jitter comes from this thread's generator: the seed repeats the whole story.
+        fastrand::seed(simulator.settings().seed);
+        recorder::record(&simulator);
         simulator.with_world(|world| {
             world.s3.create_bucket("releases", world.now);
             for action_type in action_type::implemented() {
@@ -41,30 +85,20 @@ impl Story {
                 application.build(world);
             }
         });
-        let mut story = Self { simulator, worker: None };
+        let invariants = Invariants::watch(&simulator, applications);
+        let mut story = Self { simulator, worker: None, invariants };
         story.start_worker();
         story
     }
 
     /// Starts a worker with the shipped code.
     pub(crate) fn start_worker(&mut self) {
-        let door = self.simulator.sdk_config(WORKER_KEY);
-        let (stop, stopped) = oneshot::channel();
-        let settings = Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(60) };
-        let running = tokio::spawn(async move {
-            run::run(&door, &settings, async {
-                let _ = stopped.await;
-            })
-            .await
-        });
-        self.worker = Some((stop, running));
+        self.worker = Some(Worker::start(&self.simulator, WORKER_KEY, settings("default", 20)));
     }
 
     /// Stops the worker as SIGTERM does; how it ended.
     pub(crate) async fn stop_worker(&mut self) -> Stopped {
-        let (stop, running) = self.worker.take().expect("a running worker");
-        let _ = stop.send(());
-        running.await.expect("the worker does not panic")
+        self.worker.take().expect("a running worker").stop().await
     }
 
     /// The simulated date.
@@ -74,7 +108,15 @@ impl Story {
 
     /// Looks at or changes the world.
     pub(crate) fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
-        self.simulator.with_world(look)
+        let answer = self.simulator.with_world(look);
+        self.invariants.assert_held();
+        answer
+    }
+
+    /// A person changes a full service on purpose: from then on, what it has become is what a release must not touch.
+    pub(crate) fn by_hand<T>(&self, application: &Application, change: impl FnOnce(&mut World) -> T) -> T {
+        self.invariants.expect_change(&application.name);
+        self.world(change)
     }
 
     /// A build pushes an image, uploads its `imagedefinitions.json` and starts the pipeline; the execution's id.
@@ -97,7 +139,12 @@ impl Story {
         let begin = self.now();
         while !self.world(|world| holds(world)) {
             let waited = self.now().duration_since(begin).unwrap_or_default();
-            assert!(waited < PATIENCE, "{what} did not come about within {waited:?}\n{}", self.picture());
+            let seed = self.simulator.settings().seed;
+            assert!(
+                waited < PATIENCE,
+                "{what} did not come about within {waited:?} (seed {seed})\n{}",
+                self.picture()
+            );
             self.pass(Duration::from_secs(1)).await;
         }
     }
@@ -142,6 +189,16 @@ impl Story {
         run.error.map(|error| error.message).unwrap_or_default()
     }
 
+    /// A service as it is now.
+    pub(crate) fn view(&self, service: &str) -> ServiceView {
+        self.world(|world| world.ecs.view(CLUSTER, service)).expect("a service")
+    }
+
+    /// ECS, as somebody with another access key than the worker's uses it.
+    pub(crate) fn ecs_as(&self, key: &str) -> aws_sdk_ecs::Client {
+        aws_sdk_ecs::Client::new(&self.simulator.sdk_config(key))
+    }
+
     /// The task definition (family:revision) that a service is told to run.
     pub(crate) fn runs(&self, service: &str) -> String {
         self.world(|world| {
@@ -173,6 +230,11 @@ impl Story {
             })
         })
     }
+}
+
+/// How the stories' workers work.
+pub(crate) fn settings(pool: &str, slots: usize) -> Settings {
+    Settings { pool: pool.to_owned(), slots, linger: Duration::from_secs(60) }
 }
 
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
