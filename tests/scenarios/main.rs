@@ -4,5 +4,7 @@
 mod stage;
 
 mod happy;
+mod queue_workers;
+mod scaling;
 mod sizes;
 mod watched;

@@ -144,9 +144,10 @@ impl Watcher {
         if desired <= 1 || self.rebalancing || options.replace(' ', "").contains("surge=true") {
             return 0;
         }
-        let percent = full.resolved.get("Batch").map_or(10, |batch| {
-            batch.trim_end_matches('%').parse().expect("the stories' batches are whole percents")
-        });
+        let percent = full
+            .resolved
+            .get("Batch")
+            .map_or(10, |batch| batch.trim_end_matches('%').parse().expect("the stories' batches are whole percents"));
         (desired * percent / 100).max(1)
     }
 
@@ -263,11 +264,8 @@ fn results_are_complete(world: &World) -> Result<(), String> {
                 .filter(|job| job.action_execution == run.id && job.status != JobStatus::TimedOut)
                 .map(|job| job.results.as_slice())
                 .collect();
-            let last = if run.status == ActionExecutionStatus::Succeeded {
-                JobResult::Succeeded
-            } else {
-                JobResult::Failed
-            };
+            let last =
+                if run.status == ActionExecutionStatus::Succeeded { JobResult::Succeeded } else { JobResult::Failed };
             let (end, before) = results.split_last().ok_or("an action without a job")?;
             if *end != [last] || before.iter().any(|results| *results != [JobResult::Continued]) {
                 return Err(format!(

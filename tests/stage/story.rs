@@ -1,10 +1,12 @@
 //! Telling a story: people push, start and approve; time passes; the worker works.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
 use coalmine_pipeline::{action_type, contract};
 use coalmine_worker::run::{self, Settings, Stopped};
+use serde_json::Value;
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
@@ -29,7 +31,12 @@ pub(crate) struct Story {
     pub(crate) simulator: Simulator,
     worker: Option<Worker>,
     invariants: Invariants,
+    /// Every request that changes something, whoever sent it: service, operation, JSON.
+    acts: Arc<Mutex<Vec<(&'static str, String, Value)>>>,
 }
+
+/// How the names of operations begin that change nothing.
+const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
 
 /// A worker at work, with the shipped code.
 #[derive(Debug)]
@@ -86,7 +93,15 @@ impl Story {
             }
         });
         let invariants = Invariants::watch(&simulator, applications);
-        let mut story = Self { simulator, worker: None, invariants };
+        let acts: Arc<Mutex<Vec<_>>> = Arc::default();
+        let heard = Arc::clone(&acts);
+        simulator.listen(move |exchange| {
+            if !READS.iter().any(|read| exchange.operation.starts_with(read)) {
+                let act = (exchange.service, exchange.operation.clone(), exchange.request.clone());
+                heard.lock().expect("nobody panics here").push(act);
+            }
+        });
+        let mut story = Self { simulator, worker: None, invariants, acts };
         story.start_worker();
         story
     }
@@ -140,11 +155,7 @@ impl Story {
         while !self.world(|world| holds(world)) {
             let waited = self.now().duration_since(begin).unwrap_or_default();
             let seed = self.simulator.settings().seed;
-            assert!(
-                waited < PATIENCE,
-                "{what} did not come about within {waited:?} (seed {seed})\n{}",
-                self.picture()
-            );
+            assert!(waited < PATIENCE, "{what} did not come about within {waited:?} (seed {seed})\n{}", self.picture());
             self.pass(Duration::from_secs(1)).await;
         }
     }
@@ -220,9 +231,15 @@ impl Story {
         })
     }
 
+    /// The requests of an operation that changes something, in their order.
+    pub(crate) fn requests(&self, service: &str, operation: &str) -> Vec<Value> {
+        let acts = self.acts.lock().expect("nobody panics here");
+        let found = acts.iter().filter(|(of, name, _)| *of == service && name == operation);
+        found.map(|(_, _, request)| request.clone()).collect()
+    }
+
     /// The worker's calls that change something, as a picture.
     pub(crate) fn picture(&self) -> String {
-        const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
         let start = self.simulator.settings().epoch;
         self.simulator.with_calls(|calls| {
             calls.picture(start, |call| {
