@@ -1,6 +1,5 @@
 //! Telling a story: people push, start and approve; time passes; the worker works.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
@@ -31,8 +30,6 @@ pub(crate) struct Story {
     pub(crate) simulator: Simulator,
     worker: Option<Worker>,
     invariants: Invariants,
-    /// Every request that changes something, whoever sent it: service, operation, JSON.
-    acts: Arc<Mutex<Vec<(&'static str, String, Value)>>>,
 }
 
 /// How the names of operations begin that change nothing.
@@ -93,15 +90,7 @@ impl Story {
             }
         });
         let invariants = Invariants::watch(&simulator, applications);
-        let acts: Arc<Mutex<Vec<_>>> = Arc::default();
-        let heard = Arc::clone(&acts);
-        simulator.listen(move |exchange| {
-            if !READS.iter().any(|read| exchange.operation.starts_with(read)) {
-                let act = (exchange.service, exchange.operation.clone(), exchange.request.clone());
-                heard.lock().expect("nobody panics here").push(act);
-            }
-        });
-        let mut story = Self { simulator, worker: None, invariants, acts };
+        let mut story = Self { simulator, worker: None, invariants };
         story.start_worker();
         story
     }
@@ -231,11 +220,17 @@ impl Story {
         })
     }
 
-    /// The requests of an operation that changes something, in their order.
+    /// The requests that the workers sent of one operation, in their order, without those that were refused.
     pub(crate) fn requests(&self, service: &str, operation: &str) -> Vec<Value> {
-        let acts = self.acts.lock().expect("nobody panics here");
-        let found = acts.iter().filter(|(of, name, _)| *of == service && name == operation);
-        found.map(|(_, _, request)| request.clone()).collect()
+        self.simulator.with_calls(|calls| {
+            let sent = calls.records.iter().filter(|call| {
+                call.service.name() == service
+                    && call.operation == operation
+                    && call.access_key.starts_with(WORKER_KEY)
+                    && call.error.is_none()
+            });
+            sent.map(|call| call.request.clone()).collect()
+        })
     }
 
     /// The worker's calls that change something, as a picture.
