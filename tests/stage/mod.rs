@@ -8,4 +8,4 @@ mod story;
 
 pub(crate) use application::{Application, CLUSTER};
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{Story, WORKER_KEY};
+pub(crate) use story::{Story, WORKER_KEY, prepare, upload};

@@ -78,17 +78,8 @@ impl Story {
         // The programs' own jitter comes from this thread's generator: the seed repeats the whole story.
         fastrand::seed(simulator.settings().seed);
         recorder::record(&simulator);
-        simulator.with_world(|world| {
-            world.s3.create_bucket("releases", world.now);
-            for action_type in action_type::implemented() {
-                world
-                    .create_action_type_from_json(&contract::definition(action_type).to_string())
-                    .expect("an action type");
-            }
-            for application in applications {
-                application.build(world);
-            }
-        });
+        let built: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
+        simulator.with_world(|world| prepare(world, &built, true));
         let invariants = Invariants::watch(&simulator, applications);
         let mut story = Self { simulator, worker: None, invariants };
         story.start_worker();
@@ -251,6 +242,21 @@ pub(crate) fn settings(pool: &str, slots: usize) -> Settings {
 
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
     world.codepipeline.execution(pipeline, execution).expect("an execution").status.clone()
+}
+
+/// Puts applications that run `v1` into an account. With `provisioned`, the action types and the pipelines are there,
+/// too.
+pub(crate) fn prepare(world: &mut World, applications: &[Application], provisioned: bool) {
+    let now = world.now;
+    world.s3.create_bucket("releases", now);
+    if provisioned {
+        for action_type in action_type::implemented() {
+            world.create_action_type_from_json(&contract::definition(action_type).to_string()).expect("an action type");
+        }
+    }
+    for application in applications {
+        application.build(world, provisioned);
+    }
 }
 
 /// Uploads a release's source object, zipped.

@@ -21,6 +21,8 @@ use crate::turn;
 const POLL_MIN: Duration = Duration::from_secs(1);
 /// The pause between polls when nothing has come for a while.
 const POLL_MAX: Duration = Duration::from_secs(10);
+/// How long the continuation of a job that was handed back is polled for without growing pauses.
+const CONTINUATION: Duration = Duration::from_secs(30);
 /// The pause after a poll that was refused: the action type is not provisioned yet, or a permission is missing.
 const POLL_REFUSED: Duration = Duration::from_secs(30);
 /// How long a stopping worker waits for its turns to hand their jobs back. ECS kills a task 30 seconds after SIGTERM.
@@ -105,7 +107,9 @@ impl Poller {
         let mut refused = String::new();
         while !*self.stopping.borrow() {
             pause = match self.poll().await {
-                Ok(0) => (pause * 2).min(POLL_MAX),
+                Ok(0) if !self.tools.handed_back.within(CONTINUATION, self.tools.clock.now()) => {
+                    (pause * 2).min(POLL_MAX)
+                }
                 Ok(_) => POLL_MIN,
                 Err(problem) if problem.is_passing() => {
                     warn!(error = %problem, "polling for jobs failed; trying again");
@@ -123,6 +127,7 @@ impl Poller {
             tokio::select! {
                 biased;
                 _ = self.stopping.changed() => {}
+                () = self.tools.handed_back.next() => pause = POLL_MIN,
                 () = self.tools.clock.wait(jittered(pause)) => {}
             }
         }

@@ -1,7 +1,8 @@
 //! What invariant watchers and the demo's view read.
 
+use super::Shortfall;
 use super::State;
-use super::model::{ServiceKey, Shortfall, StopCause, TaskStatus};
+use super::model::{ServiceKey, StopCause, TaskStatus};
 
 /// A service at one moment.
 #[derive(Clone, Debug)]
