@@ -4,3 +4,5 @@
 mod stage;
 
 mod happy;
+mod sick_canary;
+mod sick_turnover;

@@ -1,9 +1,12 @@
 //! The stage on which scenarios and the demo play: applications as a team would have them, on a simulated account.
 
 mod application;
+mod claims;
+mod people;
 mod pipeline;
 mod story;
 
-pub(crate) use application::Application;
+pub(crate) use application::{Application, CLUSTER};
+pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{Story, WORKER_KEY};
+pub(crate) use story::{Story, zipped};

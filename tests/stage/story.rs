@@ -46,11 +46,16 @@ impl Story {
         story
     }
 
-    /// Starts a worker with the shipped code.
+    /// Starts a worker with the shipped code and its default settings.
     pub(crate) fn start_worker(&mut self) {
+        self.start_lingering_worker(Duration::from_secs(60));
+    }
+
+    /// Starts a worker whose turns hold their jobs for longer.
+    pub(crate) fn start_lingering_worker(&mut self, linger: Duration) {
         let door = self.simulator.sdk_config(WORKER_KEY);
         let (stop, stopped) = oneshot::channel();
-        let settings = Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(60) };
+        let settings = Settings { pool: "default".into(), slots: 20, linger };
         let running = tokio::spawn(async move {
             run::run(&door, &settings, async {
                 let _ = stopped.await;
@@ -181,10 +186,30 @@ fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionSt
 
 /// Uploads a release's source object, zipped.
 pub(crate) fn upload(world: &mut World, application: &Application, definitions: &[u8]) {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("imagedefinitions.json", zip::write::SimpleFileOptions::default()).expect("a zip");
-    std::io::Write::write_all(&mut zip, definitions).expect("a zip");
-    let bytes = zip.finish().expect("a zip").into_inner();
+    put_source(world, application, zipped(&[("imagedefinitions.json", definitions)]));
+}
+
+/// Uploads a source object of any content.
+pub(crate) fn put_source(world: &mut World, application: &Application, object: Vec<u8>) {
     let now = world.now;
-    world.s3.put("releases", &format!("{}/imagedefinitions.zip", application.name), bytes.into(), now);
+    world.s3.put("releases", &format!("{}/imagedefinitions.zip", application.name), object.into(), now);
+}
+
+/// Files in a zip.
+pub(crate) fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).expect("a zip");
+        std::io::Write::write_all(&mut zip, content).expect("a zip");
+    }
+    zip.finish().expect("a zip").into_inner()
+}
+
+/// A story that fails shows its seed and its picture.
+impl Drop for Story {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the story's seed is {}\n{}", self.simulator.settings().seed, self.picture());
+        }
+    }
 }
