@@ -15,8 +15,7 @@ async fn a_full_service_that_changes_before_the_second_approval_breaks_the_story
     let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);
     story.release(&app, "v2", Behaviour::Good);
     story.answer("app", "Approve", ApprovalStatus::Approved).await;
-    let person = story.ecs_as("AKIAPERSON");
-    person.update_service().cluster(CLUSTER).service("app").force_new_deployment(true).send().await.unwrap();
+    story.somebody().update_service().cluster(CLUSTER).service("app").force_new_deployment(true).send().await.unwrap();
     story.pass(Duration::from_secs(1)).await;
 }
 

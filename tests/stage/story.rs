@@ -63,10 +63,12 @@ impl Worker {
     }
 }
 
+/// A story that fails shows its seed and its picture; one that ends was watched to its end.
 impl Drop for Story {
     fn drop(&mut self) {
-        // A story that fails already must keep its own message.
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            eprintln!("the story's seed is {}\n{}", self.simulator.settings().seed, self.picture());
+        } else {
             self.simulator.with_world(|world| self.invariants.assert_all_answered(world));
         }
     }
@@ -86,9 +88,15 @@ impl Story {
         story
     }
 
-    /// Starts a worker with the shipped code.
+    /// Starts a worker with the shipped code and its default settings.
     pub(crate) fn start_worker(&mut self) {
         self.worker = Some(Worker::start(&self.simulator, WORKER_KEY, settings("default", 20)));
+    }
+
+    /// Starts a worker whose turns hold their jobs for longer.
+    pub(crate) fn start_lingering_worker(&mut self, linger: Duration) {
+        let settings = Settings { linger, ..settings("default", 20) };
+        self.worker = Some(Worker::start(&self.simulator, WORKER_KEY, settings));
     }
 
     /// Stops the worker as SIGTERM does; how it ended.
@@ -185,11 +193,6 @@ impl Story {
         self.world(|world| world.ecs.view(CLUSTER, service)).expect("a service")
     }
 
-    /// ECS, as somebody with another access key than the worker's uses it.
-    pub(crate) fn ecs_as(&self, key: &str) -> aws_sdk_ecs::Client {
-        aws_sdk_ecs::Client::new(&self.simulator.sdk_config(key))
-    }
-
     /// The task definition (family:revision) that a service is told to run.
     pub(crate) fn runs(&self, service: &str) -> String {
         self.world(|world| {
@@ -261,10 +264,21 @@ pub(crate) fn prepare(world: &mut World, applications: &[Application], provision
 
 /// Uploads a release's source object, zipped.
 pub(crate) fn upload(world: &mut World, application: &Application, definitions: &[u8]) {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("imagedefinitions.json", zip::write::SimpleFileOptions::default()).expect("a zip");
-    std::io::Write::write_all(&mut zip, definitions).expect("a zip");
-    let bytes = zip.finish().expect("a zip").into_inner();
+    put_source(world, application, zipped(&[("imagedefinitions.json", definitions)]));
+}
+
+/// Uploads a source object of any content.
+pub(crate) fn put_source(world: &mut World, application: &Application, object: Vec<u8>) {
     let now = world.now;
-    world.s3.put("releases", &format!("{}/imagedefinitions.zip", application.name), bytes.into(), now);
+    world.s3.put("releases", &format!("{}/imagedefinitions.zip", application.name), object.into(), now);
+}
+
+/// Files in a zip.
+pub(crate) fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).expect("a zip");
+        std::io::Write::write_all(&mut zip, content).expect("a zip");
+    }
+    zip.finish().expect("a zip").into_inner()
 }
