@@ -5,3 +5,9 @@
 mod stage;
 
 mod happy;
+mod queue_workers;
+mod scaling;
+mod sick_canary;
+mod sick_turnover;
+mod sizes;
+mod watched;

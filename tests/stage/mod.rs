@@ -1,9 +1,14 @@
 //! The stage on which scenarios and the demo play: applications as a team would have them, on a simulated account.
 
 mod application;
+mod claims;
+mod invariants;
+mod people;
 mod pipeline;
+mod recorder;
 mod story;
 
 pub(crate) use application::{Application, CLUSTER};
+pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{Story, WORKER_KEY, prepare, upload};
+pub(crate) use story::{Story, WORKER_KEY, prepare, upload, zipped};

@@ -34,8 +34,9 @@ pub fn failure(role: Role, service: &str, cause: &Cause, done: &str, log: Option
     if !done.is_empty() {
         text = format!("{text}\nDone: {}.", printable(done));
     }
+    let log = log.filter(|tail| !tail.lines.is_empty());
     text = format!("{text}\nLook at: {}.", look_at(cause, log));
-    if let Some(tail) = log.filter(|tail| !tail.lines.is_empty()) {
+    if let Some(tail) = log {
         text =
             format!("{text}\nLast log lines of task {} ({}/{}):\n{}", tail.task, tail.group, tail.stream, tail.text());
     }
@@ -124,6 +125,15 @@ mod tests {
              Done: canary main/app-canary runs app:7 again.\n\
              Look at: the log lines below and the stopped tasks in the ECS console.\n\
              Last log lines of task t1 (/ecs/app/app/app/t1):\n  starting\n  [31mno database"
+        );
+    }
+
+    #[test]
+    fn a_log_without_lines_is_not_pointed_at() {
+        let cause = Cause { kind: CauseKind::Tasks, text: "out of memory".into(), witness: None };
+        let text = failure(Role::Canary, "main/app-canary", &cause, "", Some(&LogTail::default()));
+        assert!(
+            text.ends_with("Look at: the service's events and stopped tasks in the ECS console (kept for an hour).")
         );
     }
 

@@ -1,0 +1,128 @@
+//! What a story claims at its end.
+
+use std::time::SystemTime;
+
+use aws_sdk_codepipeline::types::JobStatus;
+use simulator::codepipeline::JobResult;
+use simulator::ecs::StopCause;
+
+use super::application::{Application, CLUSTER};
+use super::story::{Story, WORKER_KEY};
+
+impl Story {
+    /// Everything that ECS tells of a service and its tasks: equal portraits mean that nobody touched it.
+    pub(crate) async fn portrait(&self, service: &str) -> String {
+        let described = self.somebody().describe_services().cluster(CLUSTER).services(service).send().await;
+        let described = described.expect("an answer");
+        let tasks = self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").tasks);
+        format!("{:#?}\n{tasks:#?}", described.services())
+    }
+
+    /// Minimum and maximum percent of a service.
+    pub(crate) fn percents(&self, service: &str) -> (i32, i32) {
+        self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").percents)
+    }
+
+    /// `status` of a service's newest service deployment.
+    pub(crate) fn deployment_status(&self, service: &str) -> String {
+        self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").deployment_status)
+    }
+
+    /// How many tasks of a service run.
+    pub(crate) fn tasks(&self, service: &str) -> usize {
+        self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").occupying())
+    }
+
+    /// How many of a service's tasks stopped for this cause.
+    pub(crate) fn stops(&self, service: &str, cause: StopCause) -> usize {
+        self.world(|world| {
+            let view = world.ecs.view(CLUSTER, service).expect("a service");
+            view.tasks.iter().filter(|task| task.stopped.is_some_and(|(found, _)| found == cause)).count()
+        })
+    }
+
+    /// The digest of one of an application's images.
+    pub(crate) fn digest(&self, app: &Application, tag: &str) -> String {
+        self.world(|world| world.ecr.digest(&app.name, tag)).expect("an image")
+    }
+
+    /// Claims that all running tasks of a service run one image of its application, as many as are wanted.
+    pub(crate) fn runs_image(&self, app: &Application, service: &str, tag: &str) {
+        let wanted = self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").desired);
+        assert_eq!(self.tasks(service), wanted as usize, "tasks of {service}");
+        assert_eq!(self.digests(service), [self.digest(app, tag)], "{service} should run {tag}");
+    }
+
+    /// Claims that every job that was created came to exactly one result.
+    pub(crate) fn each_job_has_one_result(&self) {
+        self.world(|world| {
+            for job in world.codepipeline.jobs() {
+                assert_eq!(job.results.len(), 1, "results of job {} of {} ({:?})", job.id, job.action, job.status);
+                assert_eq!(job.refused_results, 0, "refused results of job {} of {}", job.id, job.action);
+            }
+        });
+    }
+
+    /// How many results that end an action came for the jobs of one action of an execution.
+    pub(crate) fn final_results(&self, execution: &str, action: &str) -> usize {
+        self.world(|world| {
+            let jobs =
+                world.codepipeline.jobs().iter().filter(|job| job.execution == execution && job.action == action);
+            jobs.flat_map(|job| &job.results).filter(|result| **result != JobResult::Continued).count()
+        })
+    }
+
+    /// Whether no job waits for a worker or is being worked at.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.world(|world| {
+            let jobs = world.codepipeline.jobs().iter();
+            jobs.filter(|job| matches!(job.status, JobStatus::Queued | JobStatus::Dispatched | JobStatus::InProgress))
+                .count()
+                == 0
+        })
+    }
+
+    /// The worker's calls of one operation: when, and about what.
+    pub(crate) fn calls(&self, operation: &str) -> Vec<(SystemTime, String)> {
+        self.simulator.with_calls(|calls| {
+            let records = calls.records.iter();
+            records
+                .filter(|call| call.access_key == WORKER_KEY && call.operation == operation)
+                .map(|call| (call.at, call.subject.clone()))
+                .collect()
+        })
+    }
+
+    /// The worker's calls that change something in ECS, after a date: `UpdateService app`, in their order.
+    pub(crate) fn changes(&self, since: SystemTime) -> Vec<(SystemTime, String)> {
+        const CHANGES: [&str; 3] = ["RegisterTaskDefinition", "UpdateService", "StopServiceDeployment"];
+        self.simulator.with_calls(|calls| {
+            let records = calls.records.iter().filter(|call| call.at > since && call.access_key == WORKER_KEY);
+            records
+                .filter(|call| CHANGES.contains(&call.operation.as_str()))
+                .map(|call| (call.at, format!("{} {}", call.operation, call.subject).trim_end().to_owned()))
+                .collect()
+        })
+    }
+}
+
+/// A text with the ids of tasks and images replaced by words of their own, so that it reads the same in every run.
+pub(crate) fn without_ids(text: &str) -> String {
+    let mut clean = String::new();
+    let mut word = String::new();
+    for letter in text.chars().chain(['\n']) {
+        if letter.is_ascii_alphanumeric() {
+            word.push(letter);
+            continue;
+        }
+        let hex = word.chars().all(|digit| digit.is_ascii_hexdigit());
+        match word.len() {
+            32 if hex => clean.push_str("TASK"),
+            64 if hex => clean.push_str("DIGEST"),
+            _ => clean.push_str(&word),
+        }
+        word.clear();
+        clean.push(letter);
+    }
+    clean.trim_end().to_owned()
+}

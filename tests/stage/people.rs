@@ -1,0 +1,100 @@
+//! What people and their tools do in a story, beside the release itself.
+
+use std::time::Duration;
+
+use aws_sdk_codepipeline::types::ApprovalStatus;
+use aws_sdk_ecs::types::StopServiceDeploymentStopType;
+use simulator::World;
+use simulator::cloudwatch::{AlarmState, set_alarm_state};
+use simulator::ecr::{Behaviour, ImageSpec};
+
+use super::application::{Application, CLUSTER};
+use super::story::{Story, put_source, upload};
+
+/// The access key of whoever else acts on the account; it names them in the call log.
+const SOMEBODY_KEY: &str = "AKIASOMEBODY";
+
+impl Story {
+    /// Releases, and approves the release for the canary.
+    pub(crate) async fn release_to_canary(&self, app: &Application, tag: &str, behaviour: Behaviour) -> String {
+        let execution = self.release(app, tag, behaviour);
+        self.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
+        execution
+    }
+
+    /// Releases what is good in the canary, and approves it for the full service; from the second approval on, the
+    /// image behaves otherwise.
+    pub(crate) async fn release_to_full(&self, app: &Application, tag: &str, behaviour: Behaviour) -> String {
+        let execution = self.release_to_canary(app, tag, Behaviour::Good).await;
+        self.until("the second approval", |world| {
+            world.codepipeline.open_approvals(&app.name).iter().any(|run| run.stage == "Release")
+        })
+        .await;
+        self.world(|world| world.ecr.behave(&app.name, tag, behaviour)).expect("an image");
+        self.answer(&app.name, "Release", ApprovalStatus::Approved).await;
+        execution
+    }
+
+    /// Releases one image as it was pushed, and approves it for the canary.
+    pub(crate) async fn release_image(&self, app: &Application, image: impl FnOnce(&World) -> ImageSpec) -> String {
+        let execution = self.world(|world| {
+            let image = image(world);
+            let definitions = app.image_definitions(world, &image.tags[0]);
+            world.ecr.push(image);
+            upload(world, app, definitions.as_bytes());
+            world.start_pipeline(&app.name, &Default::default()).expect("an execution")
+        });
+        self.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
+        execution
+    }
+
+    /// Starts the pipeline on a source object of any content, and approves it for the canary.
+    pub(crate) async fn release_source(&self, app: &Application, object: Vec<u8>) -> String {
+        let execution = self.world(|world| {
+            put_source(world, app, object);
+            world.start_pipeline(&app.name, &Default::default()).expect("an execution")
+        });
+        self.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
+        execution
+    }
+
+    /// Waits until a service rolls a revision out, and a little longer.
+    pub(crate) async fn rolling(&self, service: &str) {
+        self.until(&format!("a deployment of {service}"), |world| {
+            world.ecs.view(CLUSTER, service).is_some_and(|view| view.deployment_status == "IN_PROGRESS")
+        })
+        .await;
+        self.pass(Duration::from_secs(15)).await;
+    }
+
+    /// The SDK's client of somebody else.
+    pub(crate) fn somebody(&self) -> aws_sdk_ecs::Client {
+        aws_sdk_ecs::Client::new(&self.simulator.sdk_config(SOMEBODY_KEY))
+    }
+
+    /// Somebody deploys another image to a service by hand; the revision that it brings.
+    pub(crate) async fn somebody_deploys(&self, app: &Application, service: &str, behaviour: Behaviour) -> String {
+        let revision = self.world(|world| {
+            app.push(world, "by-hand", behaviour);
+            let definition = app.task_definition(world, service, "by-hand");
+            world.add_task_definition(&definition).expect("a task definition")
+        });
+        let sent = self.somebody().update_service().cluster(CLUSTER).service(service).task_definition(&revision);
+        sent.send().await.expect("an update");
+        revision.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Somebody stops a service's deployment, which rolls it back.
+    pub(crate) async fn somebody_stops(&self, service: &str) {
+        let ecs = self.somebody();
+        let described = ecs.describe_services().cluster(CLUSTER).services(service).send().await.expect("an answer");
+        let current = described.services()[0].current_service_deployment().expect("a deployment").to_owned();
+        let stop = ecs.stop_service_deployment().service_deployment_arn(current);
+        stop.stop_type(StopServiceDeploymentStopType::Rollback).send().await.expect("a rollback");
+    }
+
+    /// An alarm is set by hand, as `aws cloudwatch set-alarm-state` does.
+    pub(crate) fn set_alarm(&self, name: &str, state: AlarmState) {
+        self.world(|world| set_alarm_state(world, name, state, "a story says so")).expect("an alarm");
+    }
+}
