@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::deploy::batch::{CANARY_PERCENTS, Percents};
 use crate::deploy::decision::{Decision, Role, Sight, Step, Update, Which, elapsed};
-use crate::deploy::progress::{Cause, CauseKind, Phase, Progress, Target};
+use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress, Target};
 use crate::deploy::rollout::settle;
 use crate::deploy::view::{DeploymentStatus, Service};
 
@@ -151,12 +151,27 @@ pub fn canary(
 }
 
 /// All is undone: the action's own service gets its percents back, then the failure is told.
-fn end(role: Role, progress: &Progress, sight: &Sight<'_>, done: String) -> Decision {
+fn end(role: Role, progress: &Progress, sight: &Sight<'_>, canary: String) -> Decision {
+    let done = match (role, &progress.former) {
+        (Role::Full, Some(former)) => format!("{}; {canary}", whereabouts(sight.service, former)),
+        _ => canary,
+    };
     let ours = progress.former.as_ref().filter(|former| {
         let revision = &sight.service.revision;
         role == Role::Canary || *revision == former.revision || Some(revision) == progress.revision.as_ref()
     });
     ours.and_then(|former| settle(former, sight)).unwrap_or_else(|| Decision::new(Step::Fail, done))
+}
+
+/// What became of a full service, for the failure's message.
+fn whereabouts(full: &Service, former: &Former) -> String {
+    let label = full.label();
+    match (full.revision == former.revision, full.is_rolling()) {
+        _ if former.first && full.desired == 0 => format!("{label} is at 0 tasks"),
+        (true, false) => format!("{label} runs {} again", former.revision),
+        (true, true) => format!("{label} is still on its way back to {}: {}", former.revision, tasks(full)),
+        (false, _) => format!("{label} is told to run {}", full.revision),
+    }
 }
 
 /// Whether a service's own percents let at least one task be replaced.
@@ -171,4 +186,40 @@ fn can_progress(service: &Service) -> bool {
 fn tasks(service: &Service) -> String {
     let new = service.primary().map_or(0, |primary| primary.running);
     format!("{new} of {} tasks", service.desired)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::fixtures::service;
+
+    fn progress() -> Progress {
+        let former = Former {
+            revision: "app:1".parse().unwrap(),
+            desired: 10,
+            percents: Percents { minimum: 100, maximum: 200 },
+            first: false,
+            red: Default::default(),
+        };
+        let mut progress = Progress::begin(0);
+        (progress.former, progress.revision) = (Some(former), Some("app:2".parse().unwrap()));
+        progress
+    }
+
+    fn sight<'a>(service: &'a Service, partner: &'a Service) -> Sight<'a> {
+        let alarms = Vec::new();
+        Sight { service, partner, deployment: None, searched: true, stopped: &[], alarms, count: None }
+    }
+
+    #[test]
+    fn a_turnover_ends_with_a_word_on_both_services() {
+        let (full, canary) = (service("app", 10, "app:1"), service("app-canary", 1, "app-canary:1"));
+        let target = Target::Revision("app-canary:1".parse().unwrap());
+        let decision = super::canary(Role::Full, &progress(), &sight(&full, &canary), (0, &target, Some(1)), 60);
+        let words = "main/app runs app:1 again; canary main/app-canary runs app-canary:1 again";
+        assert_eq!(decision, Decision::new(Step::Fail, words));
+        let elsewhere = service("app", 10, "app:7");
+        let decision = super::canary(Role::Full, &progress(), &sight(&elsewhere, &canary), (0, &target, Some(1)), 60);
+        assert!(decision.reason.starts_with("main/app is told to run app:7; "), "{}", decision.reason);
+    }
 }
