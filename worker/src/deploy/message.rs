@@ -132,7 +132,9 @@ mod tests {
     fn a_log_without_lines_is_not_pointed_at() {
         let cause = Cause { kind: CauseKind::Tasks, text: "out of memory".into(), witness: None };
         let text = failure(Role::Canary, "main/app-canary", &cause, "", Some(&LogTail::default()));
-        assert!(text.ends_with("Look at: the service's events and stopped tasks in the ECS console (kept for an hour)."));
+        assert!(
+            text.ends_with("Look at: the service's events and stopped tasks in the ECS console (kept for an hour).")
+        );
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The verdict on our deployment: well, ill, or not yet known, always with its reason.
 
 use crate::clock::Time;
+use crate::deploy::decision::Role;
 use crate::deploy::progress::{Cause, CauseKind};
 use crate::deploy::revision::Revision;
 use crate::deploy::stops::{Blame, Fault, blame};
@@ -20,8 +21,12 @@ pub enum Verdict {
 /// The signals that a verdict rests on.
 #[derive(Clone, Copy, Debug)]
 pub struct Signals<'a> {
+    /// Which action it is.
+    pub role: Role,
     /// The service that is deployed to.
     pub service: &'a Service,
+    /// The other one of the pair.
+    pub partner: &'a Service,
     /// Our revision.
     pub revision: &'a Revision,
     /// Our service deployment, once AWS shows it.
@@ -169,15 +174,23 @@ fn witness(signals: &Signals<'_>, since: Option<Time>, fault: &Fault) -> Option<
 }
 
 fn by_alarms(signals: &Signals<'_>) -> Option<Cause> {
+    let Signals { role, service, partner, .. } = signals;
     let red: Vec<String> =
-        signals.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, signals.service)).collect();
+        signals.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, *role, service, partner)).collect();
     (!red.is_empty()).then(|| Cause { kind: CauseKind::Alarm, text: red.join("; "), witness: None })
 }
 
-/// One red alarm, for people. Red shared alarms stop a deployment, too, but they may have another cause.
+/// One red alarm, for people. An alarm is the service's own if it names that service and not its partner, too (the two
+/// may share a target group). Red shared alarms stop a deployment, too, but they may have another cause.
 #[must_use]
-pub fn red(alarm: &Alarm, service: &Service) -> String {
-    let whose = if alarm.is_own(service) { "" } else { ", shared with the partner service" };
+pub fn red(alarm: &Alarm, role: Role, service: &Service, partner: &Service) -> String {
+    let whose = match (role, alarm.names(service), alarm.names(partner)) {
+        (_, true, false) => "",
+        (Role::Canary, false, true) => ", of the full service",
+        (Role::Full, false, true) => ", of the canary",
+        (Role::Canary, ..) => ", shared with the full service",
+        (Role::Full, ..) => ", shared with the canary",
+    };
     with_reason(&format!("alarm {} is in ALARM{whose}", alarm.name), &alarm.reason)
 }
 
@@ -208,7 +221,9 @@ mod tests {
         fn verdict(&self) -> Verdict {
             let alarms: Vec<&Alarm> = self.alarms.iter().collect();
             judge(&Signals {
+                role: Role::Canary,
                 service: &self.service,
+                partner: &service("full", 10, "full:1"),
                 revision: &"app:2".parse().unwrap(),
                 deployment: Some(&self.deployment),
                 stopped: &self.stopped,
@@ -280,13 +295,31 @@ mod tests {
 
     #[test]
     fn a_red_alarm_is_told_as_own_or_shared() {
+        let mut canary = service("app-canary", 1, "app-canary:2");
+        let mut full = service("app", 10, "app:1");
+        full.cluster = "app".into();
+        let group = "targetgroup/app/0123456789abcdef";
+        canary.target_groups = vec![format!("arn:aws:elasticloadbalancing:eu-central-1:123456789012:{group}")];
+        full.target_groups.clone_from(&canary.target_groups);
+        for (dimensions, expected) in [
+            (vec![], ", shared with the full service"),
+            (vec![("ClusterName", "app"), ("ServiceName", "app-canary")], ""),
+            (vec![("ClusterName", "app"), ("ServiceName", "app")], ", of the full service"),
+            (vec![("ClusterName", "app")], ", shared with the full service"),
+            (vec![("TargetGroup", group)], ", shared with the full service"),
+        ] {
+            let mut alarm = alarm("errors", "ALARM");
+            alarm.dimensions = dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            let text = red(&alarm, Role::Canary, &canary, &full);
+            assert_eq!(text, format!("alarm errors is in ALARM{expected}"), "{dimensions:?}");
+        }
+    }
+
+    #[test]
+    fn a_red_alarm_is_a_verdict_and_one_without_data_is_none() {
         let mut world = World::rolling();
         world.alarms = vec![alarm("errors", "ALARM")];
-        let Verdict::Ill(cause) = world.verdict() else { panic!("expected ill") };
-        assert!(cause.text.contains("shared with the partner service"), "{}", cause.text);
-        world.alarms[0].dimensions = vec![("ServiceName".into(), "app".into())];
-        let Verdict::Ill(cause) = world.verdict() else { panic!("expected ill") };
-        assert!(!cause.text.contains("shared"), "{}", cause.text);
+        assert_eq!(world.kind(), Some(CauseKind::Alarm));
         world.alarms = vec![alarm("errors", "INSUFFICIENT_DATA")];
         assert!(matches!(world.verdict(), Verdict::NotYet(_)));
     }
