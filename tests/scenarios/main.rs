@@ -3,6 +3,7 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod alarms;
 mod happy;
 mod sick_canary;
 mod sick_turnover;

@@ -66,7 +66,8 @@ impl Story {
     /// How many results that end an action came for the jobs of one action of an execution.
     pub(crate) fn final_results(&self, execution: &str, action: &str) -> usize {
         self.world(|world| {
-            let jobs = world.codepipeline.jobs().iter().filter(|job| job.execution == execution && job.action == action);
+            let jobs =
+                world.codepipeline.jobs().iter().filter(|job| job.execution == execution && job.action == action);
             jobs.flat_map(|job| &job.results).filter(|result| **result != JobResult::Continued).count()
         })
     }
