@@ -89,6 +89,15 @@ impl Service {
         self.rollouts.len() > 1 || self.primary().is_some_and(|primary| primary.state == "IN_PROGRESS")
     }
 
+    /// Whether lifecycle hooks take part in its deployments.
+    #[must_use]
+    pub fn has_hooks(&self) -> bool {
+        self.configuration
+            .get("lifecycleHooks")
+            .and_then(|hooks| hooks.as_array())
+            .is_some_and(|hooks| !hooks.is_empty())
+    }
+
     /// `cluster/name`, as messages name a service.
     #[must_use]
     pub fn label(&self) -> String {
