@@ -4,6 +4,8 @@
 mod stage;
 
 mod alarms;
+mod ecs_decides;
 mod happy;
 mod sick_canary;
 mod sick_turnover;
+mod somebody_else;

@@ -30,6 +30,8 @@ pub(crate) struct Story {
 impl Story {
     /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
     pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
+        // The worker's own chance (how long it waits between polls) comes from this thread's generator.
+        fastrand::seed(simulator.settings().seed);
         simulator.with_world(|world| {
             world.s3.create_bucket("releases", world.now);
             for action_type in action_type::implemented() {
