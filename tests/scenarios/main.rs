@@ -4,6 +4,8 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod alarms;
+mod ecs_decides;
 mod happy;
 mod queue_workers;
 mod scaling;
@@ -11,3 +13,4 @@ mod sick_canary;
 mod sick_turnover;
 mod sizes;
 mod watched;
+mod somebody_else;

@@ -225,13 +225,14 @@ impl Turn<'_> {
         let former_desired = self.progress.former.as_ref().map_or(0, |former| former.desired);
         let sight = self.view.sight()?;
         let terms = self.action.terms(former_desired, sight.partner);
-        let (role, progress) = (self.action.role, &self.progress);
+        let progress = &self.progress;
         Ok(match phase {
             Phase::Check { .. } | Phase::Deploy => rollout::deploy(&terms, progress, &sight, now),
             Phase::Bake { since } => rollout::bake(&terms, progress, &sight, *since, now),
             Phase::UndoFull { since, stopped } => undo::full(progress, &sight, *since, *stopped, now),
+            Phase::LeaveCanary => undo::leave(&terms, progress, &sight),
             Phase::RestoreCanary { since, target, told } => {
-                undo::canary(role, progress, &sight, (*since, target, *told), now)
+                undo::canary(&terms, progress, &sight, (*since, target, *told), now)
             }
         })
     }
@@ -253,16 +254,8 @@ impl Turn<'_> {
             Step::Fail => Ok(Pass::End(report::failure(self, &reason).await)),
             Step::Undo(cause) => {
                 let now = self.tools.clock.now().timestamp();
-                let phase = undo::begin(self.action.role, &cause, now);
+                self.progress.phase = undo::begin(self.action.role, &cause, now);
                 self.progress.cause = Some(cause);
-                match phase {
-                    Some(phase) => self.progress.phase = phase,
-                    None => {
-                        return Ok(Pass::End(
-                            report::failure(self, "nothing: the service belongs to another deployment now").await,
-                        ));
-                    }
-                }
                 Ok(Pass::Again)
             }
             other => match act::act(self, other).await? {
@@ -296,7 +289,7 @@ impl Turn<'_> {
                 let bake = i64::try_from(self.action.bake.as_secs()).unwrap_or(i64::MAX).max(1);
                 85 + u8::try_from((14 * watched / bake).min(14)).unwrap_or(14)
             }
-            Phase::UndoFull { .. } | Phase::RestoreCanary { .. } => 95,
+            Phase::UndoFull { .. } | Phase::LeaveCanary | Phase::RestoreCanary { .. } => 95,
         }
     }
 }

@@ -249,8 +249,10 @@ impl Shared {
         self.look_at_alarms().await;
         for (cluster, names) in self.clusters() {
             for chunk in names.chunks(SERVICES_PER_CALL) {
+                // A view is as old as its question, not as its answer: an act may lie between the two.
+                let asked = self.clock.now();
                 match self.ecs.services(&cluster, chunk).await {
-                    Ok(services) => self.look_closer(&cluster, chunk, services).await,
+                    Ok(services) => self.look_closer(&cluster, chunk, services, asked).await,
                     Err(problem) => self.fail(&cluster, chunk, &problem),
                 }
             }
@@ -279,14 +281,21 @@ impl Shared {
     }
 
     /// The deployments and tasks of ten services, where something about them changed; then tells the watchers.
-    async fn look_closer(&self, cluster: &str, names: &[String], services: Vec<Service>) {
-        let now = self.clock.now();
-        let mut services: BTreeMap<String, Service> =
-            services.into_iter().map(|service| (service.name.clone(), service)).collect();
+    async fn look_closer(&self, cluster: &str, names: &[String], services: Vec<Service>, now: Time) {
+        let mut services = by_name(services);
         let deployments = match self.deployments(self.due_deployments(cluster, &services, now)).await {
             Ok(deployments) => deployments,
             Err(problem) => return self.fail(cluster, names, &problem),
         };
+        // The services were read before the deployments. Where one of these took a turn meanwhile, its service is read
+        // again, so that it is never older: "stopped, and the service still runs our revision" would call for an undo,
+        // "stopped, and it runs another" is somebody else's deployment.
+        if self.took_a_turn(cluster, names, &deployments) {
+            match self.ecs.services(cluster, names).await {
+                Ok(again) => services = by_name(again),
+                Err(problem) => return self.fail(cluster, names, &problem),
+            }
+        }
         for name in names {
             let key = (cluster.to_owned(), name.clone());
             if self.tasks_due(&key, now)
@@ -337,6 +346,17 @@ impl Shared {
             }
         }
         due
+    }
+
+    /// Whether a deployment has another status than it was last seen in.
+    fn took_a_turn(&self, cluster: &str, names: &[String], deployments: &BTreeMap<String, Deployment>) -> bool {
+        let state = self.lock();
+        names.iter().filter_map(|name| state.services.get(&(cluster.to_owned(), name.clone()))).any(|entry| {
+            let seen = entry.sender.borrow();
+            entry.followed.iter().filter_map(|arn| deployments.get(arn)).any(|deployment| {
+                seen.deployments.get(&deployment.arn).is_none_or(|before| before.status != deployment.status)
+            })
+        })
     }
 
     async fn deployments(&self, arns: Vec<String>) -> Result<BTreeMap<String, Deployment>, AwsError> {
@@ -408,6 +428,10 @@ impl Shared {
         state.alarms_at = Some(now);
         state.alarm_problem = None;
     }
+}
+
+fn by_name(services: Vec<Service>) -> BTreeMap<String, Service> {
+    services.into_iter().map(|service| (service.name.clone(), service)).collect()
 }
 
 fn is_over(status: &DeploymentStatus) -> bool {

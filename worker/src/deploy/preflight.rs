@@ -130,7 +130,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     if let Some(waiting) = busy(facts, service, now) {
         return waiting;
     }
-    if let Some(waiting) = red_before(facts, service, now) {
+    if let Some(waiting) = red_before(facts, service, partner, now) {
         return waiting;
     }
     let written = images.iter().map(|image| (image.container.clone(), image.reference.clone())).collect();
@@ -320,9 +320,13 @@ fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
     Some(Check::Wait { reason: format!("{other}: waiting for its end"), busy: true })
 }
 
-fn red_before(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
-    let red: Vec<String> =
-        facts.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, service)).collect();
+fn red_before(facts: &Facts<'_>, service: &Service, partner: &Service, now: i64) -> Option<Check> {
+    let red: Vec<String> = facts
+        .alarms
+        .iter()
+        .filter(|alarm| alarm.is_red())
+        .map(|alarm| red(alarm, facts.role, service, partner))
+        .collect();
     match facts.options.already_red {
         _ if red.is_empty() => None,
         AlreadyRed::Ignore => None,

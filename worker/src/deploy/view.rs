@@ -91,6 +91,15 @@ impl Service {
         self.rollouts.len() > 1 || self.primary().is_some_and(|primary| primary.state == "IN_PROGRESS")
     }
 
+    /// Whether lifecycle hooks take part in its deployments.
+    #[must_use]
+    pub fn has_hooks(&self) -> bool {
+        self.configuration
+            .get("lifecycleHooks")
+            .and_then(|hooks| hooks.as_array())
+            .is_some_and(|hooks| !hooks.is_empty())
+    }
+
     /// `cluster/name`, as messages name a service.
     #[must_use]
     pub fn label(&self) -> String {
@@ -219,12 +228,12 @@ impl Alarm {
         self.state == "ALARM"
     }
 
-    /// Whether it watches the service alone: a dimension names the service itself, or one of its target groups.
-    /// Every other alarm counts as shared with the partner service.
+    /// Whether a dimension names the service or one of its target groups. The cluster's name says nothing: it may be
+    /// equal to the service's.
     #[must_use]
-    pub fn is_own(&self, service: &Service) -> bool {
-        self.dimensions.iter().any(|(_, value)| {
-            *value == service.name || service.target_groups.iter().any(|group| group.ends_with(value.as_str()))
+    pub fn names(&self, service: &Service) -> bool {
+        self.dimensions.iter().filter(|(name, _)| name != "ClusterName").any(|(_, value)| {
+            *value == service.name || service.target_groups.iter().any(|group| group.ends_with(&format!(":{value}")))
         })
     }
 }
