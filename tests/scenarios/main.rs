@@ -12,5 +12,5 @@ mod scaling;
 mod sick_canary;
 mod sick_turnover;
 mod sizes;
-mod watched;
 mod somebody_else;
+mod watched;
