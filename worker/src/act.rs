@@ -113,7 +113,7 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     };
     turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
     if let Phase::RestoreCanary { told, .. } = &mut turn.progress.phase {
-        told.get_or_insert(turn.tools.clock.now().timestamp());
+        *told = Some(turn.tools.clock.now().timestamp());
     }
     Ok(())
 }
