@@ -97,6 +97,8 @@ impl World {
 
     /// Answers the open approval of an action, as a person would in the console.
     ///
+    /// Where several executions ask at once (PARALLEL mode), it is the oldest one's.
+    ///
     /// # Errors
     /// Those of `PutApprovalResult`; `InvalidApprovalTokenException` where no approval is open.
     pub fn answer_approval(

@@ -85,7 +85,7 @@ fn begin_later(world: &mut World, pipeline: &str, id: &str, stage: &str, run_ord
 pub(super) fn begin(world: &mut World, pipeline: &str, id: &str, stage: &str, order: i32) {
     let Some(execution) = world.codepipeline.execution_mut(pipeline, id) else { return };
     let open = execution.stages.get(execution.position).is_some_and(|run| run.name == stage && run.is_open());
-    if !open || next_order(execution, stage) != Some(order) {
+    if !open || next_order(execution, stage) != Some(order) || is_busy_before(execution, stage, order) {
         return;
     }
     if execution.cancelling || execution.stop.is_some() {
@@ -107,6 +107,14 @@ pub(super) fn begin(world: &mut World, pipeline: &str, id: &str, stage: &str, or
 fn next_order(execution: &Execution, stage: &str) -> Option<i32> {
     let actions = execution.declared_stage(stage)?.actions.iter();
     actions.filter(|action| execution.counting_action(stage, &action.name).is_none()).map(run_order).min()
+}
+
+/// Whether an action of an earlier run order is still in progress.
+fn is_busy_before(execution: &Execution, stage: &str, order: i32) -> bool {
+    let actions = execution.declared_stage(stage).into_iter().flat_map(|declared| &declared.actions);
+    let before = actions.filter(|action| run_order(action) < order);
+    let mut runs = before.filter_map(|action| execution.counting_action(stage, &action.name));
+    runs.any(|run| run.status == ActionExecutionStatus::InProgress)
 }
 
 /// Looks at the stage that an execution is in: when the actions of its run order have ended, the execution goes on.
