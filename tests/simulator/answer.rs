@@ -100,8 +100,7 @@ impl Inside {
 
     /// What a call of a JSON service brings, with what a fault does to it.
     fn outcome(&mut self, call: &Call, changing: &mut Changing<'_>, settings: &Settings) -> Answer<Value> {
-        let refusal =
-            changing.fault.and_then(|fault| faults::instead_of_the_act(fault, call, &self.world.account));
+        let refusal = changing.fault.and_then(|fault| faults::instead_of_the_act(fault, call, &self.world.account));
         if let Some((Moment::BeforeTheAct, error)) = refusal {
             return Err(error);
         }
