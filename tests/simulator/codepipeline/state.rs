@@ -12,7 +12,7 @@ use aws_sdk_codepipeline::types::{
 };
 
 /// All state.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     pub(super) action_types: BTreeMap<ActionTypeKey, CustomType>,
     pub(super) pipelines: BTreeMap<String, Pipeline>,
