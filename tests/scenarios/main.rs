@@ -6,6 +6,7 @@ mod stage;
 mod alarms;
 mod ecs_decides;
 mod happy;
+mod patience;
 mod sick_canary;
 mod sick_turnover;
 mod somebody_else;
