@@ -1,4 +1,5 @@
 //! Whole stories, told to the programs under test through the simulated AWS.
+#![expect(clippy::expect_used, reason = "a story that cannot go on fails")]
 
 #[path = "../stage/mod.rs"]
 mod stage;
@@ -7,6 +8,10 @@ mod alarms;
 mod ecs_decides;
 mod happy;
 mod patience;
+mod queue_workers;
+mod scaling;
 mod sick_canary;
 mod sick_turnover;
+mod sizes;
 mod somebody_else;
+mod watched;

@@ -22,6 +22,8 @@ pub struct CallRecord {
     pub access_key: String,
     /// What it was about: a service, a family, a pipeline, a key.
     pub subject: String,
+    /// The request's JSON; `Null` for S3.
+    pub request: Value,
     /// The error code, where there was one.
     pub error: Option<String>,
 }
@@ -41,6 +43,7 @@ impl CallLog {
             operation: call.operation.clone(),
             access_key: call.access_key.clone(),
             subject,
+            request: call.raw.clone(),
             error: error.map(|error| error.code.clone()),
         });
     }

@@ -2,7 +2,7 @@
 
 use aws_smithy_json::codec::{JsonCodec, JsonCodecSettings};
 use aws_smithy_schema::Schema;
-use aws_smithy_schema::codec::{Codec, FinishSerializer};
+use aws_smithy_schema::codec::Codec;
 use aws_smithy_schema::serde::{SerdeError, SerializableStruct, ShapeDeserializer, ShapeSerializer};
 use bytes::Bytes;
 use ciborium::Value as Cbor;

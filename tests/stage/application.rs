@@ -114,8 +114,8 @@ impl Application {
         })
     }
 
-    /// Puts the application into a world, running release `v1`.
-    pub(crate) fn build(&self, world: &mut World) {
+    /// Puts the application into a world, running release `v1`; `provisioned`, with its pipeline.
+    pub(crate) fn build(&self, world: &mut World, provisioned: bool) {
         let mutability = if self.immutable { Mutability::Immutable } else { Mutability::Mutable };
         world.ecr.create_repository(&self.name, mutability);
         let now = world.now;
@@ -140,7 +140,9 @@ impl Application {
             }
             world.add_service(ServiceSpec::new(CLUSTER, &service, definition, tasks).with(further)).expect("a service");
         }
-        world.create_pipeline_from_json(&super::pipeline_json(self).to_string()).expect("a pipeline");
+        if provisioned {
+            world.create_pipeline_from_json(&super::pipeline_json(self).to_string()).expect("a pipeline");
+        }
     }
 
     /// Pushes a release.

@@ -2,11 +2,13 @@
 
 mod application;
 mod claims;
+mod invariants;
 mod people;
 mod pipeline;
+mod recorder;
 mod story;
 
 pub(crate) use application::{Application, CLUSTER};
 pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{Story, zipped};
+pub(crate) use story::{Story, WORKER_KEY, prepare, upload, zipped};

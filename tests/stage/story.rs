@@ -5,13 +5,17 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
 use coalmine_pipeline::{action_type, contract};
 use coalmine_worker::run::{self, Settings, Stopped};
+use serde_json::Value;
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
+use simulator::ecs::ServiceView;
 use simulator::{Simulator, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::application::{Application, CLUSTER};
+use super::invariants::Invariants;
+use super::recorder;
 
 /// The access key that the worker signs with; it names the worker in the call log.
 pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
@@ -24,54 +28,80 @@ const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
 pub(crate) struct Story {
     /// The account.
     pub(crate) simulator: Simulator,
-    worker: Option<(oneshot::Sender<()>, JoinHandle<Stopped>)>,
+    worker: Option<Worker>,
+    invariants: Invariants,
 }
 
-impl Story {
-    /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
-    pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
-        // The worker's own chance (how long it waits between polls) comes from this thread's generator.
-        fastrand::seed(simulator.settings().seed);
-        simulator.with_world(|world| {
-            world.s3.create_bucket("releases", world.now);
-            for action_type in action_type::implemented() {
-                world
-                    .create_action_type_from_json(&contract::definition(action_type).to_string())
-                    .expect("an action type");
-            }
-            for application in applications {
-                application.build(world);
-            }
-        });
-        let mut story = Self { simulator, worker: None };
-        story.start_worker();
-        story
-    }
+/// How the names of operations begin that change nothing.
+const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
 
-    /// Starts a worker with the shipped code and its default settings.
-    pub(crate) fn start_worker(&mut self) {
-        self.start_lingering_worker(Duration::from_secs(60));
-    }
+/// A worker at work, with the shipped code.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Stopped>,
+}
 
-    /// Starts a worker whose turns hold their jobs for longer.
-    pub(crate) fn start_lingering_worker(&mut self, linger: Duration) {
-        let door = self.simulator.sdk_config(WORKER_KEY);
+impl Worker {
+    /// A worker that signs with `key`.
+    pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
+        let door = simulator.sdk_config(key);
         let (stop, stopped) = oneshot::channel();
-        let settings = Settings { pool: "default".into(), slots: 20, linger };
         let running = tokio::spawn(async move {
             run::run(&door, &settings, async {
                 let _ = stopped.await;
             })
             .await
         });
-        self.worker = Some((stop, running));
+        Self { stop, running }
+    }
+
+    /// Stops it as SIGTERM does; how it ended.
+    pub(crate) async fn stop(self) -> Stopped {
+        let _ = self.stop.send(());
+        self.running.await.expect("the worker does not panic")
+    }
+}
+
+/// A story that fails shows its seed and its picture; one that ends was watched to its end.
+impl Drop for Story {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the story's seed is {}\n{}", self.simulator.settings().seed, self.picture());
+        } else {
+            self.simulator.with_world(|world| self.invariants.assert_all_answered(world));
+        }
+    }
+}
+
+impl Story {
+    /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
+    pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
+        // The programs' own jitter comes from this thread's generator: the seed repeats the whole story.
+        fastrand::seed(simulator.settings().seed);
+        recorder::record(&simulator);
+        let built: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
+        simulator.with_world(|world| prepare(world, &built, true));
+        let invariants = Invariants::watch(&simulator, applications);
+        let mut story = Self { simulator, worker: None, invariants };
+        story.start_worker();
+        story
+    }
+
+    /// Starts a worker with the shipped code and its default settings.
+    pub(crate) fn start_worker(&mut self) {
+        self.worker = Some(Worker::start(&self.simulator, WORKER_KEY, settings("default", 20)));
+    }
+
+    /// Starts a worker whose turns hold their jobs for longer.
+    pub(crate) fn start_lingering_worker(&mut self, linger: Duration) {
+        let settings = Settings { linger, ..settings("default", 20) };
+        self.worker = Some(Worker::start(&self.simulator, WORKER_KEY, settings));
     }
 
     /// Stops the worker as SIGTERM does; how it ended.
     pub(crate) async fn stop_worker(&mut self) -> Stopped {
-        let (stop, running) = self.worker.take().expect("a running worker");
-        let _ = stop.send(());
-        running.await.expect("the worker does not panic")
+        self.worker.take().expect("a running worker").stop().await
     }
 
     /// The simulated date.
@@ -81,7 +111,20 @@ impl Story {
 
     /// Looks at or changes the world.
     pub(crate) fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
-        self.simulator.with_world(look)
+        let answer = self.simulator.with_world(look);
+        self.invariants.assert_held();
+        answer
+    }
+
+    /// A person changes a full service on purpose: from then on, what it has become is what a release must not touch.
+    pub(crate) fn by_hand<T>(&self, application: &Application, change: impl FnOnce(&mut World) -> T) -> T {
+        self.expect_change(&application.name);
+        self.world(change)
+    }
+
+    /// A person is about to change a service on purpose.
+    pub(crate) fn expect_change(&self, service: &str) {
+        self.invariants.expect_change(service);
     }
 
     /// A build pushes an image, uploads its `imagedefinitions.json` and starts the pipeline; the execution's id.
@@ -104,7 +147,8 @@ impl Story {
         let begin = self.now();
         while !self.world(|world| holds(world)) {
             let waited = self.now().duration_since(begin).unwrap_or_default();
-            assert!(waited < PATIENCE, "{what} did not come about within {waited:?}\n{}", self.picture());
+            let seed = self.simulator.settings().seed;
+            assert!(waited < PATIENCE, "{what} did not come about within {waited:?} (seed {seed})\n{}", self.picture());
             self.pass(Duration::from_secs(1)).await;
         }
     }
@@ -149,6 +193,11 @@ impl Story {
         run.error.map(|error| error.message).unwrap_or_default()
     }
 
+    /// A service as it is now.
+    pub(crate) fn view(&self, service: &str) -> ServiceView {
+        self.world(|world| world.ecs.view(CLUSTER, service)).expect("a service")
+    }
+
     /// The task definition (family:revision) that a service is told to run.
     pub(crate) fn runs(&self, service: &str) -> String {
         self.world(|world| {
@@ -170,9 +219,21 @@ impl Story {
         })
     }
 
+    /// The requests that the workers sent of one operation, in their order, without those that were refused.
+    pub(crate) fn requests(&self, service: &str, operation: &str) -> Vec<Value> {
+        self.simulator.with_calls(|calls| {
+            let sent = calls.records.iter().filter(|call| {
+                call.service.name() == service
+                    && call.operation == operation
+                    && call.access_key.starts_with(WORKER_KEY)
+                    && call.error.is_none()
+            });
+            sent.map(|call| call.request.clone()).collect()
+        })
+    }
+
     /// The worker's calls that change something, as a picture.
     pub(crate) fn picture(&self) -> String {
-        const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
         let start = self.simulator.settings().epoch;
         self.simulator.with_calls(|calls| {
             calls.picture(start, |call| {
@@ -182,8 +243,28 @@ impl Story {
     }
 }
 
+/// How the stories' workers work.
+pub(crate) fn settings(pool: &str, slots: usize) -> Settings {
+    Settings { pool: pool.to_owned(), slots, linger: Duration::from_secs(60) }
+}
+
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
     world.codepipeline.execution(pipeline, execution).expect("an execution").status.clone()
+}
+
+/// Puts applications that run `v1` into an account. With `provisioned`, the action types and the pipelines are there,
+/// too.
+pub(crate) fn prepare(world: &mut World, applications: &[Application], provisioned: bool) {
+    let now = world.now;
+    world.s3.create_bucket("releases", now);
+    if provisioned {
+        for action_type in action_type::implemented() {
+            world.create_action_type_from_json(&contract::definition(action_type).to_string()).expect("an action type");
+        }
+    }
+    for application in applications {
+        application.build(world, provisioned);
+    }
 }
 
 /// Uploads a release's source object, zipped.
@@ -205,13 +286,4 @@ pub(crate) fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
         std::io::Write::write_all(&mut zip, content).expect("a zip");
     }
     zip.finish().expect("a zip").into_inner()
-}
-
-/// A story that fails shows its seed and its picture.
-impl Drop for Story {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the story's seed is {}\n{}", self.simulator.settings().seed, self.picture());
-        }
-    }
 }

@@ -14,6 +14,7 @@
 mod act;
 pub mod artifact;
 pub mod aws;
+pub mod cli;
 pub mod clock;
 pub mod deploy;
 mod observe;

@@ -45,7 +45,12 @@ pub(crate) async fn tell(tools: &Tools, job: &Job, ending: Ending) {
     let mut pause = RETRY_AFTER;
     loop {
         match send(tools, job, &ending).await {
-            Ok(Received::Taken) => return log(&ending),
+            Ok(Received::Taken) => {
+                if matches!(ending, Ending::HandedBack { .. }) {
+                    tools.handed_back.tell(tools.clock.now());
+                }
+                return log(&ending);
+            }
             Ok(Received::NotWanted) => return info!("CodePipeline does not want the job's result any more"),
             Err(problem) if problem.is_passing() => {
                 let tried = (tools.clock.now() - begin).to_std().unwrap_or_default();

@@ -6,24 +6,23 @@ use std::time::Duration;
 
 use aws_types::SdkConfig;
 use coalmine_pipeline::{ActionType, action_type};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::aws::codepipeline::Job;
 use crate::aws::error::AwsError;
-use crate::clock::{Time, jittered};
+use crate::clock::jittered;
 use crate::tools::Tools;
-use crate::turn::{self, Parting};
+use crate::turn;
 
 /// The pause between polls while there is work. CodePipeline publishes no rate for its calls: one a second and action
 /// type stays well within what is known to be admitted.
 const POLL_MIN: Duration = Duration::from_secs(1);
 /// The pause between polls when nothing has come for a while.
 const POLL_MAX: Duration = Duration::from_secs(10);
-/// How long after a hand-back the job's next turn is waited for at the shortest pause: until it comes, nobody looks at
-/// the deployment. How long CodePipeline takes to make the new job is not documented.
-const NEXT_TURN: Duration = Duration::from_secs(15);
+/// How long the continuation of a job that was handed back is polled for without growing pauses.
+const CONTINUATION: Duration = Duration::from_secs(30);
 /// The pause after a poll that was refused: the action type is not provisioned yet, or a permission is missing.
 const POLL_REFUSED: Duration = Duration::from_secs(30);
 /// How long a stopping worker waits for its turns to hand their jobs back. ECS kills a task 30 seconds after SIGTERM.
@@ -67,7 +66,6 @@ pub async fn run(door: &SdkConfig, settings: &Settings, stop: impl Future<Output
             pool: settings.pool.clone(),
             slots: Arc::clone(&slots),
             turns: Arc::clone(&turns),
-            handed_back: Arc::default(),
             stopping: told.clone(),
         };
         pollers.spawn(poller.run().instrument(info_span!("poll", provider = action_type.provider)));
@@ -100,8 +98,6 @@ struct Poller {
     pool: String,
     slots: Arc<Semaphore>,
     turns: Arc<tokio::sync::Mutex<JoinSet<()>>>,
-    /// Told by every turn that handed its job back.
-    handed_back: Arc<Notify>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -109,11 +105,11 @@ impl Poller {
     async fn run(mut self) {
         let mut pause = POLL_MIN;
         let mut refused = String::new();
-        let mut expected_until: Option<Time> = None;
         while !*self.stopping.borrow() {
             pause = match self.poll().await {
-                Ok(0) if expected_until.is_some_and(|until| self.tools.clock.now() < until) => POLL_MIN,
-                Ok(0) => (pause * 2).min(POLL_MAX),
+                Ok(0) if !self.tools.handed_back.within(CONTINUATION, self.tools.clock.now()) => {
+                    (pause * 2).min(POLL_MAX)
+                }
                 Ok(_) => POLL_MIN,
                 Err(problem) if problem.is_passing() => {
                     warn!(error = %problem, "polling for jobs failed; trying again");
@@ -131,7 +127,7 @@ impl Poller {
             tokio::select! {
                 biased;
                 _ = self.stopping.changed() => {}
-                () = self.handed_back.notified() => expected_until = Some(self.tools.clock.now() + NEXT_TURN),
+                () = self.tools.handed_back.next() => pause = POLL_MIN,
                 () = self.tools.clock.wait(jittered(pause)) => {}
             }
         }
@@ -169,16 +165,12 @@ impl Poller {
             Err(problem) => return warn!(parent: &span, error = %problem, "the job could not be acknowledged"),
         }
         let (tools, stopping) = (Arc::clone(&self.tools), self.stopping.clone());
-        let handed_back = Arc::clone(&self.handed_back);
         let mut turns = self.turns.lock().await;
         while turns.try_join_next().is_some() {}
         turns.spawn(
             async move {
-                let parting = turn::take(tools, job, stopping).await;
+                turn::take(tools, job, stopping).await;
                 drop(slot);
-                if parting == Parting::HandedBack {
-                    handed_back.notify_one();
-                }
             }
             .instrument(span),
         );

@@ -1,8 +1,10 @@
 //! What every turn works with: the adapters, made once from the one door to the world.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_types::SdkConfig;
+use tokio::sync::Notify;
 
 use crate::aws::cloudwatch::Alarms;
 use crate::aws::codepipeline::CodePipeline;
@@ -11,7 +13,7 @@ use crate::aws::ecs::Ecs;
 use crate::aws::logs::Logs;
 use crate::aws::observer::Observer;
 use crate::aws::{self};
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 
 /// The adapters and the clock of one worker.
 #[derive(Debug)]
@@ -32,6 +34,36 @@ pub struct Tools {
     pub observer: Observer,
     /// How long a turn holds its job before it hands it back.
     pub linger: Duration,
+    /// The hand-backs whose continuations can be expected.
+    pub handed_back: HandedBack,
+}
+
+/// The hand-backs of this worker: their continuations are polled for at once, not at leisure, because nobody observes
+/// a deployment between two turns.
+#[derive(Debug, Default)]
+pub struct HandedBack {
+    last: Mutex<Option<Time>>,
+    told: Notify,
+}
+
+impl HandedBack {
+    /// A job was handed back.
+    pub fn tell(&self, now: Time) {
+        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
+        self.told.notify_waiters();
+    }
+
+    /// Whether a job was handed back less than `window` ago.
+    #[must_use]
+    pub fn within(&self, window: Duration, now: Time) -> bool {
+        let last = *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        last.is_some_and(|last| (now - last).to_std().unwrap_or_default() < window)
+    }
+
+    /// Waits for the next hand-back.
+    pub async fn next(&self) {
+        self.told.notified().await;
+    }
 }
 
 impl Tools {
@@ -51,6 +83,7 @@ impl Tools {
             clock,
             door,
             linger,
+            handed_back: HandedBack::default(),
         }
     }
 }

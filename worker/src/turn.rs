@@ -38,15 +38,6 @@ enum Pass {
     End(Ending),
 }
 
-/// How a turn left its job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parting {
-    /// It goes on in another turn.
-    HandedBack,
-    /// It is over.
-    Over,
-}
-
 /// One visit of one job.
 pub(crate) struct Turn<'a> {
     pub(crate) tools: &'a Tools,
@@ -62,14 +53,12 @@ pub(crate) struct Turn<'a> {
 }
 
 /// Does one visit of a job that was acknowledged, and reports what it came to.
-pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) -> Parting {
+pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
     let ending = match begin(&tools, &job) {
         Ok(mut turn) => turn.visit(stopping).await,
         Err(ending) => ending,
     };
-    let parting = if matches!(ending, Ending::HandedBack { .. }) { Parting::HandedBack } else { Parting::Over };
     report::tell(&tools, &job, ending).await;
-    parting
 }
 
 fn begin<'a>(tools: &'a Tools, job: &'a Job) -> Result<Turn<'a>, Ending> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_codepipeline::operation::put_approval_result::{PutApprovalResultInput, PutApprovalResultOutput};
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus};
-use aws_smithy_types::DateTime;
 
+use super::date;
 use super::errors::{self, internal};
 use super::state::{ActionError, Place};
 use super::{Event, actions, executions};
@@ -88,5 +88,5 @@ pub(super) fn put_approval_result(
         ApprovalStatus::Approved => actions::succeed(world, &place, Default::default()),
         _ => actions::fail(world, &place, ActionError::new("Rejected", format!("Rejected by {who}"))),
     }
-    Ok(PutApprovalResultOutput::builder().approved_at(DateTime::from(world.now)).build())
+    Ok(PutApprovalResultOutput::builder().approved_at(date(world.now)).build())
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_codepipeline::types::{
     ActionDeclaration, ArtifactStore, AwsSessionCredentials, CurrentRevision, SourceRevisionType,
 };
-use aws_smithy_types::DateTime;
 
+use super::date;
 use super::errors::built;
 use super::state::{ActionError, ArtifactCopy, Credentials, Execution, Place, State};
 use super::{Event, actions};
@@ -110,7 +110,7 @@ fn fetch(world: &mut World, place: &Place) -> Result<BTreeMap<String, String>, S
     let revision = CurrentRevision::builder()
         .revision(&object.version)
         .change_identifier(&object.version)
-        .created(DateTime::from(object.modified))
+        .created(date(object.modified))
         .revision_summary(format!("Amazon S3 version id: {}", object.version));
     let revision = built(revision.build()).map_err(|problem| problem.message)?;
     if let Some(run) = world.codepipeline.action_mut(place) {

@@ -43,6 +43,9 @@ pub use state::{
     StageRun, State,
 };
 
+use std::time::SystemTime;
+
+use aws_smithy_types::DateTime;
 use serde_json::Value;
 
 use crate::{Answer, Call, ErrorReply, World};
@@ -94,6 +97,12 @@ pub(crate) fn happen(world: &mut World, event: Event) {
         Event::ApprovalExpires(place) => approvals::expired(world, &place),
         Event::ActionTimesOut(place) => jobs::timed_out(world, &place),
     }
+}
+
+/// A date as replies carry it: to the millisecond.
+fn date(at: SystemTime) -> DateTime {
+    let age = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    DateTime::from_millis(age.as_millis().try_into().unwrap_or(i64::MAX))
 }
 
 /// Answers one call: holds it against AWS's limits, then hands it to its operation.

@@ -1,12 +1,12 @@
-//! GetPipelineState: each stage, who is in it, who waits before it, and how its actions last went.
+//! `GetPipelineState`: each stage, who is in it, who waits before it, and how its actions last went.
 
 use aws_sdk_codepipeline::operation::get_pipeline_state::{GetPipelineStateInput, GetPipelineStateOutput};
 use aws_sdk_codepipeline::types::{
     ActionExecution, ActionExecutionStatus, ActionRevision, ActionState, ExecutionMode, ExecutionType,
     StageDeclaration, StageExecution, StageExecutionStatus, StageState, TransitionState,
 };
-use aws_smithy_types::DateTime;
 
+use super::date;
 use super::errors::{self, built, internal};
 use super::read::error_details;
 use super::state::{ActionRun, Pipeline};
@@ -25,8 +25,8 @@ pub(super) fn get_pipeline_state(
         .pipeline_name(&pipeline.name)
         .pipeline_version(version)
         .set_stage_states(Some(stages.collect::<Answer<_>>()?))
-        .created(DateTime::from(pipeline.created))
-        .updated(DateTime::from(pipeline.updated))
+        .created(date(pipeline.created))
+        .updated(date(pipeline.updated))
         .build())
 }
 
@@ -40,9 +40,8 @@ fn stage_state(world: &World, pipeline: &Pipeline, stage: &StageDeclaration) -> 
         Some(stage_execution(&id, status))
     });
     let actions = stage.actions.iter().map(|action| {
-        let mut executions = pipeline.executions.iter();
         // An action that the execution in the stage has not reached shows how it went before (UNSURE).
-        let runs = executions.by_ref().flat_map(|execution| execution.actions.iter());
+        let runs = pipeline.executions.iter().flat_map(|execution| &execution.actions);
         let run = runs.filter(|run| run.stage == stage.name && run.name == action.name).max_by_key(|run| run.started);
         action_state(world, &action.name, run)
     });
@@ -68,7 +67,7 @@ fn action_state(world: &World, name: &str, run: Option<&ActionRun>) -> Answer<Ac
         let shown = ActionRevision::builder()
             .revision_id(&revision.revision)
             .revision_change_id(&revision.change_identifier)
-            .created(revision.created.unwrap_or_else(|| DateTime::from(run.updated)));
+            .created(revision.created.unwrap_or_else(|| date(run.updated)));
         built(shown.build())
     });
     // A token is shown while it can be used.
@@ -78,7 +77,7 @@ fn action_state(world: &World, name: &str, run: Option<&ActionRun>) -> Answer<Ac
         .action_execution_id(&run.id)
         .status(run.status.clone())
         .set_summary(run.summary.clone())
-        .last_status_change(DateTime::from(run.updated))
+        .last_status_change(date(run.updated))
         .set_token(token)
         .set_last_updated_by(run.updated_by.clone())
         .set_external_execution_id(external)

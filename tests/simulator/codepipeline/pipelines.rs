@@ -11,8 +11,8 @@ use aws_sdk_codepipeline::operation::update_pipeline::{UpdatePipelineInput, Upda
 use aws_sdk_codepipeline::types::{
     ExecutionMode, PipelineDeclaration, PipelineMetadata, PipelineSummary, PipelineType, TriggerType,
 };
-use aws_smithy_types::DateTime;
 
+use super::date;
 use super::errors::{self, checked_tags, internal};
 use super::page::{most, page};
 use super::state::{ActionTypeKey, Lock, Pipeline};
@@ -124,8 +124,8 @@ pub(super) fn get(world: &mut World, _call: &Call, input: GetPipelineInput) -> A
     let pipeline = errors::pipeline(world, name)?;
     let metadata = PipelineMetadata::builder()
         .pipeline_arn(world.arn("codepipeline", name))
-        .created(DateTime::from(pipeline.created))
-        .updated(DateTime::from(pipeline.updated));
+        .created(date(pipeline.created))
+        .updated(date(pipeline.updated));
     Ok(GetPipelineOutput::builder().pipeline(declaration).metadata(metadata.build()).build())
 }
 
@@ -140,8 +140,8 @@ pub(super) fn list(world: &mut World, _call: &Call, input: ListPipelinesInput) -
             .set_version(newest.map(|(version, _)| version))
             .set_pipeline_type(newest.and_then(|(_, declaration)| declaration.pipeline_type.clone()))
             .execution_mode(pipeline.mode())
-            .created(DateTime::from(pipeline.created))
-            .updated(DateTime::from(pipeline.updated))
+            .created(date(pipeline.created))
+            .updated(date(pipeline.updated))
             .build()
     };
     let pipelines = page.into_iter().map(summary).collect();

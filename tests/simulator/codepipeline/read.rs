@@ -10,8 +10,8 @@ use aws_sdk_codepipeline::types::{
     ArtifactDetail, ArtifactRevision, ErrorDetails, ExecutionTrigger, ExecutionType, PipelineExecution,
     PipelineExecutionSummary, ResolvedPipelineVariable, S3Location, SourceRevision, StageExecutionStatus,
 };
-use aws_smithy_types::DateTime;
 
+use super::date;
 use super::errors::{self, built};
 use super::page::{most, page};
 use super::pipelines::hidden;
@@ -29,6 +29,11 @@ fn trigger(execution: &Execution) -> ExecutionTrigger {
         .build()
 }
 
+/// The source actions: what other actions report as their revision is shown in the pipeline's state alone.
+fn sources(execution: &Execution) -> impl Iterator<Item = &ActionRun> {
+    execution.actions.iter().filter(|run| run.action_type.category == "Source")
+}
+
 pub(super) fn error_details(error: &ActionError) -> ErrorDetails {
     ErrorDetails::builder().code(&error.code).message(&error.message).build()
 }
@@ -41,7 +46,7 @@ pub(super) fn get_pipeline_execution(
     let pipeline = errors::pipeline(world, &input.pipeline_name.unwrap_or_default())?;
     let id = input.pipeline_execution_id.unwrap_or_default();
     let execution = pipeline.execution(&id).ok_or_else(|| errors::no_such_execution(&id))?;
-    let revisions = execution.actions.iter().filter_map(|run| {
+    let revisions = sources(execution).filter_map(|run| {
         let (revision, copy) = (run.revision.as_ref()?, run.output_artifacts.first()?);
         Some(
             ArtifactRevision::builder()
@@ -95,7 +100,7 @@ pub(super) fn list_pipeline_executions(
 }
 
 fn summary(world: &World, execution: &Execution) -> Answer<PipelineExecutionSummary> {
-    let revisions = execution.actions.iter().filter_map(|run| {
+    let revisions = sources(execution).filter_map(|run| {
         let revision = run.revision.as_ref()?;
         let shown = SourceRevision::builder()
             .action_name(&run.name)
@@ -107,8 +112,8 @@ fn summary(world: &World, execution: &Execution) -> Answer<PipelineExecutionSumm
     Ok(PipelineExecutionSummary::builder()
         .pipeline_execution_id(&execution.id)
         .status(execution.status.clone())
-        .start_time(DateTime::from(execution.started))
-        .last_update_time(DateTime::from(execution.updated))
+        .start_time(date(execution.started))
+        .last_update_time(date(execution.updated))
         .set_source_revisions(Some(revisions.collect::<Answer<_>>()?))
         .trigger(trigger(execution))
         .execution_mode(execution.mode.clone())
@@ -159,8 +164,8 @@ fn detail(world: &World, execution: &Execution, run: &ActionRun) -> Answer<Actio
         .pipeline_version(execution.version)
         .stage_name(&run.stage)
         .action_name(&run.name)
-        .start_time(DateTime::from(run.started))
-        .last_update_time(DateTime::from(run.updated))
+        .start_time(date(run.started))
+        .last_update_time(date(run.updated))
         .set_updated_by(run.updated_by.clone())
         .status(run.status.clone())
         .input(

@@ -289,7 +289,7 @@ pub struct Job {
     pub action_execution: String,
     /// What the job before this one handed over.
     pub continuation_token: Option<String>,
-    /// Queued, Dispatched (handed out), InProgress (acknowledged), Succeeded, Failed, TimedOut.
+    /// `Queued`, `Dispatched` (handed out), `InProgress` (acknowledged), `Succeeded`, `Failed`, `TimedOut`.
     pub status: JobStatus,
     /// When it was created.
     pub created: SystemTime,

@@ -104,7 +104,8 @@ fn check_pipeline(world: &World, pipeline: &PipelineDeclaration) -> Answer<()> {
         mode => return Err(ErrorReply::validation(format!("Execution mode {mode} requires pipeline type V2"))),
     }
     let variables = pipeline.variables();
-    if !v2 && !(variables.is_empty() && pipeline.triggers().is_empty()) {
+    let plain = variables.is_empty() && pipeline.triggers().is_empty();
+    if !v2 && !plain {
         return Err(ErrorReply::validation("Pipeline variables and triggers require pipeline type V2"));
     }
     if !pipeline.triggers().is_empty() {

@@ -2,13 +2,21 @@
 
 use aws_sdk_ecs::types::ServiceDeploymentRollbackMonitorsStatus as Monitor;
 
-use super::deployments::{self, Failure};
 use super::model::{AlarmWatch, ServiceKey};
+use super::rollback::{self, Failure};
 use super::{DeploymentStep, Event};
 use crate::World;
 
 fn red(world: &World, names: &[String]) -> Vec<String> {
-    names.iter().filter(|name| world.cloudwatch.state(name) == Some("ALARM")).cloned().collect()
+    names.iter().filter(|name| is_red(world, name)).cloned().collect()
+}
+
+fn is_red(world: &World, name: &str) -> bool {
+    #[cfg(test)]
+    if world.ecs.red_alarms.contains(name) {
+        return true;
+    }
+    world.cloudwatch.state(name) == Some("ALARM")
 }
 
 /// At the start of the current service deployment. An alarm that is red already makes ECS ignore all of them for the
@@ -57,5 +65,5 @@ pub(super) fn read(world: &mut World, key: &ServiceKey, arn: &str) {
         alarms.status = Monitor::Triggered;
         alarms.triggered = red;
     }
-    deployments::fail(world, key, &Failure::Alarm { rollback: watched.rollback });
+    rollback::fail(world, key, &Failure::Alarm { rollback: watched.rollback });
 }

@@ -2,11 +2,11 @@
 
 use aws_sdk_ecs::types::{DeploymentCircuitBreaker, ServiceDeploymentRollbackMonitorsStatus as Monitor, ThresholdType};
 
-use super::deployments::{self, Failure};
 use super::model::{Service, ServiceKey};
+use super::rollback::{self, Failure};
 use crate::World;
 
-/// The default threshold's bounds, and those of every BOUNDED_PERCENT.
+/// The default threshold's bounds, and those of every `BOUNDED_PERCENT`.
 const LEAST: i64 = 3;
 const MOST: i64 = 200;
 
@@ -50,7 +50,7 @@ pub(super) fn task_failed(world: &mut World, key: &ServiceKey, number: &str) {
     current.updated_at = now;
     if current.failure_count >= current.threshold && !primary.halted {
         current.breaker = Some(Monitor::Triggered);
-        deployments::fail(world, key, &Failure::Breaker { rollback: breaker.rollback });
+        rollback::fail(world, key, &Failure::Breaker { rollback: breaker.rollback });
     }
 }
 

@@ -1,4 +1,4 @@
-//! CreateCluster, DescribeClusters, ListClusters.
+//! `CreateCluster`, `DescribeClusters`, `ListClusters`.
 
 use aws_sdk_ecs::operation::create_cluster::{CreateClusterInput, CreateClusterOutput};
 use aws_sdk_ecs::operation::describe_clusters::{DescribeClustersInput, DescribeClustersOutput};

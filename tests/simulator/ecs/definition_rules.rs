@@ -1,4 +1,4 @@
-//! What RegisterTaskDefinition refuses, and what it derives.
+//! What `RegisterTaskDefinition` refuses, and what it derives.
 
 use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput;
 use aws_sdk_ecs::types::{Compatibility, ContainerDefinition, LogDriver, NetworkMode};

@@ -54,5 +54,10 @@ pub(super) const STUCK: &str = "was unable to stop or start tasks during a deplo
 pub(super) const INCONSISTENT: &str = "is unable to consistently start tasks successfully. For more information, see \
     the Troubleshooting section of the Amazon ECS Developer Guide.";
 
+/// No capacity.
+pub(super) const CROWDED: &str = "was unable to place a task. Reason: Capacity is unavailable at this time. Please try \
+    again later or in a different availability zone. For more information, see the Troubleshooting section of the Amazon \
+    ECS Developer Guide.";
+
 /// All is as desired.
 pub(super) const STEADY: &str = "has reached a steady state.";

@@ -14,7 +14,7 @@ use aws_sdk_ecs::types::{self, ServiceDeploymentStatus as Status, error};
 
 use super::model::{Counts, Service, ServiceDeployment};
 use super::rules::{self, date, invalid_parameter};
-use super::{State, deployments, lookup, paging};
+use super::{State, lookup, paging, rollback};
 use crate::{Answer, Call, ErrorReply, World};
 
 /// AWS's limit of one Describe call.
@@ -168,11 +168,16 @@ impl State {
         });
         let mut shape = revision.echo.clone();
         shape.container_images = Some(images.collect());
+        let balancers = shape.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn.clone());
+        let balancers =
+            balancers.map(|arn| types::ServiceRevisionLoadBalancer::builder().target_group_arn(arn).build());
+        let resolved = types::ResolvedConfiguration::builder().set_load_balancers(Some(balancers.collect())).build();
+        shape.resolved_configuration = Some(resolved);
         Some(shape)
     }
 }
 
-/// StopServiceDeployment. `ROLLBACK` is the only kind that AWS's documents allow, and the default.
+/// `StopServiceDeployment`. `ROLLBACK` is the only kind that AWS's documents allow, and the default.
 pub(super) fn stop(
     world: &mut World,
     _call: &Call,
@@ -194,6 +199,6 @@ pub(super) fn stop(
         return Err(ErrorReply::of(&refusal));
     }
     let key = service.key.clone();
-    deployments::stop_on_request(world, &key);
+    rollback::stop_on_request(world, &key);
     Ok(StopServiceDeploymentOutput::builder().service_deployment_arn(arn).build())
 }

@@ -5,7 +5,7 @@
 //!                                           │                          │
 //!  model: Service ─ deployments[] ─ Revision (digests pinned)   ServiceDeployment (the story of one rollout)
 //!             │                                                        │
-//!  events ──► scheduler::look ── starts and stops ──► task_life     deployments  breaker  alarms
+//!  events ──► scheduler::look ── starts and stops ──► task_life     deployments  rollback  breaker  alarms
 //! ```
 //!
 //! The scheduler looks only when something changed or falls due; there are no ticks in a quiet service.
@@ -23,11 +23,14 @@ mod history;
 mod images;
 mod lookup;
 mod model;
+mod pace;
 mod paging;
+mod rollback;
 mod rules;
 mod scheduler;
 mod services;
 mod setup;
+mod shortfall;
 mod tags;
 mod task_definitions;
 mod task_describe;
@@ -48,8 +51,10 @@ use serde_json::Value;
 use crate::ecr::Pulled;
 use crate::{Answer, Call, ErrorReply, World};
 
-pub use model::{Pace, Shortfall, StopCause, TaskStatus};
+pub use model::{StopCause, TaskStatus};
+pub use pace::Pace;
 pub use setup::ServiceSpec;
+pub use shortfall::Shortfall;
 pub use watch::{ServiceView, TaskView};
 
 use model::{Cluster, Definition, Service, ServiceKey, Task};
@@ -104,11 +109,11 @@ pub enum Step {
 /// What happens to a service deployment by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeploymentStep {
-    /// PENDING → IN_PROGRESS.
+    /// PENDING → `IN_PROGRESS`.
     Starts,
-    /// STOP_REQUESTED → STOPPED.
+    /// `STOP_REQUESTED` → STOPPED.
     Stops,
-    /// ROLLBACK_REQUESTED → ROLLBACK_IN_PROGRESS.
+    /// `ROLLBACK_REQUESTED` → `ROLLBACK_IN_PROGRESS`.
     RollsBack,
     /// The deployment's alarms are read.
     ReadsAlarms,
@@ -132,6 +137,9 @@ pub struct State {
     last_task: u64,
     pulls_to_fail: VecDeque<String>,
     public_images: BTreeMap<String, Pulled>,
+    /// Alarms in ALARM, for tests of this module alone.
+    #[cfg(test)]
+    red_alarms: std::collections::BTreeSet<String>,
 }
 
 /// A running task, as the alarms see it.

@@ -1,13 +1,13 @@
 //! What ECS knows: clusters, task definitions, services with their deployments, tasks.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput;
 use aws_sdk_ecs::types;
 use serde_json::{Map, Value};
 
+use super::Shortfall;
 use crate::ecr::Behaviour;
 
 /// A service by its cluster's and its own name.
@@ -93,6 +93,8 @@ pub(super) struct Service {
     pub(super) failed_starts: i32,
     /// No task is started before this date.
     pub(super) starts_again_at: Option<SystemTime>,
+    /// Until when there is no capacity for its tasks.
+    pub(super) crowded_until: Option<SystemTime>,
     pub(super) shortfall: Shortfall,
     pub(super) tags: Vec<types::Tag>,
     pub(super) client_token: Option<String>,
@@ -265,7 +267,7 @@ pub enum StopCause {
     Crash,
     /// The scheduler, because of failed health checks.
     Health,
-    /// Somebody called StopTask.
+    /// Somebody called `StopTask`.
     User,
     /// Its Spot capacity was reclaimed.
     Spot,
@@ -377,106 +379,4 @@ pub(super) struct Container {
     pub(super) health: types::HealthStatus,
     pub(super) exit_code: Option<i32>,
     pub(super) reason: Option<String>,
-}
-
-/// How many tasks a service is short of, and whose doing that is. `desired − healthy = turnover + other − surplus`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shortfall {
-    /// Healthy tasks that a rollout stopped and that are not yet made up for.
-    pub turnover: u32,
-    /// Missing for any other reason: crashes, Spot, people, health, not yet started, a raised desired count.
-    pub other: u32,
-    /// Healthy tasks above the desired count.
-    pub surplus: u32,
-}
-
-impl Shortfall {
-    /// A healthy task is gone.
-    pub(super) fn lose(&mut self, cause: StopCause) {
-        if self.surplus > 0 {
-            self.surplus -= 1;
-        } else if cause == StopCause::Rollout {
-            self.turnover += 1;
-        } else {
-            self.other += 1;
-        }
-    }
-
-    /// A task became healthy. What others took is made up for first, so that `turnover` never looks too small.
-    pub(super) fn gain(&mut self) {
-        if self.other > 0 {
-            self.other -= 1;
-        } else if self.turnover > 0 {
-            self.turnover -= 1;
-        } else {
-            self.surplus += 1;
-        }
-    }
-
-    /// The desired count changed.
-    pub(super) fn desire(&mut self, from: i32, to: i32) {
-        for _ in from..to {
-            self.lose(StopCause::ScaleIn);
-        }
-        for _ in to..from {
-            self.gain();
-        }
-    }
-}
-
-/// The bounds of each phase of a task's life. Fargate-like by default: 10 to 25 s to RUNNING.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// From a change to the scheduler's reaction.
-    pub scheduler: RangeInclusive<Duration>,
-    /// PROVISIONING.
-    pub provisioning: RangeInclusive<Duration>,
-    /// PENDING, most of it the pull.
-    pub pending: RangeInclusive<Duration>,
-    /// ACTIVATING.
-    pub activating: RangeInclusive<Duration>,
-    /// From RUNNING until container and target health checks pass.
-    pub checks: RangeInclusive<Duration>,
-    /// From RUNNING until a task without any health check counts as healthy; AWS documents 40 s.
-    pub unchecked: Duration,
-    /// How long a target group's checks may fail before a task is replaced (beside the grace period).
-    pub target_patience: Duration,
-    /// The target groups' deregistration delay. (AWS's default is 300 s; teams set it down.)
-    pub deregistration: Duration,
-    /// From SIGTERM to the last container's exit, capped by `stopTimeout`.
-    pub stopping: RangeInclusive<Duration>,
-    /// DEPROVISIONING.
-    pub deprovisioning: RangeInclusive<Duration>,
-    /// From asking for a service deployment's next state to that state.
-    pub deployment: RangeInclusive<Duration>,
-    /// How long alarms are watched after all tasks are up.
-    pub bake: Duration,
-    /// How often alarms are read while a deployment watches them.
-    pub alarms: Duration,
-    /// How long STOPPED tasks can be described.
-    pub remembered: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        const fn s(least: u64, most: u64) -> RangeInclusive<Duration> {
-            Duration::from_secs(least)..=Duration::from_secs(most)
-        }
-        Self {
-            scheduler: Duration::from_millis(500)..=Duration::from_millis(2000),
-            provisioning: s(4, 9),
-            pending: s(5, 12),
-            activating: s(1, 4),
-            checks: s(4, 9),
-            unchecked: Duration::from_secs(40),
-            target_patience: Duration::from_secs(60),
-            deregistration: Duration::from_secs(30),
-            stopping: s(1, 30),
-            deprovisioning: s(2, 6),
-            deployment: s(1, 3),
-            bake: Duration::from_secs(120),
-            alarms: Duration::from_secs(15),
-            remembered: Duration::from_secs(3600),
-        }
-    }
 }

@@ -11,6 +11,9 @@ use super::model::{Service, ServiceKey, ServiceStatus, StopCause, Task, TaskStat
 use super::{Event, State, deployments, events_text, task_end, task_life};
 use crate::World;
 
+/// A scheduler that may not start tasks now tries again at the latest after this time.
+const RETRY: Duration = Duration::from_secs(60);
+
 /// What the scheduler will do.
 #[derive(Debug, Default)]
 struct Plan {
@@ -59,14 +62,19 @@ fn look(world: &mut World, key: &ServiceKey) {
     }
     let plan = plan(&world.ecs, service);
     let resumes = service.starts_again_at.filter(|at| *at > world.now);
+    let crowded = service.crowded_until.filter(|at| *at > world.now);
     let moves = plan.start > 0 || !plan.stop.is_empty();
     stop(world, key, &plan.stop);
-    match resumes {
-        Some(at) if plan.start > 0 => {
+    match resumes.max(crowded) {
+        Some(_) if plan.start == 0 => {}
+        Some(at) => {
+            if crowded.is_some() {
+                events_text::tell(world, key, events_text::CROWDED);
+            }
             let after = at.duration_since(world.now).unwrap_or_default();
-            request_in(world, key, after);
+            request_in(world, key, after.min(RETRY));
         }
-        _ => start(world, key, plan.start),
+        None => start(world, key, plan.start),
     }
     tell_stuck(world, key, plan.stuck, moves);
     deployments::progress(world, key);

@@ -1,4 +1,4 @@
-//! CreateService, DeleteService, ListServices.
+//! `CreateService`, `DeleteService`, `ListServices`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,7 +7,8 @@ use aws_sdk_ecs::operation::delete_service::{DeleteServiceInput, DeleteServiceOu
 use aws_sdk_ecs::operation::list_services::{ListServicesInput, ListServicesOutput};
 use aws_sdk_ecs::types::{self, AvailabilityZoneRebalancing as Rebalancing, DeploymentControllerType as Controller};
 
-use super::model::{Definition, Service, ServiceKey, ServiceStatus, Shortfall};
+use super::Shortfall;
+use super::model::{Definition, Service, ServiceKey, ServiceStatus};
 use super::rules::{self, invalid_parameter, not_simulated};
 use super::{configuration, deployments, paging, scheduler};
 use crate::{Answer, Call, World};
@@ -90,6 +91,7 @@ fn build(world: &World, key: &ServiceKey, input: CreateServiceInput) -> Answer<S
         stuck_told: false,
         failed_starts: 0,
         starts_again_at: None,
+        crowded_until: None,
         shortfall,
         tags,
         client_token: input.client_token,
@@ -172,7 +174,12 @@ fn echo(
             input.health_check_grace_period_seconds.or_else(|| input.load_balancers.as_ref().map(|_| 0)),
         )
         .scheduling_strategy(types::SchedulingStrategy::Replica)
-        .set_deployment_controller(input.deployment_controller.clone())
+        .set_deployment_controller(
+            input
+                .deployment_controller
+                .clone()
+                .or_else(|| types::DeploymentController::builder().r#type(Controller::Ecs).build().ok()),
+        )
         .created_by(format!("arn:aws:iam::{}:user/operator", world.account))
         .enable_ecs_managed_tags(input.enable_ecs_managed_tags.unwrap_or_default())
         .propagate_tags(input.propagate_tags.clone().unwrap_or(types::PropagateTags::None))

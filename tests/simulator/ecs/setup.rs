@@ -1,5 +1,7 @@
 //! How stories build their world, and act in it as people, autoscaling and AWS do.
 
+use std::time::Duration;
+
 use aws_sdk_ecs::operation::create_cluster::CreateClusterInput;
 use aws_sdk_ecs::operation::create_service::CreateServiceInput;
 use serde_json::{Map, Value, json};
@@ -17,11 +19,11 @@ pub struct ServiceSpec {
     pub cluster: String,
     /// The service's name.
     pub service: String,
-    /// The JSON of RegisterTaskDefinition; a new revision of its family is registered.
+    /// The JSON of `RegisterTaskDefinition`; a new revision of its family is registered.
     pub task_definition: Value,
     /// How many tasks.
     pub desired_count: i32,
-    /// Further members of CreateService, `{"deploymentConfiguration": …, "loadBalancers": …}`. A network configuration
+    /// Further members of `CreateService`, `{"deploymentConfiguration": …, "loadBalancers": …}`. A network configuration
     /// is made up where the task definition needs one, and FARGATE where nothing says otherwise.
     pub further: Value,
 }
@@ -39,7 +41,7 @@ impl ServiceSpec {
         }
     }
 
-    /// The same with further members of CreateService.
+    /// The same with further members of `CreateService`.
     #[must_use]
     pub fn with(mut self, further: Value) -> Self {
         self.further = further;
@@ -51,7 +53,7 @@ impl World {
     /// Makes a cluster; one that is there stays.
     ///
     /// # Errors
-    /// What CreateCluster refuses.
+    /// What `CreateCluster` refuses.
     pub fn add_cluster(&mut self, name: &str) -> Answer<()> {
         let raw = json!({ "clusterName": name });
         let call = self.inside_call("CreateCluster", &raw);
@@ -59,10 +61,10 @@ impl World {
         clusters::create(self, &call, input).map(|_| ())
     }
 
-    /// Registers a task definition from the JSON of RegisterTaskDefinition; its ARN.
+    /// Registers a task definition from the JSON of `RegisterTaskDefinition`; its ARN.
     ///
     /// # Errors
-    /// What RegisterTaskDefinition refuses.
+    /// What `RegisterTaskDefinition` refuses.
     pub fn add_task_definition(&mut self, raw: &Value) -> Answer<String> {
         let (family, revision) = task_definitions::add(self, raw, "operator")?;
         Ok(self.arn("ecs", &format!("task-definition/{family}:{revision}")))
@@ -72,7 +74,7 @@ impl World {
     /// SUCCESSFUL, the digests of its images pinned. The service's ARN.
     ///
     /// # Errors
-    /// What RegisterTaskDefinition and CreateService refuse, and images that cannot be pulled.
+    /// What `RegisterTaskDefinition` and `CreateService` refuse, and images that cannot be pulled.
     pub fn add_service(&mut self, spec: ServiceSpec) -> Answer<String> {
         self.add_cluster(&spec.cluster)?;
         let task_definition = self.add_task_definition(&spec.task_definition)?;
@@ -103,6 +105,8 @@ impl World {
         for _ in 0..spec.desired_count {
             self.add_running_task(&key)?;
         }
+        // Without the bake that alarms would ask for: the service has been running for a while.
+        deployments::complete(self, &key);
         deployments::progress(self, &key);
         Ok(self.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)))
     }
@@ -165,9 +169,20 @@ impl World {
         };
         let met: Vec<u64> = service.live.iter().filter(running).take(count).copied().collect();
         for task in &met {
-            self.schedule(std::time::Duration::ZERO, Event::Task { task: *task, step: Step::SpotReclaimed }.into());
+            self.schedule(Duration::ZERO, Event::Task { task: *task, step: Step::SpotReclaimed }.into());
         }
         met.len()
+    }
+
+    /// Takes away the capacity for new tasks of a service for some time: its scheduler cannot place any.
+    ///
+    /// # Errors
+    /// `ServiceNotFoundException`.
+    pub fn refuse_capacity(&mut self, cluster: &str, service: &str, lasting: Duration) -> Answer<()> {
+        let until = self.now + lasting;
+        let service = self.ecs.services.get_mut(&ServiceKey::new(cluster, service)).ok_or_else(no_service)?;
+        service.crowded_until = Some(until);
+        Ok(())
     }
 
     /// Makes the next `count` pulls of any task fail with this reason, as a registry that throttles does:

@@ -1,4 +1,4 @@
-//! TagResource, UntagResource, ListTagsForResource: of clusters, services, task definitions and tasks.
+//! `TagResource`, `UntagResource`, `ListTagsForResource`: of clusters, services, task definitions and tasks.
 
 use aws_sdk_ecs::operation::list_tags_for_resource::{ListTagsForResourceInput, ListTagsForResourceOutput};
 use aws_sdk_ecs::operation::tag_resource::{TagResourceInput, TagResourceOutput};

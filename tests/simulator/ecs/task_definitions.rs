@@ -15,7 +15,7 @@ use super::rules::{client_error, invalid_parameter};
 use super::{definition_rules, paging};
 use crate::{Answer, Call, Timestamp, World, wire};
 
-/// RegisterTaskDefinition. Not idempotent: the same request makes another revision.
+/// `RegisterTaskDefinition`. Not idempotent: the same request makes another revision.
 pub(super) fn register(world: &mut World, call: &Call) -> Answer<Value> {
     let (family, revision) = add(world, &call.raw, &call.access_key)?;
     let definition = world
@@ -62,7 +62,7 @@ pub(super) fn add(world: &mut World, raw: &Value, caller: &str) -> Answer<(Strin
     Ok((family, revision))
 }
 
-/// DescribeTaskDefinition: the tags stand beside the definition, and only where they were asked for.
+/// `DescribeTaskDefinition`: the tags stand beside the definition, and only where they were asked for.
 pub(super) fn describe(world: &mut World, call: &Call) -> Answer<Value> {
     let input: DescribeTaskDefinitionInput = wire::from_value(&call.raw, DescribeTaskDefinitionInput::SCHEMA, |d| {
         DescribeTaskDefinitionInput::deserialize(d)
@@ -78,7 +78,7 @@ pub(super) fn describe(world: &mut World, call: &Call) -> Answer<Value> {
     Ok(Value::Object(reply))
 }
 
-/// DeregisterTaskDefinition: services that use it keep scaling; nothing new can be started from it.
+/// `DeregisterTaskDefinition`: services that use it keep scaling; nothing new can be started from it.
 pub(super) fn deregister(world: &mut World, call: &Call) -> Answer<Value> {
     let input: DeregisterTaskDefinitionInput =
         wire::from_value(&call.raw, DeregisterTaskDefinitionInput::SCHEMA, |d| {
@@ -104,7 +104,7 @@ pub(super) fn deregister(world: &mut World, call: &Call) -> Answer<Value> {
     Ok(json!({ "taskDefinition": shape(definition) }))
 }
 
-/// ListTaskDefinitions. `familyPrefix` is the family's full name here, as AWS documents it.
+/// `ListTaskDefinitions`. `familyPrefix` is the family's full name here, as AWS documents it.
 pub(super) fn list(
     world: &mut World,
     _call: &Call,
@@ -135,7 +135,7 @@ pub(super) fn list(
     Ok(ListTaskDefinitionsOutput::builder().set_task_definition_arns(Some(arns)).set_next_token(next).build())
 }
 
-/// ListTaskDefinitionFamilies. Here `familyPrefix` really is a prefix.
+/// `ListTaskDefinitionFamilies`. Here `familyPrefix` really is a prefix.
 pub(super) fn list_families(
     world: &mut World,
     _call: &Call,

@@ -100,8 +100,7 @@ fn ended(world: &mut World, number: u64) {
     task.stopped_at = Some(now);
     let key = task.service.clone();
     state.stopped.push_back((now, number));
-    while let Some((at, oldest)) = state.stopped.front().copied().filter(|(at, _)| *at + remembered < now) {
-        debug_assert!(at < now);
+    while let Some((_, oldest)) = state.stopped.front().copied().filter(|(at, _)| *at + remembered < now) {
         state.stopped.pop_front();
         if let Some(task) = state.tasks.remove(&oldest) {
             state.task_numbers.remove(&task.id);
@@ -158,6 +157,8 @@ pub(super) fn lose_patience(world: &mut World, number: u64) {
 }
 
 /// Its checks have failed for good: the scheduler replaces it, after the service's grace period.
+///
+/// Simplified: AWS starts the replacement first where the maximum percent leaves room; here the task is stopped first.
 pub(super) fn unhealthy(world: &mut World, number: u64) {
     let now = world.now;
     let Some(task) = world.ecs.tasks.get_mut(&number) else { return };

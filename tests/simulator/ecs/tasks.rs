@@ -1,4 +1,4 @@
-//! ListTasks, DescribeTasks, StopTask.
+//! `ListTasks`, `DescribeTasks`, `StopTask`.
 
 use aws_sdk_ecs::operation::describe_tasks::{DescribeTasksInput, DescribeTasksOutput};
 use aws_sdk_ecs::operation::list_tasks::{ListTasksInput, ListTasksOutput};
@@ -11,7 +11,7 @@ use super::rules::{self, invalid_parameter};
 use super::{lookup, paging, task_end};
 use crate::{Answer, Call, ErrorReply, World};
 
-/// AWS's limit of one DescribeTasks.
+/// AWS's limit of one `DescribeTasks`.
 const TASKS_MAX: usize = 100;
 
 /// Filters by the *desired* status, RUNNING by default; PENDING finds nothing, as AWS documents.

@@ -1,4 +1,4 @@
-//! UpdateService.
+//! `UpdateService`.
 
 use aws_sdk_ecs::operation::update_service::{UpdateServiceInput, UpdateServiceOutput};
 use aws_sdk_ecs::types::{DeploymentControllerType as Controller, DeploymentStrategy, NetworkMode};
@@ -121,7 +121,7 @@ pub(super) fn set_configuration(service: &mut Service, new: aws_sdk_ecs::types::
     }
 }
 
-/// CODE_DEPLOY and EXTERNAL services take no deployments from UpdateService.
+/// `CODE_DEPLOY` and EXTERNAL services take no deployments from `UpdateService`.
 fn check_controller(service: &Service, input: &UpdateServiceInput) -> Answer<()> {
     if service.controller == Controller::Ecs {
         return Ok(());

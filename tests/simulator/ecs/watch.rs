@@ -1,7 +1,8 @@
 //! What invariant watchers and the demo's view read.
 
+use super::Shortfall;
 use super::State;
-use super::model::{ServiceKey, Shortfall, StopCause, TaskStatus};
+use super::model::{ServiceKey, StopCause, TaskStatus};
 
 /// A service at one moment.
 #[derive(Clone, Debug)]
@@ -73,8 +74,9 @@ impl State {
     /// A service at this moment; `None` where there is none.
     #[must_use]
     pub fn view(&self, cluster: &str, service: &str) -> Option<ServiceView> {
-        let service = self.services.get(&ServiceKey::new(cluster, service))?;
-        let tasks = self.tasks.values().filter(|task| task.service.as_ref() == Some(&service.key));
+        let mut view = self.outline(cluster, service)?;
+        let key = ServiceKey::new(cluster, service);
+        let tasks = self.tasks.values().filter(|task| task.service.as_ref() == Some(&key));
         let tasks = tasks.map(|task| TaskView {
             id: task.id.clone(),
             revision: task.revision.clone(),
@@ -84,6 +86,14 @@ impl State {
             stopped: task.stop.as_ref().map(|stop| (stop.cause, stop.was_healthy)),
             digests: task.containers.iter().map(|one| (one.name.clone(), one.digest.clone())).collect(),
         });
+        view.tasks = tasks.collect();
+        Some(view)
+    }
+
+    /// A service without its tasks; cheap enough for a watcher that runs after every event.
+    #[must_use]
+    pub fn outline(&self, cluster: &str, service: &str) -> Option<ServiceView> {
+        let service = self.services.get(&ServiceKey::new(cluster, service))?;
         let configuration = &service.configuration;
         Some(ServiceView {
             cluster: service.key.cluster.clone(),
@@ -102,7 +112,7 @@ impl State {
                 .map(|current| current.status.as_str().to_owned())
                 .unwrap_or_default(),
             shortfall: service.shortfall,
-            tasks: tasks.collect(),
+            tasks: Vec::new(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! ListObjectsV2.
+//! `ListObjectsV2`.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -35,7 +35,7 @@ fn names(tags: &str, object: &Object) -> bool {
     tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_matches('"') == object.etag.trim_matches('"'))
 }
 
-/// GetObject, and HeadObject, which is the same without the content.
+/// `GetObject`, and `HeadObject`, which is the same without the content.
 pub(super) fn get(world: &World, target: &Target, request: &Request<Bytes>, content: bool) -> Answer<Response<Bytes>> {
     let bucket = existing(world, target)?;
     let versions = bucket.objects.get(&target.key).map(Vec::as_slice).unwrap_or_default();

@@ -157,3 +157,31 @@ pub(super) fn operation(request: &Request<Bytes>, target: &Target) -> Answer<Ope
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(uri: &str, host: Option<&str>) -> (String, String) {
+        let mut request = Request::builder().uri(uri);
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let target = target(&request.body(Bytes::new()).unwrap());
+        (target.bucket, target.key)
+    }
+
+    #[test]
+    fn the_bucket_stands_in_the_path_or_in_the_host() {
+        let same = ("my.bucket".to_owned(), "a/b c".to_owned());
+        assert_eq!(seen("https://my.bucket.s3.eu-central-1.amazonaws.com/a/b%20c", None), same);
+        assert_eq!(seen("https://my.bucket.s3.amazonaws.com/a/b%20c", None), same);
+        assert_eq!(seen("https://my.bucket.s3.dualstack.eu-central-1.amazonaws.com/a/b%20c", None), same);
+        assert_eq!(seen("https://s3.eu-central-1.amazonaws.com/my.bucket/a/b%20c", None), same);
+        assert_eq!(seen("/a/b%20c", Some("my.bucket.localhost:4000")), same);
+        assert_eq!(seen("/a/b%20c", Some("my.bucket.s3.localhost:4000")), same);
+        assert_eq!(seen("/my.bucket/a/b%20c", Some("localhost:4000")), same);
+        assert_eq!(seen("/my.bucket/a/b%20c", Some("127.0.0.1:4000")), same);
+        assert_eq!(seen("/", Some("s3.amazonaws.com")), (String::new(), String::new()));
+    }
+}

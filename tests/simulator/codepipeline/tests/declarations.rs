@@ -11,7 +11,8 @@ fn create(change: impl FnOnce(&mut Value)) -> Result<String, ErrorReply> {
 
 #[tokio::test]
 async fn an_unsound_structure_is_refused_by_name() {
-    let cases: Vec<(&str, &str, Box<dyn FnOnce(&mut Value)>)> = vec![
+    type Change = Box<dyn FnOnce(&mut Value)>;
+    let cases: Vec<(&str, &str, Change)> = vec![
         ("PipelineNameInUseException", "already exists", Box::new(|p| p["name"] = PIPELINE.into())),
         ("ValidationException", "executionMode PARALLEL", Box::new(|p| p["executionMode"] = "PARALLEL".into())),
         ("ValidationException", "require pipeline type V2", Box::new(|p| p["pipelineType"] = "V1".into())),

@@ -5,6 +5,7 @@ mod declarations;
 mod jobs;
 mod modes;
 mod release;
+mod storm;
 
 use std::time::Duration;
 

@@ -82,7 +82,7 @@ async fn a_deleted_service_drains_and_becomes_inactive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn scaling_in_ends_the_newest_or_least_healthy_and_is_nobodys_shortfall() {
+async fn scaling_in_leaves_no_shortfall() {
     let stage = Stage::new(1, worker("good"), 5, json!({}));
     stage.simulator.with_world(|world| world.set_desired_count("main", "app", 2)).unwrap();
     stage.wait(120).await;
@@ -90,4 +90,45 @@ async fn scaling_in_ends_the_newest_or_least_healthy_and_is_nobodys_shortfall() 
     assert_eq!((view.healthy(), view.shortfall), (2, crate::ecs::Shortfall::default()));
     let caused = view.tasks.iter().filter(|task| matches!(task.stopped, Some((crate::ecs::StopCause::ScaleIn, true))));
     assert_eq!(caused.count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_codedeploy_service_takes_counts_but_no_deployments() {
+    let stage = Stage::new(1, worker("good"), 1, json!({"deploymentController": {"type": "CODE_DEPLOY"}}));
+    let update = || stage.client.update_service().cluster("main").service("app");
+    let refused = update().force_new_deployment(true).send().await.unwrap_err().into_service_error();
+    assert!(refused.is_invalid_parameter_exception());
+    assert!(refused.meta().message().unwrap().contains("CODE_DEPLOY"));
+    assert_eq!(update().desired_count(2).send().await.unwrap().service.unwrap().desired_count, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn native_strategies_are_stored_and_their_deployments_refused_by_name() {
+    let configuration = json!({"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 10.0}});
+    let stage = Stage::new(1, worker("good"), 1, json!({"deploymentConfiguration": configuration}));
+    let shown = stage.service().await.deployment_configuration.unwrap();
+    assert_eq!(shown.strategy().unwrap().as_str(), "CANARY");
+    assert_eq!(shown.canary_configuration().unwrap().canary_percent(), Some(10.0));
+    let update = stage.client.update_service().cluster("main").service("app").force_new_deployment(true);
+    let refused = update.send().await.unwrap_err().into_service_error();
+    assert_eq!(refused.meta().message(), Some("The simulator has no CANARY deployments."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_was_read_can_be_sent_back_whole() {
+    let alarms = json!({"alarmNames": ["errors"], "enable": true, "rollback": true});
+    let breaker = json!({"enable": true, "rollback": true, "thresholdConfiguration": {"type": "COUNT", "value": 4}});
+    let configuration = json!({"deploymentCircuitBreaker": breaker, "alarms": alarms});
+    let stage = Stage::new(1, worker("good"), 1, json!({"deploymentConfiguration": configuration}));
+    let mut read = stage.service().await.deployment_configuration.unwrap();
+    read.maximum_percent = Some(150);
+    let update = || stage.client.update_service().cluster("main").service("app");
+    let sent = update().deployment_configuration(read.clone()).send().await.unwrap().service.unwrap();
+    assert_eq!(sent.deployment_configuration, Some(read));
+    // The percents alone turn the rest off.
+    let bare = types::DeploymentConfiguration::builder().minimum_healthy_percent(50).build();
+    let sent = update().deployment_configuration(bare).send().await.unwrap().service.unwrap();
+    let shown = sent.deployment_configuration().unwrap();
+    assert_eq!((shown.minimum_healthy_percent(), shown.maximum_percent()), (Some(50), Some(150)));
+    assert!(!shown.deployment_circuit_breaker().unwrap().enable && shown.alarms().is_none());
 }

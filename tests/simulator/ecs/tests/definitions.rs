@@ -21,7 +21,7 @@ fn raw(stage: &Stage, operation: &str, raw: Value) -> crate::Answer<Value> {
 async fn a_task_definition_comes_back_as_it_went_in_with_members_that_the_sdk_does_not_know() {
     let stage = Stage::new(1, worker("good"), 1, json!({}));
     let mut sent = worker("good");
-    sent["trustedExecutionConfiguration"] = json!({"mode": "STRICT", "nested": [{"a": 1}]});
+    sent["trustedExecutionConfiguration"] = json!({"isolationMode": "ISOLATED_SANDBOX"});
     sent["containerDefinitions"][0]["futureMember"] = json!(true);
     sent["tags"] = json!([{"key": "coalmine:execution", "value": "e-1"}]);
     let registered = raw(&stage, "RegisterTaskDefinition", sent.clone()).unwrap();

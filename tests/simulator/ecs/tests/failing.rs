@@ -117,6 +117,7 @@ async fn a_crash_loop_without_breaker_never_ends() {
 #[tokio::test(start_paused = true)]
 async fn tasks_that_cannot_be_pulled_are_retried_ever_more_slowly() {
     let stage = Stage::new(6, worker("good"), 1, json!({}));
+    stage.image("missing", 'd', Behaviour::CannotBePulled);
     let arn = stage.deploy(&worker("missing")).await;
     stage.wait(3000).await;
     assert_eq!(stage.deployment(&arn).await.status().unwrap().as_str(), "IN_PROGRESS");
@@ -194,4 +195,167 @@ async fn stopped_tasks_are_forgotten_after_an_hour() {
     let described = describe().await.unwrap();
     assert!(described.tasks().is_empty());
     assert_eq!(described.failures()[0].reason(), Some("MISSING"));
+}
+
+fn with_alarm(rollback: bool) -> Value {
+    json!({"deploymentConfiguration": {"alarms": {"alarmNames": ["errors"], "enable": true, "rollback": rollback}}})
+}
+
+fn turn(stage: &Stage, red: bool) {
+    stage.simulator.with_world(|world| {
+        if red { world.ecs.red_alarms.insert("errors".into()) } else { world.ecs.red_alarms.remove("errors") }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_during_the_bake_rolls_a_deployment_back() {
+    let stage = Stage::new(3, worker("good"), 2, with_alarm(true));
+    let arn = stage.deploy(&worker("next")).await;
+    while stage.view().new_and_old() != (2, 0) || stage.view().healthy() < 2 {
+        stage.wait(1).await;
+    }
+    stage.wait(60).await;
+    let deployment = stage.deployment(&arn).await;
+    assert_eq!(deployment.status().unwrap().as_str(), "IN_PROGRESS", "it bakes");
+    assert_eq!(deployment.alarms().unwrap().status().unwrap().as_str(), "MONITORING");
+    turn(&stage, true);
+    stage.until(&arn, "ROLLBACK_IN_PROGRESS").await;
+    stage.until(&arn, "ROLLBACK_SUCCESSFUL").await;
+    let deployment = stage.deployment(&arn).await;
+    assert_eq!(deployment.alarms().unwrap().triggered_alarm_names(), ["errors"]);
+    assert!(stage.service().await.task_definition().unwrap().ends_with("worker:1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_without_rollback_ends_the_deployment_failed() {
+    let stage = Stage::new(3, worker("good"), 2, with_alarm(false));
+    let arn = stage.deploy(&worker("next")).await;
+    stage.wait(20).await;
+    turn(&stage, true);
+    stage.until(&arn, "STOPPED").await;
+    assert_eq!(stage.service().await.deployments()[0].rollout_state().unwrap().as_str(), "FAILED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_that_is_red_at_the_start_is_ignored_for_the_whole_deployment() {
+    let stage = Stage::new(3, worker("good"), 2, with_alarm(true));
+    turn(&stage, true);
+    let arn = stage.deploy(&worker("next")).await;
+    stage.wait(20).await;
+    turn(&stage, false);
+    stage.wait(20).await;
+    turn(&stage, true);
+    let waited = stage.until(&arn, "SUCCESSFUL").await;
+    assert!(waited < 120, "no bake: {waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_alarm_lets_a_deployment_succeed_after_the_bake() {
+    let stage = Stage::new(3, worker("good"), 2, with_alarm(true));
+    let arn = stage.deploy(&worker("next")).await;
+    let waited = stage.until(&arn, "SUCCESSFUL").await;
+    assert!((180..400).contains(&waited), "{waited}");
+    let alarms = stage.deployment(&arn).await.alarms.unwrap();
+    assert_eq!(alarms.status().unwrap().as_str(), "MONITORING_COMPLETE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_fails_too_stalls() {
+    let stage = Stage::new(2, worker("good"), 1, with_breaker(true));
+    stage.image("bad", 'd', crashing());
+    let arn = stage.deploy(&worker("bad")).await;
+    // The image that it would go back to breaks, and so does the task that runs it.
+    stage.image("good", 'a', crashing());
+    stage.until(&arn, "ROLLBACK_REQUESTED").await;
+    let old = stage.view().tasks[0].id.clone();
+    stage.client.stop_task().cluster("main").task(old).send().await.unwrap();
+    stage.wait(1800).await;
+    assert_eq!(stage.deployment(&arn).await.status().unwrap().as_str(), "ROLLBACK_IN_PROGRESS");
+    let started = stage.view().tasks.len();
+    stage.wait(300).await;
+    assert_eq!(stage.view().tasks.len(), started, "nothing more is started");
+    // A new deployment is the way out.
+    let arn = stage.deploy(&worker("next")).await;
+    stage.until(&arn, "SUCCESSFUL").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breakers_threshold_follows_its_configuration() {
+    use crate::ecs::breaker::threshold;
+    let breaker = |kind: types::ThresholdType, value| {
+        let threshold = types::ThresholdConfiguration::builder().r#type(kind).value(value).build().unwrap();
+        types::DeploymentCircuitBreaker::builder().enable(true).threshold_configuration(threshold).build()
+    };
+    let standard = types::DeploymentCircuitBreaker::builder().enable(true).build();
+    assert_eq!([1, 25, 400].map(|desired| threshold(&standard, desired)), [3, 13, 200]);
+    assert_eq!(threshold(&breaker(types::ThresholdType::Count, 2), 100), 2);
+    assert_eq!(threshold(&breaker(types::ThresholdType::UnboundedPercent, 10), 5), 1);
+    assert_eq!(threshold(&breaker(types::ThresholdType::BoundedPercent, 10), 5), 3);
+    assert_eq!(threshold(&breaker(types::ThresholdType::UnboundedPercent, 100), 500), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_waits_for_capacity() {
+    let stage = Stage::new(8, worker("good"), 3, json!({}));
+    let lasting = Duration::from_secs(300);
+    stage.simulator.with_world(|world| world.refuse_capacity("main", "app", lasting)).unwrap();
+    let arn = stage.deploy(&worker("next")).await;
+    stage.wait(250).await;
+    assert_eq!(stage.view().new_and_old(), (0, 3));
+    assert!(stage.events().await.last().unwrap().starts_with("(service app) was unable to place a task."));
+    stage.until(&arn, "SUCCESSFUL").await;
+}
+
+fn balanced(tag: &str) -> Value {
+    let mut definition = worker(tag);
+    definition["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 8080}]);
+    definition
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_never_answers_is_replaced_after_the_grace_period() {
+    let group = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0123456789abcdef";
+    let further = json!({
+        "loadBalancers": [{"targetGroupArn": group, "containerName": "app", "containerPort": 8080}],
+        "healthCheckGracePeriodSeconds": 200,
+    });
+    let stage = Stage::new(6, balanced("good"), 1, further);
+    stage.image("sick", 'e', Behaviour::NeverHealthy);
+    let arn = stage.deploy(&balanced("sick")).await;
+    stage.wait(210).await;
+    assert!(stage.view().tasks.iter().all(|task| task.stopped.is_none()), "it has its grace");
+    stage.wait(30).await;
+    let view = stage.view();
+    let sick = view.tasks.iter().find(|task| task.stopped.is_some()).unwrap();
+    let tasks = stage.client.describe_tasks().cluster("main").tasks(&sick.id).send().await.unwrap();
+    let task = &tasks.tasks()[0];
+    assert_eq!(task.stop_code().unwrap().as_str(), "ServiceSchedulerInitiated");
+    assert!(task.stopped_reason().unwrap().starts_with("Task failed ELB health checks in (target-group arn:aws:"));
+    assert_eq!(task.last_status(), Some("DEACTIVATING"));
+    // A good image goes through, slow as it may be.
+    stage.image("slow", 'f', Behaviour::SlowStart(Duration::from_secs(90)));
+    assert_eq!(stage.deployment(&arn).await.status().unwrap().as_str(), "IN_PROGRESS");
+    let arn = stage.deploy(&balanced("slow")).await;
+    assert!(stage.until(&arn, "SUCCESSFUL").await > 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_task_resets_the_count_unless_the_breaker_says_no() {
+    for (resets, left) in [(true, 0), (false, 2)] {
+        let threshold = json!({"type": "COUNT", "value": 3});
+        let breaker = json!({
+            "enable": true, "rollback": true, "resetOnHealthyTask": resets, "thresholdConfiguration": threshold,
+        });
+        let further = json!({"deploymentConfiguration": {"deploymentCircuitBreaker": breaker}});
+        let stage = Stage::new(8, worker("good"), 4, further);
+        stage.simulator.with_world(|world| world.fail_next_pulls(2, "CannotPullContainerError: toomanyrequests"));
+        let arn = stage.deploy(&worker("next")).await;
+        stage.wait(30).await;
+        assert_eq!(stage.service().await.deployments()[0].failed_tasks, 2);
+        stage.until(&arn, "SUCCESSFUL").await;
+        assert_eq!(stage.service().await.deployments()[0].failed_tasks, 0);
+        let breaker = stage.deployment(&arn).await.deployment_circuit_breaker.unwrap();
+        assert_eq!((breaker.failure_count, breaker.threshold), (left, 3));
+        assert_eq!(breaker.status().unwrap().as_str(), "MONITORING_COMPLETE");
+    }
 }

@@ -1,0 +1,67 @@
+//! The invariants are watched: a story that breaks one fails with what broke, when, and with which seed.
+
+use std::time::Duration;
+
+use aws_sdk_codepipeline::types::ApprovalStatus;
+use simulator::ecr::Behaviour;
+use simulator::{Settings, Simulator};
+
+use crate::stage::{Application, CLUSTER, Story};
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "with seed 7: full service app was changed without an approval")]
+async fn a_full_service_that_changes_before_the_second_approval_breaks_the_story() {
+    let app = Application::web("app", 3);
+    let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);
+    story.release(&app, "v2", Behaviour::Good);
+    story.answer("app", "Approve", ApprovalStatus::Approved).await;
+    story.somebody().update_service().cluster(CLUSTER).service("app").force_new_deployment(true).send().await.unwrap();
+    story.pass(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "tasks of app are missing because of the turnover, at most 1 may be")]
+async fn a_turnover_that_stops_more_than_a_batch_breaks_the_story() {
+    let app = Application::web("app", 10);
+    let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);
+    story.release(&app, "v2", Behaviour::Good);
+    story.approve_all("app").await;
+    story.until("the turnover", |world| world.ecs.shortfall(CLUSTER, "app").unwrap().turnover > 0).await;
+    // The worker gives the percents of its batch back within seconds: somebody has to insist.
+    for _ in 0..120 {
+        story.world(|world| world.set_percents(CLUSTER, "app", 20, 100)).unwrap();
+        story.pass(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "of app/Canary was given a second result")]
+async fn a_second_result_for_a_job_breaks_the_story() {
+    let app = Application::web("app", 3);
+    let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);
+    story.release(&app, "v2", Behaviour::Good);
+    story.answer("app", "Approve", ApprovalStatus::Approved).await;
+    story.until("a handed back job", |world| world.codepipeline.jobs().iter().any(|job| !job.results.is_empty())).await;
+    let job = story.world(|world| world.codepipeline.jobs()[0].id.clone());
+    let worker = aws_sdk_codepipeline::Client::new(&story.simulator.sdk_config("AKIAOTHER"));
+    let _ = worker.put_job_success_result().job_id(job).send().await;
+    story.pass(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "Full of app succeeded, but its task")]
+async fn a_success_before_all_tasks_run_the_release_breaks_the_story() {
+    let app = Application::web("app", 10);
+    let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);
+    story.release(&app, "v2", Behaviour::Good);
+    story.approve_all("app").await;
+    let in_full = |world: &simulator::World| {
+        let jobs = world.codepipeline.jobs().iter();
+        jobs.rev().find(|job| job.action == "Full" && job.acknowledged.is_some()).map(|job| job.id.clone())
+    };
+    story.until("the turnover", |world| in_full(world).is_some()).await;
+    let job = story.world(|world| in_full(world)).unwrap();
+    let worker = aws_sdk_codepipeline::Client::new(&story.simulator.sdk_config("AKIAOTHER"));
+    worker.put_job_success_result().job_id(job).send().await.unwrap();
+    story.pass(Duration::from_secs(1)).await;
+}

@@ -1,0 +1,214 @@
+//! The command line: flags with their environment twins, logging, and exit codes. The only reader of the environment.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_types::SdkConfig;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+
+use crate::run::{self, Settings, Stopped};
+
+/// Everything went well.
+pub const EXIT_OK: u8 = 0;
+/// The command line is wrong; nothing was done. (clap's own code.)
+pub const EXIT_USAGE: u8 = 2;
+/// The surroundings are wrong: no region, no runtime. Nothing was done.
+pub const EXIT_SURROUNDINGS: u8 = 3;
+/// The worker stopped, but could not hand all its jobs back in time.
+pub const EXIT_JOBS_LEFT: u8 = 4;
+
+/// Deploys releases to Amazon ECS in stages, as a CodePipeline custom-action worker.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Exit codes:
+  0  all went well
+  2  the command line is wrong
+  3  the surroundings are wrong (no AWS region)
+  4  stopped, but some jobs could not be handed back in time
+
+AWS credentials, region and endpoint come from where the AWS CLI takes them: AWS_REGION, AWS_PROFILE,
+AWS_ENDPOINT_URL, the task's role, …"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How much is logged: error, warn, info, debug, or per module: `coalmine_worker=debug,warn`
+    #[arg(long, env = "COALMINE_LOG", default_value = "info", value_name = "FILTER", global = true)]
+    log: String,
+    /// How log lines look; they go to stderr
+    #[arg(long, env = "COALMINE_LOG_FORMAT", default_value = "text", global = true)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take jobs until SIGTERM or Ctrl-C, then hand them back and leave within ten seconds
+    ///
+    /// Several workers may run on one pool: each job goes to one of them, and what one hands back any other takes up.
+    Run(RunArguments),
+    /// Print a completion script for a shell
+    ///
+    /// For example: coalmine-worker completions bash > /etc/bash_completion.d/coalmine-worker
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    /// The pool whose jobs are taken: the value of the actions' Pool property
+    #[arg(long, env = "COALMINE_POOL", default_value = "default", value_parser = pool)]
+    pool: String,
+    /// How many jobs are held at a time
+    #[arg(long, env = "COALMINE_JOBS", default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    jobs: u16,
+    /// How long a job is held before it is handed back, so that its progress shows in the console
+    #[arg(long, env = "COALMINE_LINGER", default_value = "60s", value_name = "DURATION", value_parser = linger)]
+    linger: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line, for machines
+    Json,
+}
+
+fn pool(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=20).contains(&text.chars().count()) && text.chars().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 20 letters, digits, hyphens and underscores".to_owned())
+    }
+}
+
+fn linger(text: &str) -> Result<Duration, String> {
+    let duration = coalmine_pipeline::duration::parse(text).map_err(|problem| problem.to_string())?;
+    if (Duration::from_secs(5)..=Duration::from_secs(600)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("expected 5s to 10m".to_owned())
+    }
+}
+
+impl Cli {
+    /// Reads the command line and does what it says.
+    #[must_use]
+    pub fn parse_and_run() -> ExitCode {
+        let cli = Self::parse();
+        match cli.command {
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "coalmine-worker", &mut io::stdout());
+                ExitCode::from(EXIT_OK)
+            }
+            Command::Run(arguments) => {
+                log_to_stderr(&cli.log, cli.log_format);
+                // One thread: the work is waiting for AWS.
+                match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime.block_on(take_jobs(&arguments)),
+                    Err(problem) => {
+                        error!(error = %problem, "the worker cannot start its runtime");
+                        ExitCode::from(EXIT_SURROUNDINGS)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn log_to_stderr(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+async fn take_jobs(arguments: &RunArguments) -> ExitCode {
+    let door = door().await;
+    if door.region().is_none() {
+        error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
+        return ExitCode::from(EXIT_SURROUNDINGS);
+    }
+    let settings =
+        Settings { pool: arguments.pool.clone(), slots: usize::from(arguments.jobs), linger: arguments.linger };
+    match run::run(&door, &settings, told_to_stop()).await {
+        Stopped::Drained => ExitCode::from(EXIT_OK),
+        Stopped::Left(jobs) => {
+            error!(jobs, "the worker leaves jobs behind that it could not hand back in time");
+            ExitCode::from(EXIT_JOBS_LEFT)
+        }
+    }
+}
+
+/// The door to the real world.
+async fn door() -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new();
+    #[cfg(feature = "tls")]
+    let http = {
+        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+        http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    };
+    #[cfg(not(feature = "tls"))]
+    let http = http.build_http();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await
+}
+
+/// Waits for SIGTERM, as ECS sends it, or for Ctrl-C.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+            }
+            Err(problem) => {
+                error!(error = %problem, "SIGTERM cannot be heard; only Ctrl-C stops the worker in order");
+                let _ = tokio::signal::ctrl_c().await;
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused() {
+        for wrong in [
+            &["coalmine-worker", "run", "--pool", "a b"][..],
+            &["coalmine-worker", "run", "--pool", "abcdefghijklmnopqrstu"],
+            &["coalmine-worker", "run", "--jobs", "0"],
+            &["coalmine-worker", "run", "--linger", "1s"],
+            &["coalmine-worker", "run", "--linger", "yes"],
+        ] {
+            assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(Cli::try_parse_from(["coalmine-worker", "run", "--pool", "prod_1", "--linger", "90s"]).is_ok());
+    }
+}
