@@ -36,9 +36,9 @@ async fn spot_interruptions_and_pull_throttles_are_no_verdict() {
 
 #[tokio::test(start_paused = true)]
 async fn a_release_that_is_slow_but_good_gets_its_time() {
-    let app = Application::web("app", 10);
+    let app = Application::web("app", 4);
     let story = Story::begin(Simulator::new(Settings::seeded(62)), &[&app]);
-    let execution = story.release(&app, "v2", Behaviour::SlowStart(Duration::from_secs(240)));
+    let execution = story.release(&app, "v2", Behaviour::SlowStart(Duration::from_secs(150)));
     story.approve_all("app").await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
     story.runs_image(&app, "app", "v2");
