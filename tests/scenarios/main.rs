@@ -6,7 +6,10 @@ mod stage;
 
 mod alarms;
 mod ecs_decides;
+mod first_day;
 mod happy;
+mod patience;
+mod people_decide;
 mod queue_workers;
 mod scaling;
 mod sick_canary;

@@ -119,8 +119,13 @@ impl Story {
 
     /// A person changes a full service on purpose: from then on, what it has become is what a release must not touch.
     pub(crate) fn by_hand<T>(&self, application: &Application, change: impl FnOnce(&mut World) -> T) -> T {
-        self.invariants.expect_change(&application.name);
+        self.expect_change(&application.name);
         self.world(change)
+    }
+
+    /// A person is about to change a service on purpose.
+    pub(crate) fn expect_change(&self, service: &str) {
+        self.invariants.expect_change(service);
     }
 
     /// A build pushes an image, uploads its `imagedefinitions.json` and starts the pipeline; the execution's id.

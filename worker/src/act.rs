@@ -156,7 +156,8 @@ async fn plan_restore(turn: &mut Turn<'_>) -> Result<(), AwsError> {
 }
 
 /// What the full service ran in its last successful deployment; not ours, if ours was called successful and then
-/// undone. Deployments are kept for 90 days: a service that has been quiet for longer is taken at what it runs.
+/// undone. Deployments are kept for 90 days: a service that has been quiet for longer is taken at what it runs. A
+/// deployment without any task is called successful, too, but shows nothing: its image may not even exist.
 async fn last_successful(
     turn: &Turn<'_>,
     full: &Service,
@@ -166,7 +167,13 @@ async fn last_successful(
     let listed = ecs.list_deployments(&full.cluster, &full.name, None, true).await?;
     let last = listed.into_iter().find(|listed| ours.is_none_or(|ours| !listed.arn.ends_with(ours)));
     let pinned = match last {
-        Some(last) => ecs.service_revision(&last.target).await?,
+        Some(last) => {
+            let pinned = ecs.service_revision(&last.target).await?;
+            if pinned.digests.is_empty() && full.running == 0 {
+                return Ok(None);
+            }
+            pinned
+        }
         None if full.running > 0 && full.primary().is_some_and(|primary| primary.state == "COMPLETED") => {
             ServiceRevision { arn: String::new(), revision: full.revision.clone(), digests: Default::default() }
         }

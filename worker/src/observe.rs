@@ -173,6 +173,7 @@ pub(crate) struct Gathered {
     asked: Vec<Asked>,
     canary: Option<CanaryFound>,
     mode: String,
+    never_deployed: bool,
 }
 
 impl Gathered {
@@ -209,7 +210,11 @@ impl Gathered {
             };
             asked.push(Asked { container, reference, answer });
         }
-        Ok(Ok(Self { base, asked, canary, mode }))
+        let never_deployed = match own {
+            Some(service) => never_deployed(tools, service).await?,
+            None => false,
+        };
+        Ok(Ok(Self { base, asked, canary, mode, never_deployed }))
     }
 
     /// All that the preflight decides on.
@@ -229,11 +234,20 @@ impl Gathered {
             asked: self.asked.clone(),
             alarms: turn.view.alarms_seen.clone(),
             canary: self.canary.clone(),
+            never_deployed: self.never_deployed,
             busy_since,
             started: turn.progress.started,
             deadline: action.deadline,
         }
     }
+}
+
+/// Whether no deployment of a service ever succeeded. One that ended well, or that has tasks, need not be asked.
+async fn never_deployed(tools: &Tools, service: &Service) -> Result<bool, AwsError> {
+    if service.running > 0 || service.primary().is_some_and(|primary| primary.state == "COMPLETED") {
+        return Ok(false);
+    }
+    Ok(tools.ecs.list_deployments(&service.cluster, &service.name, None, true).await?.is_empty())
 }
 
 /// The task definition that a release is put upon. A canary with a template takes the newest of it; Full takes the one

@@ -61,6 +61,8 @@ pub struct Facts<'a> {
     pub alarms: Vec<Alarm>,
     /// The canary, for Full.
     pub canary: Option<CanaryFound>,
+    /// Whether no deployment of the own service ever succeeded, and none of its tasks runs.
+    pub never_deployed: bool,
     /// Since when the service has been found busy, in epoch seconds.
     pub busy_since: Option<i64>,
     /// When the action began, in epoch seconds.
@@ -153,7 +155,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
             revision: service.revision.clone(),
             desired: service.desired,
             percents: service.percents,
-            first: service.primary().is_none_or(|primary| primary.state == "FAILED"),
+            first: facts.never_deployed,
             red,
         },
     }))
@@ -316,7 +318,8 @@ fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &m
 }
 
 fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
-    if !service.is_rolling() {
+    // A first deployment that brings no task up never ends: there is nothing to wait for, and nothing to disturb.
+    if !service.is_rolling() || facts.never_deployed {
         return None;
     }
     let other = format!("a deployment of {} to {} is in progress", service.revision, service.label());

@@ -51,17 +51,19 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
         }
         _ => {}
     }
-    if service.revision == former.revision {
-        if service.is_rolling() {
-            let reason = format!("{} is going back to {}: {}", service.label(), former.revision, tasks(service));
-            return Decision::new(Step::Wait, reason);
-        }
-        let done = format!("{} runs {} again", service.label(), former.revision);
-        return settle(former, sight).unwrap_or_else(|| Decision::new(Step::Enter(restore), done));
+    // ECS goes back to the last successful deployment: not to what ran before, where that had failed itself.
+    let taken_back = status == Some(&DeploymentStatus::RolledBack) && service.revision != *revision;
+    let going_back = service.revision == former.revision || taken_back;
+    let (label, runs) = (service.label(), &service.revision);
+    if going_back && service.is_rolling() {
+        return Decision::new(Step::Wait, format!("{label} is going back to {runs}: {}", tasks(service)));
+    }
+    if going_back {
+        return settle(former, sight)
+            .unwrap_or_else(|| Decision::new(Step::Enter(restore), format!("{label} runs {runs} again")));
     }
     if service.revision != *revision {
-        let reason = format!("{} was told by somebody else to run {}", service.label(), service.revision);
-        return Decision::new(Step::Enter(restore), reason);
+        return Decision::new(Step::Enter(restore), format!("{label} was told by somebody else to run {runs}"));
     }
     if former.first {
         return to_zero(service, Which::Own, restore);
@@ -208,7 +210,7 @@ fn tasks(service: &Service) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::fixtures::service;
+    use crate::deploy::fixtures::{deployment, rollout, service};
     use coalmine_pipeline::Share;
 
     fn progress() -> Progress {
@@ -245,6 +247,26 @@ mod tests {
         assert_eq!(end(&full), Decision::new(Step::Fail, words));
         let elsewhere = end(&service("app", 10, "app:7")).reason;
         assert!(elsewhere.starts_with("main/app is told to run app:7; "), "{elsewhere}");
+    }
+
+    #[test]
+    fn a_turnover_goes_back_to_where_ecs_takes_it() {
+        let canary = service("app-canary", 1, "app-canary:1");
+        let mut deployment = deployment("ROLLBACK_IN_PROGRESS");
+        let mut rolling = service("app", 10, "app:1");
+        rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
+        // What ran before, and what was successful before that.
+        for revision in ["app:1", "app:0"] {
+            rolling.revision = revision.parse().unwrap();
+            let sight = Sight { deployment: Some(&deployment), ..sight(&rolling, &canary) };
+            assert_eq!(super::full(&progress(), &sight, 0, true, 60).step, Step::Wait, "{revision}");
+        }
+        deployment = crate::deploy::fixtures::deployment("ROLLBACK_SUCCESSFUL");
+        let back = service("app", 10, "app:0");
+        let sight = Sight { deployment: Some(&deployment), ..sight(&back, &canary) };
+        let decision = super::full(&progress(), &sight, 0, true, 60);
+        assert!(matches!(decision.step, Step::Enter(Phase::RestoreCanary { .. })));
+        assert_eq!(decision.reason, "main/app runs app:0 again");
     }
 
     #[test]
