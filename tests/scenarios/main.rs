@@ -6,6 +6,7 @@ mod stage;
 mod happy;
 mod queue_workers;
 mod scaling;
+mod several;
 mod sick_canary;
 mod sick_turnover;
 mod sizes;

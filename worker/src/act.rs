@@ -147,20 +147,30 @@ async fn plan_restore(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
         Role::Canary => (turn.view.service()?, turn.view.partner()?),
         Role::Full => (turn.view.partner()?, turn.view.service()?),
     };
-    let target = match last_successful(turn, full).await? {
-        None => Target::Zero,
-        Some((pinned, definition)) => {
-            let former = match (turn.action.role, &turn.progress.former) {
-                (Role::Canary, Some(former)) => former.revision.clone(),
-                _ => canary.revision.clone(),
-            };
-            Target::Revision(restoring(turn, &former, &pinned, &definition).await?)
+    let target = if turn.action.role == Role::Full && !runs_ours(turn, canary).await? {
+        Target::Left
+    } else {
+        match last_successful(turn, full).await? {
+            None => Target::Zero,
+            Some((pinned, definition)) => {
+                let former = match (turn.action.role, &turn.progress.former) {
+                    (Role::Canary, Some(former)) => former.revision.clone(),
+                    _ => canary.revision.clone(),
+                };
+                Target::Revision(restoring(turn, &former, &pinned, &definition).await?)
+            }
         }
     };
     if let Phase::RestoreCanary { target: planned, .. } = &mut turn.progress.phase {
         *planned = target;
     }
     Ok(Acted::Done)
+}
+
+/// Whether the canary still runs what this execution brought to it.
+async fn runs_ours(turn: &Turn<'_>, canary: &Service) -> Result<bool, AwsError> {
+    let definition = turn.tools.ecs.task_definition(&canary.revision.to_string()).await?;
+    Ok(definition.is_some_and(|definition| restore::is_ours(&definition, &turn.job.context.execution)))
 }
 
 /// What the full service ran in its last successful deployment; not ours, if ours was called successful and then

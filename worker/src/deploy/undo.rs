@@ -121,6 +121,10 @@ pub fn canary(
             )
         }
         Target::Zero => end(role, progress, sight, format!("canary {} is at 0 tasks", canary.label())),
+        Target::Left => {
+            let done = format!("canary {} runs another release by now, and is left at it", canary.label());
+            end(role, progress, sight, done)
+        }
         Target::Revision(revision) if canary.revision == *revision => {
             if canary.is_rolling() {
                 Decision::new(
