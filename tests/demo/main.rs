@@ -3,7 +3,12 @@
 
 mod approver;
 #[path = "../stage/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the demo plays a part of what the scenarios play")]
+#[expect(
+    dead_code,
+    unused_imports,
+    clippy::expect_used,
+    reason = "made for the scenarios; the demo plays a part of it"
+)]
 mod stage;
 mod view;
 
@@ -69,6 +74,8 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     let (stop, stopped) = oneshot::channel();
     let worker = tokio::spawn(work(door(&simulator, &endpoint), stopped));
     if arguments.serve.is_some() {
+        // What whoever drives this account from outside will release.
+        simulator.with_world(|world| applications[0].push(world, "v2", Behaviour::Good));
         return serve(&endpoint).await;
     }
     let terminal = std::io::stdout().is_terminal();

@@ -257,7 +257,7 @@ fn target(request: &Request<Bytes>) -> Option<(Service, String, Format)> {
     Some((Service::of_target(service)?, operation.to_owned(), Format::Cbor))
 }
 
-/// The access key of a SigV4 `Authorization` header.
+/// The access key of an `Authorization` header (Signature Version 4).
 fn access_key(headers: &HeaderMap) -> String {
     headers
         .get("authorization")

@@ -39,7 +39,7 @@ AWS_ENDPOINT_URL, the task's role, …"
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much is logged: error, warn, info, debug, or per module (coalmine_worker=debug,warn)
+    /// How much is logged: error, warn, info, debug, or per module: `coalmine_worker=debug,warn`
     #[arg(long, env = "COALMINE_LOG", default_value = "info", value_name = "FILTER", global = true)]
     log: String,
     /// How log lines look; they go to stderr

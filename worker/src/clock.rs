@@ -9,10 +9,8 @@ use std::time::Duration;
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_types::SdkConfig;
-use chrono::{DateTime, Utc};
 
-/// A date.
-pub type Time = DateTime<Utc>;
+pub use crate::deploy::view::Time;
 
 /// The clock of one worker.
 #[derive(Clone, Debug)]

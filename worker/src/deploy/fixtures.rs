@@ -1,7 +1,7 @@
 //! Small worlds for the tests of the decisions.
 
-use crate::clock::Time;
 use crate::deploy::batch::Percents;
+use crate::deploy::view::Time;
 use crate::deploy::view::{Alarm, Container, Deployment, Rollout, Service, Task};
 
 /// A date, in epoch seconds.

@@ -234,7 +234,7 @@ fn images(facts: &Facts<'_>, problems: &mut Vec<String>) -> Vec<Image> {
         }
         match &asked.answer {
             Err(problem) => {
-                problems.push(format!("container {}: image {}: {problem}", asked.container, asked.reference))
+                problems.push(format!("container {}: image {}: {problem}", asked.container, asked.reference));
             }
             Ok(resolved) => match unusable(facts, resolved) {
                 Some(problem) => {

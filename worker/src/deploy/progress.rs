@@ -283,6 +283,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn a_token_of_the_longest_legal_names_fits_and_comes_back(cause in "\\PC{0,3000}|[\"\\\\\n\u{1}]{0,2000}") {
             let progress = longest(&cause);

@@ -164,7 +164,10 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_release_is_blamed_and_the_rest_is_not() {
-        let table: [(&str, &str, &[(&str, Option<i32>, &str)], Option<&str>); 14] = [
+        /// Stop code, stopped reason, containers, expected reason.
+        type Row =
+            (&'static str, &'static str, &'static [(&'static str, Option<i32>, &'static str)], Option<&'static str>);
+        let table: [Row; 14] = [
             (
                 "EssentialContainerExited",
                 "Essential container in task exited",

@@ -1,9 +1,9 @@
 //! The verdict on our deployment: well, ill, or not yet known, always with its reason.
 
-use crate::clock::Time;
 use crate::deploy::progress::{Cause, CauseKind};
 use crate::deploy::revision::Revision;
 use crate::deploy::stops::{Blame, Fault, blame};
+use crate::deploy::view::Time;
 use crate::deploy::view::{Alarm, Deployment, DeploymentStatus, Service, Task};
 
 /// What the signals say, strongest first.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::Time;
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
+
+/// A date.
+pub type Time = chrono::DateTime<chrono::Utc>;
 
 /// One ECS service, from `DescribeServices`.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,17 +122,17 @@ pub struct Deployment {
 /// `ServiceDeploymentStatus`. There is no FAILED at AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeploymentStatus {
-    /// PENDING or IN_PROGRESS.
+    /// PENDING or `IN_PROGRESS`.
     Running,
     /// SUCCESSFUL.
     Successful,
-    /// STOP_REQUESTED or STOPPED.
+    /// `STOP_REQUESTED` or STOPPED.
     Stopped,
-    /// ROLLBACK_REQUESTED or ROLLBACK_IN_PROGRESS.
+    /// `ROLLBACK_REQUESTED` or `ROLLBACK_IN_PROGRESS`.
     RollingBack,
-    /// ROLLBACK_SUCCESSFUL.
+    /// `ROLLBACK_SUCCESSFUL`.
     RolledBack,
-    /// ROLLBACK_FAILED.
+    /// `ROLLBACK_FAILED`.
     RollbackFailed,
     /// A value that is newer than this program: never a verdict.
     Other(String),

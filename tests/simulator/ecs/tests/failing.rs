@@ -117,6 +117,7 @@ async fn a_crash_loop_without_breaker_never_ends() {
 #[tokio::test(start_paused = true)]
 async fn tasks_that_cannot_be_pulled_are_retried_ever_more_slowly() {
     let stage = Stage::new(6, worker("good"), 1, json!({}));
+    stage.image("missing", 'd', Behaviour::CannotBePulled);
     let arn = stage.deploy(&worker("missing")).await;
     stage.wait(3000).await;
     assert_eq!(stage.deployment(&arn).await.status().unwrap().as_str(), "IN_PROGRESS");
