@@ -94,6 +94,7 @@ async fn a_second_pipeline_waits_for_a_turnover_and_ends_with_its_own_release_on
     assert_eq!(story.ended("hotfix", &second).await, PipelineExecutionStatus::Succeeded);
     story.runs_image(&app, "app", "v3");
     story.runs_image(&app, "app-canary", "v3");
+    assert_eq!(story.percents("app"), (100, 200), "the former percents are back");
 }
 
 #[tokio::test(start_paused = true)]

@@ -114,6 +114,7 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<Acted, AwsError> 
         Which::Own => turn.view.service()?,
         Which::Partner => turn.view.partner()?,
     };
+    let (percents, starts) = (update.percents, update.revision.is_some() || update.desired.is_some());
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
         desired: update.desired,
@@ -123,7 +124,14 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<Acted, AwsError> 
     if let Phase::RestoreCanary { told, .. } = &mut turn.progress.phase {
         told.get_or_insert(turn.tools.clock.now().timestamp());
     }
-    Ok(Acted::Sent)
+    match percents {
+        // Percents alone start nothing that would have to be seen first.
+        Some(percents) if !starts => {
+            turn.view.took(turn.tools, update.which, percents);
+            Ok(Acted::Done)
+        }
+        _ => Ok(Acted::Sent),
+    }
 }
 
 async fn roll_back(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {

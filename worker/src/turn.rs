@@ -199,6 +199,7 @@ impl Turn<'_> {
             // What was gathered before the wait may be old: everything is checked once more.
             Check::Ready(_) if self.waited => {
                 (self.waited, self.gathered) = (false, None);
+                self.view.outdate(self.tools);
                 Ok(Pass::Again)
             }
             Check::Ready(plan) => {
@@ -229,7 +230,7 @@ impl Turn<'_> {
         Ok(match phase {
             Phase::Check { .. } | Phase::Deploy => rollout::deploy(&terms, progress, &sight, now),
             Phase::Bake { since } => rollout::bake(&terms, progress, &sight, *since, now),
-            Phase::UndoFull { since, stopped } => undo::full(progress, &sight, *since, *stopped, now),
+            Phase::UndoFull { since, stopped } => undo::full(&terms, progress, &sight, (*since, *stopped), now),
             Phase::RestoreCanary { since, target, told } => {
                 undo::canary(role, progress, &sight, (*since, target, *told), now)
             }

@@ -249,8 +249,10 @@ impl Shared {
         self.look_at_alarms().await;
         for (cluster, names) in self.clusters() {
             for chunk in names.chunks(SERVICES_PER_CALL) {
+                // A view is as old as its question, not as its answer: an act may lie between the two.
+                let asked = self.clock.now();
                 match self.ecs.services(&cluster, chunk).await {
-                    Ok(services) => self.look_closer(&cluster, chunk, services).await,
+                    Ok(services) => self.look_closer(&cluster, chunk, services, asked).await,
                     Err(problem) => self.fail(&cluster, chunk, &problem),
                 }
             }
@@ -279,8 +281,7 @@ impl Shared {
     }
 
     /// The deployments and tasks of ten services, where something about them changed; then tells the watchers.
-    async fn look_closer(&self, cluster: &str, names: &[String], services: Vec<Service>) {
-        let now = self.clock.now();
+    async fn look_closer(&self, cluster: &str, names: &[String], services: Vec<Service>, now: Time) {
         let mut services: BTreeMap<String, Service> =
             services.into_iter().map(|service| (service.name.clone(), service)).collect();
         let deployments = match self.deployments(self.due_deployments(cluster, &services, now)).await {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::deploy::batch::{CANARY_PERCENTS, Percents};
-use crate::deploy::decision::{Decision, Role, Sight, Step, Update, Which, elapsed};
+use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress, Target};
-use crate::deploy::rollout::settle;
+use crate::deploy::rollout::{keep_percents, settle};
 use crate::deploy::view::{DeploymentStatus, Service};
 
 /// How long one undo is followed before the failure is told anyway. ECS goes on by itself, and a stage that stays
@@ -28,7 +28,13 @@ pub fn begin(role: Role, cause: &Cause, now: i64) -> Option<Phase> {
 }
 
 /// Decides the next step of a phase `UndoFull`.
-pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, now: i64) -> Decision {
+pub fn full(
+    terms: &Terms,
+    progress: &Progress,
+    sight: &Sight<'_>,
+    (since, stopped): (i64, bool),
+    now: i64,
+) -> Decision {
     let restore = Phase::RestoreCanary { since: now, target: Target::Unknown, told: None };
     let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
         return Decision::new(Step::Enter(restore), "nothing was deployed");
@@ -48,7 +54,10 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
         if service.revision != former.revision {
             return Decision::new(Step::Enter(restore), format!("{} {who} {}", service.label(), service.revision));
         }
-        return Decision::new(Step::Wait, format!("{} {who} {}: {}", service.label(), former.revision, tasks(service)));
+        // The way back is a turnover, too: batch by batch, whatever autoscaling makes of the desired count.
+        return keep_percents(terms, sight, &former.revision).unwrap_or_else(|| {
+            Decision::new(Step::Wait, format!("{} {who} {}: {}", service.label(), former.revision, tasks(service)))
+        });
     }
     if former.first {
         return to_zero(service, Which::Own, restore);
@@ -62,8 +71,9 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
             Decision::new(Step::Wait, format!("ECS is rolling {} back to {}", service.label(), former.revision))
         }
         _ => {
-            let update =
-                Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents: None };
+            let wanted = terms.percents(service);
+            let percents = (wanted != service.percents).then_some(wanted);
+            let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents };
             Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
         }
     }
