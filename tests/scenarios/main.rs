@@ -12,6 +12,7 @@ mod patience;
 mod people_decide;
 mod queue_workers;
 mod scaling;
+mod several;
 mod sick_canary;
 mod sick_turnover;
 mod sizes;
