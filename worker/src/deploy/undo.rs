@@ -135,7 +135,10 @@ pub fn canary(
                 format!("the full service has no successful deployment yet: stopping canary {}", canary.label()),
             )
         }
-        Target::Zero => end(terms, progress, sight, format!("canary {} is at 0 tasks", canary.label())),
+        Target::Zero => {
+            let why = "as the full service has no successful deployment whose images it could run";
+            end(terms, progress, sight, format!("canary {} is at 0 tasks, {why}", canary.label()))
+        }
         Target::Revision(revision) if canary.revision == *revision => {
             if canary.is_rolling() {
                 Decision::new(
@@ -188,7 +191,9 @@ fn is_elsewhere(progress: &Progress, service: &Service) -> bool {
 fn whereabouts(full: &Service, former: &Former) -> String {
     let label = full.label();
     match (full.revision == former.revision, full.is_rolling()) {
-        _ if former.first && full.desired == 0 => format!("{label} is at 0 tasks"),
+        _ if former.first && full.desired == 0 => {
+            format!("{label} is at 0 tasks, as it had no successful deployment to return to")
+        }
         (true, false) => format!("{label} runs {} again", former.revision),
         (true, true) => format!("{label} is still on its way back to {}: {}", former.revision, tasks(full)),
         (false, _) => format!("{label} is told to run {}", full.revision),
