@@ -11,6 +11,7 @@ mod happy;
 mod patience;
 mod people_decide;
 mod queue_workers;
+mod refused;
 mod scaling;
 mod sick_canary;
 mod sick_turnover;

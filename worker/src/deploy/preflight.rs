@@ -104,7 +104,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     let images = images(facts, &mut problems);
     alarms_exist(facts, &mut problems);
     let (Some((service, partner)), Some(base)) = (services, &facts.base) else {
-        if facts.base.is_none() {
+        if facts.base.is_none() && facts.service.1.is_some() {
             problems.push(no_base(facts));
         }
         return Check::Refuse(problems);
@@ -127,6 +127,10 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
         ));
     }
     if !problems.is_empty() {
+        // All in one answer: a red alarm would be the next.
+        if let Some(Check::Refuse(red)) = red_before(facts, service, partner, now) {
+            problems.extend(red);
+        }
         return Check::Refuse(problems);
     }
     if let Some(waiting) = busy(facts, service, now) {
