@@ -172,6 +172,7 @@ pub(crate) struct Gathered {
     base: Option<TaskDefinition>,
     asked: Vec<Asked>,
     canary: Option<CanaryFound>,
+    mode: String,
     never_deployed: bool,
 }
 
@@ -180,6 +181,7 @@ impl Gathered {
     /// artifact, for people.
     pub(crate) async fn gather(turn: &Turn<'_>) -> Result<Result<Self, String>, AwsError> {
         let tools = turn.tools;
+        let mode = tools.codepipeline.execution_mode(&turn.job.context).await?;
         let (own, partner) = (turn.view.own_seen.service.as_ref(), turn.view.partner_seen.service.as_ref());
         let canary = match (turn.action.role, partner) {
             (Role::Full, Some(canary)) => canary_found(tools, canary).await?,
@@ -212,15 +214,16 @@ impl Gathered {
             Some(service) => never_deployed(tools, service).await?,
             None => false,
         };
-        Ok(Ok(Self { base, asked, canary, never_deployed }))
+        Ok(Ok(Self { base, asked, canary, mode, never_deployed }))
     }
 
     /// All that the preflight decides on.
-    pub(crate) fn facts<'a>(&self, turn: &'a Turn<'_>, busy_since: Option<i64>) -> Facts<'a> {
+    pub(crate) fn facts<'a>(&'a self, turn: &'a Turn<'_>, busy_since: Option<i64>) -> Facts<'a> {
         let action = &turn.action;
         Facts {
             role: action.role,
             execution: &turn.job.context.execution,
+            mode: &self.mode,
             options: &action.options,
             home: action.home.as_ref(),
             template: action.template.as_deref(),

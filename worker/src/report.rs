@@ -70,7 +70,7 @@ async fn send(tools: &Tools, job: &Job, ending: &Ending) -> Result<Received, Aws
     let codepipeline = &tools.codepipeline;
     match ending.clone() {
         Ending::HandedBack { token, summary, percent, id } => {
-            codepipeline.hand_back(&job.id, &token, &summary, percent, id.as_deref()).await
+            codepipeline.hand_back(&job.id, &token, &summary, Some(percent), id.as_deref()).await
         }
         Ending::Succeeded { summary, id, variables } => {
             codepipeline.succeed(&job.id, &summary, id.as_deref(), variables).await

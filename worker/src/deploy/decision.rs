@@ -143,6 +143,7 @@ pub struct Sight<'a> {
 }
 
 /// Seconds since an epoch second.
+#[must_use]
 pub(crate) fn elapsed(since: i64, now: i64) -> Duration {
     Duration::from_secs(u64::try_from(now - since).unwrap_or(0))
 }

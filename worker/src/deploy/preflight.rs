@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub execution: &'a str,
     /// The action's rare knobs.
     pub options: &'a Options,
+    /// The pipeline's execution mode; empty where AWS does not say.
+    pub mode: &'a str,
     /// The account and region that the configured ARNs name, where they are ARNs.
     pub home: Option<&'a Home>,
     /// The template family, where one is configured.
@@ -103,6 +105,12 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     let services = services(facts, &mut problems);
     let images = images(facts, &mut problems);
     alarms_exist(facts, &mut problems);
+    if facts.mode == "PARALLEL" {
+        problems.push(
+            "the pipeline runs in execution mode PARALLEL, in which one release overwrites the canary that another is judged by: use SUPERSEDED or QUEUED"
+                .to_owned(),
+        );
+    }
     let (Some((service, partner)), Some(base)) = (services, &facts.base) else {
         if facts.base.is_none() && facts.service.1.is_some() {
             problems.push(no_base(facts));

@@ -37,18 +37,30 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
     if elapsed(since, now) >= UNDO_LIMIT {
         return Decision::new(Step::Enter(restore), format!("{} is still on its way back", service.label()));
     }
+    let status = sight.deployment.map(|deployment| &deployment.status);
+    match status {
+        // Whatever the view of the service says: it may be older than the deployment.
+        Some(DeploymentStatus::Running) if former.first => return to_zero(service, Which::Own, restore),
+        Some(DeploymentStatus::Running) if !stopped => {
+            let reason = format!("telling ECS to roll {} back to {}", service.label(), former.revision);
+            return Decision::new(Step::RollBack, reason);
+        }
+        Some(DeploymentStatus::Running | DeploymentStatus::RollingBack | DeploymentStatus::Other(_)) => {
+            let reason = format!("ECS is rolling {} back to {}: {}", service.label(), former.revision, tasks(service));
+            return Decision::new(Step::Wait, reason);
+        }
+        _ => {}
+    }
     // ECS goes back to the last successful deployment: not to what ran before, where that had failed itself.
-    let taken_back = sight.deployment.is_some_and(|deployment| {
-        matches!(deployment.status, DeploymentStatus::RollingBack | DeploymentStatus::RolledBack)
-    });
-    let going_back = service.revision == former.revision || (taken_back && service.revision != *revision);
+    let taken_back = status == Some(&DeploymentStatus::RolledBack) && service.revision != *revision;
+    let going_back = service.revision == former.revision || taken_back;
     let (label, runs) = (service.label(), &service.revision);
-    if going_back && !service.is_rolling() {
-        return settle(former, sight)
-            .unwrap_or_else(|| Decision::new(Step::Enter(restore), format!("{label} runs {runs} again")));
+    if going_back && service.is_rolling() {
+        return Decision::new(Step::Wait, format!("{label} is going back to {runs}: {}", tasks(service)));
     }
     if going_back {
-        return Decision::new(Step::Wait, format!("{label} is going back to {runs}: {}", tasks(service)));
+        return settle(former, sight)
+            .unwrap_or_else(|| Decision::new(Step::Enter(restore), format!("{label} runs {runs} again")));
     }
     if service.revision != *revision {
         return Decision::new(Step::Enter(restore), format!("{label} was told by somebody else to run {runs}"));
@@ -56,20 +68,8 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
     if former.first {
         return to_zero(service, Which::Own, restore);
     }
-    match sight.deployment.map(|deployment| &deployment.status) {
-        Some(DeploymentStatus::Running) if !stopped => Decision::new(
-            Step::RollBack,
-            format!("telling ECS to roll {} back to {}", service.label(), former.revision),
-        ),
-        Some(DeploymentStatus::Running | DeploymentStatus::RollingBack | DeploymentStatus::Other(_)) => {
-            Decision::new(Step::Wait, format!("ECS is rolling {} back to {}", service.label(), former.revision))
-        }
-        _ => {
-            let update =
-                Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents: None };
-            Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
-        }
-    }
+    let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents: None };
+    Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
 }
 
 /// A first deployment has nothing to go back to: its tasks stop.
@@ -139,32 +139,30 @@ pub fn canary(
             let why = "as the full service has no successful deployment whose images it could run";
             end(terms, progress, sight, format!("canary {} is at 0 tasks, {why}", canary.label()))
         }
-        Target::Revision(revision) if canary.revision == *revision => {
-            if canary.is_rolling() {
-                Decision::new(
-                    Step::Wait,
-                    format!("canary {} is going back to {revision}: {}", canary.label(), tasks(canary)),
-                )
-            } else {
+        Target::Revision(revision) => {
+            // While our deployment runs, a view that shows the target is older than the deployment.
+            let replaced = role == Role::Full
+                || sight.deployment.is_none_or(|deployment| deployment.status != DeploymentStatus::Running);
+            let there = canary.revision == *revision && replaced;
+            let fresh = told.is_some_and(|at| elapsed(at, now) < STALE_READ);
+            let ours_again = role == Role::Canary && progress.revision.as_ref() == Some(&canary.revision);
+            if there && canary.is_rolling() {
+                let reason = format!("canary {} is going back to {revision}: {}", canary.label(), tasks(canary));
+                Decision::new(Step::Wait, reason)
+            } else if there {
                 end(terms, progress, sight, format!("canary {} runs {revision} again", canary.label()))
-            }
-        }
-        Target::Revision(revision) => match told {
-            None => {
+            } else if fresh {
+                Decision::new(Step::Wait, format!("canary {} is told to run {revision}", canary.label()))
+            } else if told.is_none() || ours_again {
+                // Ours again: a late duplicate of our own deployment has overtaken the restore.
                 let percents = (!can_progress(canary)).then_some(CANARY_PERCENTS);
                 let update = Update { which, revision: Some(revision.clone()), desired: None, percents };
                 Decision::new(Step::Update(update), format!("returning canary {} to {revision}", canary.label()))
+            } else {
+                let text = format!("canary {} was told by somebody else to run {}", canary.label(), canary.revision);
+                end(terms, progress, sight, text)
             }
-            Some(at) if elapsed(at, now) < STALE_READ => {
-                Decision::new(Step::Wait, format!("canary {} is told to run {revision}", canary.label()))
-            }
-            Some(_) => end(
-                terms,
-                progress,
-                sight,
-                format!("canary {} was told by somebody else to run {}", canary.label(), canary.revision),
-            ),
-        },
+        }
     }
 }
 

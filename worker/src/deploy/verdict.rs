@@ -45,6 +45,10 @@ pub fn judge(signals: &Signals<'_>) -> Verdict {
     let Some(deployment) = signals.deployment else {
         return Verdict::NotYet("waiting for ECS to show the deployment".to_owned());
     };
+    let ended = matches!(deployment.status, DeploymentStatus::Stopped | DeploymentStatus::Successful);
+    if ended && signals.service.predates(deployment, signals.revision) {
+        return Verdict::NotYet("waiting for ECS to show the service as it is now".to_owned());
+    }
     if let Some(cause) = by_deployment(signals, deployment) {
         return Verdict::Ill(cause);
     }
@@ -313,6 +317,17 @@ mod tests {
         assert_eq!(world.verdict(), Verdict::Well);
         world.deployment = deployment("A_NEW_STATUS");
         assert!(matches!(world.verdict(), Verdict::NotYet(_)));
+    }
+
+    #[test]
+    fn a_view_that_is_older_than_the_deployment_is_no_verdict() {
+        let mut world = World::rolling();
+        world.deployment = deployment("SUCCESSFUL");
+        world.service = service("app", 10, "app:1");
+        for (created, expected) in [(-5, None), (5, Some(CauseKind::Superseded))] {
+            world.service.rollouts[0].created = Some(crate::deploy::fixtures::at(created));
+            assert_eq!(world.kind(), expected, "{created}");
+        }
     }
 
     #[test]

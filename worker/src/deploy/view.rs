@@ -62,6 +62,8 @@ pub struct Rollout {
     pub reason: String,
     /// What its tasks run.
     pub revision: Revision,
+    /// When it was created.
+    pub created: Option<Time>,
     /// Tasks wanted.
     pub desired: u32,
     /// Tasks in state RUNNING.
@@ -83,6 +85,13 @@ impl Service {
     #[must_use]
     pub fn rollout_of(&self, revision: &Revision) -> Option<&Rollout> {
         self.rollouts.iter().find(|rollout| rollout.revision == *revision)
+    }
+
+    /// Whether this view is older than a deployment of `revision`: reads may lag behind writes, each kind by itself.
+    #[must_use]
+    pub fn predates(&self, deployment: &Deployment, revision: &Revision) -> bool {
+        let newest = self.rollouts.iter().filter_map(|rollout| rollout.created).max();
+        self.rollout_of(revision).is_none() && newest.is_some() && newest < deployment.created
     }
 
     /// Whether a rollout is under way.
