@@ -57,6 +57,8 @@ pub struct Facts<'a> {
     pub base: Option<TaskDefinition>,
     /// The images of the release.
     pub asked: Vec<Asked>,
+    /// Why there are none, where the artifact names none.
+    pub no_images: Option<String>,
     /// The alarms that were found.
     pub alarms: Vec<Alarm>,
     /// The canary, for Full.
@@ -258,6 +260,7 @@ fn images(facts: &Facts<'_>, problems: &mut Vec<String>) -> Vec<Image> {
             },
         }
     }
+    problems.extend(facts.no_images.clone());
     if images.is_empty() && problems.is_empty() {
         problems.push("the release names no image for any container of the task definition".to_owned());
     }
