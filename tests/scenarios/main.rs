@@ -5,6 +5,7 @@
 mod stage;
 
 mod alarms;
+mod artifacts;
 mod ecs_decides;
 mod first_day;
 mod happy;
@@ -13,6 +14,7 @@ mod people_decide;
 mod queue_workers;
 mod refused;
 mod scaling;
+mod secrets;
 mod sick_canary;
 mod sick_turnover;
 mod sizes;

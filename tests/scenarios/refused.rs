@@ -108,6 +108,20 @@ async fn all_problems_of_a_preflight_come_in_one_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_broken_artifact_comes_in_the_same_answer() {
+    let app = Application::web("app", 4).canary_with("Service", "ap-canary").canary_with("Alarms", "no-such-alarm");
+    let story = Story::begin(Simulator::new(Settings::seeded(89)), &[&app]);
+    let execution = story.release_source(&app, zipped(&[("README.md", b"# app")])).await;
+    insta::assert_snapshot!(refusal(&story, &app, &execution, "Canary").await, @r"
+    ConfigurationError
+    Nothing was deployed to canary main/ap-canary:
+    - Service: ECS has no service ap-canary in the cluster
+    - input artifact images: the artifact holds no imagedefinitions.json or imageDetail.json; it holds: README.md
+    - Alarms: CloudWatch has no alarm no-such-alarm
+    ");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_image_in_the_archive_is_refused() {
     let app = Application::web("app", 4);
     let story = Story::begin(Simulator::new(Settings::seeded(85)), &[&app]);
