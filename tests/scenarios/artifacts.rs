@@ -92,8 +92,8 @@ async fn a_list_with_mistakes_is_refused_with_every_entry() {
     insta::assert_snapshot!(refused(wrong, "wait=15m", 98).await, @r#"
     Nothing was deployed to canary main/app-canary:
     - input artifact images: imagedefinitions.json: entry 0, imageUri: found nothing, expected an image as host/repository:tag or host/repository@sha256:…
-    entry 1, name: found "a b", expected the name of a container, 1 to 255 letters, digits, _ or -
-    entry 2: found a number, expected an object with name and imageUri
+      entry 1, name: found "a b", expected the name of a container, 1 to 255 letters, digits, _ or -
+      entry 2: found a number, expected an object with name and imageUri
     "#);
     let html = |_: &Story| zipped(&[("imagedefinitions.json", b"<html>not found</html>")]);
     insta::assert_snapshot!(refused(html, "wait=15m", 99).await, @r#"

@@ -15,6 +15,7 @@ mod queue_workers;
 mod refused;
 mod scaling;
 mod secrets;
+mod several;
 mod sick_canary;
 mod sick_turnover;
 mod sizes;

@@ -81,6 +81,24 @@ async fn a_service_that_is_scaled_to_nothing_and_back_turns_over() {
     ends_well_with(&story, &execution, 6).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_percents_follow_a_service_that_shrinks_on_its_way_back() {
+    let app = Application::web("app", 20);
+    let story = Story::begin(Simulator::new(Settings::seeded(6)), &[&app]);
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(90), exit_code: 1, lines: Vec::new() };
+    let execution = story.release_to_full(&app, "v2", crash).await;
+    let going_back =
+        |world: &World| world.ecs.outline(CLUSTER, "app").unwrap().deployment_status == "ROLLBACK_IN_PROGRESS";
+    story.until("the way back", going_back).await;
+    scale(&story, 3);
+    let told = story.now();
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    let took = story.now().duration_since(told).unwrap();
+    assert!(took < Duration::from_secs(600), "90 of 3 tasks would be 3, and nothing would move: took {took:?}");
+    assert_eq!(story.percents("app"), (100, 200), "the former percents are back");
+    story.runs_image(&app, "app", "v1");
+}
+
 /// The watchers look at every state change; the counts change every few seconds, whatever the turnover does.
 #[tokio::test(start_paused = true)]
 async fn restless_autoscaling_never_makes_more_than_a_batch_missing() {

@@ -12,8 +12,10 @@ pub(crate) const CLUSTER: &str = "main";
 /// How an application is set up. Start from [`Application::web`] or [`Application::queue_workers`].
 #[derive(Clone, Debug)]
 pub(crate) struct Application {
-    /// The full service's name; the canary's is `NAME-canary`, the repository and the pipeline have the same name.
+    /// The full service's name; the canary's is `NAME-canary`, the repository has the same name.
     pub(crate) name: String,
+    /// The pipeline's name: the service's, where it has only one.
+    pub(crate) pipeline: String,
     /// Tasks of the full service.
     pub(crate) full: i32,
     /// Tasks of the canary service.
@@ -45,6 +47,7 @@ impl Application {
     pub(crate) fn web(name: &str, full: i32) -> Self {
         Self {
             name: name.to_owned(),
+            pipeline: name.to_owned(),
             full,
             canary: 1,
             balanced: true,
@@ -63,6 +66,11 @@ impl Application {
     /// Queue workers: no load balancer, and a tenth of the tasks is the canary.
     pub(crate) fn queue_workers(name: &str, canary: i32, full: i32) -> Self {
         Self { canary, balanced: false, ..Self::web(name, full) }.canary_with("Capacity", "10%")
+    }
+
+    /// The same two services, deployed to by another pipeline.
+    pub(crate) fn by_pipeline(&self, name: &str) -> Self {
+        Self { pipeline: name.to_owned(), ..self.clone() }
     }
 
     /// The same with a circuit breaker that rolls back.

@@ -18,7 +18,7 @@ impl Story {
     /// Releases, and approves the release for the canary.
     pub(crate) async fn release_to_canary(&self, app: &Application, tag: &str, behaviour: Behaviour) -> String {
         let execution = self.release(app, tag, behaviour);
-        self.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
+        self.answer(&app.pipeline, "Approve", ApprovalStatus::Approved).await;
         execution
     }
 
@@ -26,13 +26,18 @@ impl Story {
     /// image behaves otherwise.
     pub(crate) async fn release_to_full(&self, app: &Application, tag: &str, behaviour: Behaviour) -> String {
         let execution = self.release_to_canary(app, tag, Behaviour::Good).await;
-        self.until("the second approval", |world| {
-            world.codepipeline.open_approvals(&app.name).iter().any(|run| run.stage == "Release")
+        self.held(&app.pipeline).await;
+        self.world(|world| world.ecr.behave(&app.name, tag, behaviour)).expect("an image");
+        self.answer(&app.pipeline, "Release", ApprovalStatus::Approved).await;
+        execution
+    }
+
+    /// Waits until a release's canary succeeded and people are asked for the second approval.
+    pub(crate) async fn held(&self, pipeline: &str) {
+        self.until(&format!("the second approval of {pipeline}"), |world| {
+            world.codepipeline.open_approvals(pipeline).iter().any(|run| run.stage == "Release")
         })
         .await;
-        self.world(|world| world.ecr.behave(&app.name, tag, behaviour)).expect("an image");
-        self.answer(&app.name, "Release", ApprovalStatus::Approved).await;
-        execution
     }
 
     /// Releases one image as it was pushed, and approves it for the canary.
@@ -42,9 +47,9 @@ impl Story {
             let definitions = app.image_definitions(world, &image.tags[0]);
             world.ecr.push(image);
             upload(world, app, definitions.as_bytes());
-            world.start_pipeline(&app.name, &Default::default()).expect("an execution")
+            world.start_pipeline(&app.pipeline, &Default::default()).expect("an execution")
         });
-        self.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
+        self.answer(&app.pipeline, "Approve", ApprovalStatus::Approved).await;
         execution
     }
 
@@ -52,9 +57,9 @@ impl Story {
     pub(crate) async fn release_source(&self, app: &Application, object: Vec<u8>) -> String {
         let execution = self.world(|world| {
             put_source(world, app, object);
-            world.start_pipeline(&app.name, &Default::default()).expect("an execution")
+            world.start_pipeline(&app.pipeline, &Default::default()).expect("an execution")
         });
-        self.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
+        self.answer(&app.pipeline, "Approve", ApprovalStatus::Approved).await;
         execution
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn pipeline_json(app: &Application) -> Value {
         &app.full_action,
     );
     json!({"pipeline": {
-        "name": app.name,
+        "name": app.pipeline,
         "pipelineType": "V2",
         "executionMode": app.mode,
         "roleArn": "arn:aws:iam::123456789012:role/pipeline",
@@ -31,7 +31,7 @@ pub(crate) fn pipeline_json(app: &Application) -> Value {
                 "runOrder": 1,
                 "configuration": {
                     "S3Bucket": "releases",
-                    "S3ObjectKey": format!("{}/imagedefinitions.zip", app.name),
+                    "S3ObjectKey": format!("{}/imagedefinitions.zip", app.pipeline),
                     "PollForSourceChanges": "false",
                 },
                 "outputArtifacts": [{"name": "images"}],

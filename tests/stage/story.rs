@@ -134,7 +134,7 @@ impl Story {
             application.push(world, tag, behaviour);
             let definitions = application.image_definitions(world, tag);
             upload(world, application, definitions.as_bytes());
-            world.start_pipeline(&application.name, &Default::default()).expect("an execution")
+            world.start_pipeline(&application.pipeline, &Default::default()).expect("an execution")
         })
     }
 
@@ -284,7 +284,7 @@ pub(crate) fn upload(world: &mut World, application: &Application, definitions: 
 /// Uploads a source object of any content.
 pub(crate) fn put_source(world: &mut World, application: &Application, object: Vec<u8>) {
     let now = world.now;
-    world.s3.put("releases", &format!("{}/imagedefinitions.zip", application.name), object.into(), now);
+    world.s3.put("releases", &format!("{}/imagedefinitions.zip", application.pipeline), object.into(), now);
 }
 
 /// Files in a zip.

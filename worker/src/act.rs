@@ -106,14 +106,20 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
         Which::Own => turn.view.service()?,
         Which::Partner => turn.view.partner()?,
     };
+    let (percents, deploys) = (update.percents, update.revision.is_some());
+    let starts = deploys || update.desired.is_some();
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
         desired: update.desired,
         percents: update.percents.map(|percents| (percents, service.configuration.clone())),
     };
     turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
-    if let Phase::RestoreCanary { told, .. } = &mut turn.progress.phase {
+    if let (true, Phase::RestoreCanary { told, .. }) = (deploys, &mut turn.progress.phase) {
         *told = Some(turn.tools.clock.now().timestamp());
+    }
+    // Percents alone start nothing that would have to be seen first.
+    if let (false, Some(percents)) = (starts, percents) {
+        turn.view.took(turn.tools, update.which, percents);
     }
     Ok(())
 }
@@ -139,20 +145,30 @@ async fn plan_restore(turn: &mut Turn<'_>) -> Result<(), AwsError> {
         Role::Canary => (turn.view.service()?, turn.view.partner()?),
         Role::Full => (turn.view.partner()?, turn.view.service()?),
     };
-    let target = match last_successful(turn, full).await? {
-        None => Target::Zero,
-        Some((pinned, definition)) => {
-            let former = match (turn.action.role, &turn.progress.former) {
-                (Role::Canary, Some(former)) => former.revision.clone(),
-                _ => canary.revision.clone(),
-            };
-            Target::Revision(restoring(turn, &former, &pinned, &definition).await?)
+    let target = if turn.action.role == Role::Full && !runs_ours(turn, canary).await? {
+        Target::Left
+    } else {
+        match last_successful(turn, full).await? {
+            None => Target::Zero,
+            Some((pinned, definition)) => {
+                let former = match (turn.action.role, &turn.progress.former) {
+                    (Role::Canary, Some(former)) => former.revision.clone(),
+                    _ => canary.revision.clone(),
+                };
+                Target::Revision(restoring(turn, &former, &pinned, &definition).await?)
+            }
         }
     };
     if let Phase::RestoreCanary { target: planned, .. } = &mut turn.progress.phase {
         *planned = target;
     }
     Ok(())
+}
+
+/// Whether the canary still runs what this execution brought to it.
+async fn runs_ours(turn: &Turn<'_>, canary: &Service) -> Result<bool, AwsError> {
+    let definition = turn.tools.ecs.task_definition(&canary.revision.to_string()).await?;
+    Ok(definition.is_some_and(|definition| restore::is_ours(&definition, &turn.job.context.execution)))
 }
 
 /// What the full service ran in its last successful deployment; not ours, if ours was called successful and then

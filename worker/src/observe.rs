@@ -11,7 +11,8 @@ use crate::aws::observer::{AlarmWatch, Seen, ServiceWatch};
 use crate::aws::s3::{self, ReadError};
 use crate::clock::Time;
 use crate::deploy::action::Action;
-use crate::deploy::decision::{Role, Sight};
+use crate::deploy::batch::Percents;
+use crate::deploy::decision::{Role, Sight, Which};
 use crate::deploy::preflight::{Asked, CanaryFound, Facts};
 use crate::deploy::progress::Progress;
 use crate::deploy::release::{Count, Image};
@@ -35,6 +36,8 @@ pub(crate) struct View {
     followed: Option<String>,
     deployment: Option<String>,
     ignored: BTreeSet<String>,
+    /// Percents that a service was given, and when, until a newer view shows them.
+    taken: Option<(Time, Which, Percents)>,
     /// The release's images, once this turn knows them.
     pub(crate) images: Option<Vec<Image>>,
     /// The tasks as counted in this pass.
@@ -56,6 +59,7 @@ impl View {
             followed: progress.deployment.clone(),
             deployment: None,
             ignored: BTreeSet::new(),
+            taken: None,
             images: None,
             count: None,
             searched: false,
@@ -78,6 +82,7 @@ impl View {
     pub(crate) async fn refresh(&mut self) -> Result<(), AwsError> {
         self.own_seen = self.own.after(self.after).await;
         self.partner_seen = self.partner.after(self.after).await;
+        self.believe_taken();
         for seen in [&self.own_seen, &self.partner_seen] {
             if let Some(problem) = &seen.problem {
                 return Err(problem.clone());
@@ -106,6 +111,24 @@ impl View {
         self.after = tools.clock.now();
         self.count = None;
         self.searched = false;
+    }
+
+    /// A service took other percents: they are believed until a newer view shows what it has.
+    pub(crate) fn took(&mut self, tools: &Tools, which: Which, percents: Percents) {
+        self.taken = Some((tools.clock.now(), which, percents));
+        self.believe_taken();
+    }
+
+    fn believe_taken(&mut self) {
+        let Some((at, which, percents)) = self.taken else { return };
+        let seen = match which {
+            Which::Own => &mut self.own_seen,
+            Which::Partner => &mut self.partner_seen,
+        };
+        match &mut seen.service {
+            Some(service) if seen.at.is_some_and(|seen| seen <= at) => service.percents = percents,
+            _ => self.taken = None,
+        }
     }
 
     /// Our deployment is to be looked for again at the next pass.

@@ -296,6 +296,7 @@ impl Turn<'_> {
             // What was gathered before the wait may be old: everything is checked once more.
             Check::Ready(_) if self.waited => {
                 (self.waited, self.gathered) = (false, None);
+                self.view.outdate(self.tools);
                 Ok(Pass::Again)
             }
             Check::Ready(plan) => {
@@ -326,7 +327,7 @@ impl Turn<'_> {
         Ok(match phase {
             Phase::Check { .. } | Phase::Deploy => rollout::deploy(&terms, progress, &sight, now),
             Phase::Bake { since } => rollout::bake(&terms, progress, &sight, *since, now),
-            Phase::UndoFull { since, stopped } => undo::full(progress, &sight, *since, *stopped, now),
+            Phase::UndoFull { since, stopped } => undo::full(&terms, progress, &sight, (*since, *stopped), now),
             Phase::LeaveCanary => undo::leave(&terms, progress, &sight),
             Phase::RestoreCanary { since, target, told } => {
                 undo::canary(&terms, progress, &sight, (*since, target, *told), now)
@@ -336,6 +337,8 @@ impl Turn<'_> {
 
     async fn carry_out(&mut self, Decision { step, reason }: Decision) -> Result<Pass, AwsError> {
         let mutates = matches!(step, Step::Update(_) | Step::RollBack | Step::PlanRestore);
+        // Percents alone, once taken, start nothing that would have to be seen first.
+        let starts = !matches!(&step, Step::Update(update) if update.revision.is_none() && update.desired.is_none());
         if mutates && let Some(ending) = self.hindrance().await? {
             return Ok(Pass::End(ending));
         }
@@ -359,7 +362,9 @@ impl Turn<'_> {
                 let acted = act::act(self, other).await;
                 if mutates {
                     // What was done shows in the next observation; where the reply was lost, that tells, too.
-                    self.view.outdate(self.tools);
+                    if starts || acted.is_err() {
+                        self.view.outdate(self.tools);
+                    }
                     if let Some(pass) = self.too_late().await? {
                         return Ok(pass);
                     }

@@ -92,6 +92,8 @@ pub enum Target {
     Revision(Revision),
     /// No task: the full service never had a successful deployment.
     Zero,
+    /// What it runs: that is another release by now, which is not this action's to undo.
+    Left,
 }
 
 /// What a service was before.

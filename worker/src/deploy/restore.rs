@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use coalmine_pipeline::tags;
+
 use crate::deploy::task_definition::{Copy, TaskDefinition, copy};
 use crate::deploy::view::ServiceRevision;
 
@@ -12,6 +14,13 @@ pub enum Restore {
     Former,
     /// Its former revision, with the full service's images, is registered.
     Register(Box<Copy>),
+}
+
+/// Whether a canary still runs what this execution brought to it. Full undoes its own release only: meanwhile another
+/// pipeline may have brought another one, which people may be judging.
+#[must_use]
+pub fn is_ours(canary: &TaskDefinition, execution: &str) -> bool {
+    canary.tags.get(tags::EXECUTION).is_some_and(|registered_for| registered_for == execution)
 }
 
 /// Decides how. `former` is what the canary ran before (or runs now, where that is all that is known), `full` what the
@@ -75,6 +84,15 @@ mod tests {
     fn pinned(digest: Option<&str>) -> ServiceRevision {
         let digests = digest.map(|digest| ("app".to_owned(), digest.to_owned())).into_iter().collect();
         ServiceRevision { arn: "arn".into(), revision: "app:1".parse().unwrap(), digests }
+    }
+
+    #[test]
+    fn a_canary_that_was_deployed_by_another_execution_is_not_ours() {
+        let mut canary = definition("app-canary:4", "host/app:1");
+        assert!(!is_ours(&canary, "e-1"), "somebody deployed it by hand");
+        canary.tags.insert(tags::EXECUTION.to_owned(), "e-1".to_owned());
+        assert!(is_ours(&canary, "e-1"));
+        assert!(!is_ours(&canary, "e-2"));
     }
 
     #[test]

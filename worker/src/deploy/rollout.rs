@@ -29,10 +29,14 @@ pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -
         }
         Verdict::Well => match sight.count {
             None => Decision::new(Step::Count, "ECS calls the deployment successful; counting its tasks by digest"),
-            Some(count) if count.is_complete(sight.service.desired) => Decision::new(
-                Step::Enter(Phase::Bake { since: now }),
-                format!("all {} tasks run {revision}", count.new),
-            ),
+            // The percents go back before the bake: only a turnover needs them, and whoever deploys next while this
+            // release is still watched must find the service as it was.
+            Some(count) if count.is_complete(sight.service.desired) => settle(former, sight).unwrap_or_else(|| {
+                Decision::new(
+                    Step::Enter(Phase::Bake { since: now }),
+                    format!("all {} tasks run {revision}", count.new),
+                )
+            }),
             Some(count) => Decision::new(Step::Wait, not_all(count, sight, revision)),
         },
     }
@@ -40,7 +44,7 @@ pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -
 
 /// Decides the next step of a phase Bake: the deployed tasks are watched for the bake time.
 pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, now: i64) -> Decision {
-    let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
+    let Some(revision) = &progress.revision else {
         return Decision::new(Step::Fail, "the continuation token names no revision to watch");
     };
     match judge(&signals(terms, revision, sight)) {
@@ -64,7 +68,7 @@ pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, n
         Some(count) if !count.is_complete(sight.service.desired) => {
             Decision::new(Step::Wait, not_all(count, sight, revision))
         }
-        Some(count) => settle(former, sight).unwrap_or_else(|| {
+        Some(count) => {
             let baked = if terms.bake.is_zero() {
                 String::new()
             } else {
@@ -74,7 +78,7 @@ pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, n
                 Step::Succeed,
                 format!("all {} tasks of {} run {revision}{baked}", count.new, sight.service.label()),
             )
-        }),
+        }
     }
 }
 
@@ -123,7 +127,7 @@ fn start(terms: &Terms, former: &Former, revision: &Revision, sight: &Sight<'_>)
 }
 
 /// The desired count may change while tasks are turned over; the percents follow it, so that the batch stays.
-fn keep_percents(terms: &Terms, sight: &Sight<'_>, revision: &Revision) -> Option<Decision> {
+pub(crate) fn keep_percents(terms: &Terms, sight: &Sight<'_>, revision: &Revision) -> Option<Decision> {
     let service = sight.service;
     let wanted = terms.percents(service);
     (service.revision == *revision && service.percents != wanted).then(|| {

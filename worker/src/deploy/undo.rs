@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::deploy::batch::{CANARY_PERCENTS, Percents};
 use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed};
 use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress, Target};
-use crate::deploy::rollout::settle;
+use crate::deploy::rollout::{keep_percents, settle};
 use crate::deploy::view::{DeploymentStatus, Service};
 
 /// How long one undo is followed before the failure is told anyway. ECS goes on by itself, and a stage that stays
@@ -28,7 +28,13 @@ pub fn begin(role: Role, cause: &Cause, now: i64) -> Phase {
 }
 
 /// Decides the next step of a phase `UndoFull`.
-pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, now: i64) -> Decision {
+pub fn full(
+    terms: &Terms,
+    progress: &Progress,
+    sight: &Sight<'_>,
+    (since, stopped): (i64, bool),
+    now: i64,
+) -> Decision {
     let restore = Phase::RestoreCanary { since: now, target: Target::Unknown, told: None };
     let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
         return Decision::new(Step::Enter(restore), "nothing was deployed");
@@ -46,8 +52,9 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
             return Decision::new(Step::RollBack, reason);
         }
         Some(DeploymentStatus::Running | DeploymentStatus::RollingBack | DeploymentStatus::Other(_)) => {
+            // The way back is a turnover, too: batch by batch, whatever autoscaling makes of the desired count.
             let reason = format!("ECS is rolling {} back to {}: {}", service.label(), former.revision, tasks(service));
-            return Decision::new(Step::Wait, reason);
+            return keep_percents(terms, sight, &former.revision).unwrap_or_else(|| Decision::new(Step::Wait, reason));
         }
         _ => {}
     }
@@ -56,7 +63,8 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
     let going_back = service.revision == former.revision || taken_back;
     let (label, runs) = (service.label(), &service.revision);
     if going_back && service.is_rolling() {
-        return Decision::new(Step::Wait, format!("{label} is going back to {runs}: {}", tasks(service)));
+        let reason = format!("{label} is going back to {runs}: {}", tasks(service));
+        return keep_percents(terms, sight, runs).unwrap_or_else(|| Decision::new(Step::Wait, reason));
     }
     if going_back {
         return settle(former, sight)
@@ -68,7 +76,9 @@ pub fn full(progress: &Progress, sight: &Sight<'_>, since: i64, stopped: bool, n
     if former.first {
         return to_zero(service, Which::Own, restore);
     }
-    let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents: None };
+    let wanted = terms.percents(service);
+    let percents = (wanted != service.percents).then_some(wanted);
+    let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents };
     Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
 }
 
@@ -138,6 +148,10 @@ pub fn canary(
         Target::Zero => {
             let why = "as the full service has no successful deployment whose images it could run";
             end(terms, progress, sight, format!("canary {} is at 0 tasks, {why}", canary.label()))
+        }
+        Target::Left => {
+            let done = format!("canary {} runs another release by now, and is left at it", canary.label());
+            end(terms, progress, sight, done)
         }
         Target::Revision(revision) => {
             // While our deployment runs, a view that shows the target is older than the deployment.
@@ -259,17 +273,22 @@ mod tests {
         let canary = service("app-canary", 1, "app-canary:1");
         let mut deployment = deployment("ROLLBACK_IN_PROGRESS");
         let mut rolling = service("app", 10, "app:1");
+        rolling.percents = terms(Role::Full).percents(&rolling);
         rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
         // What ran before, and what was successful before that.
         for revision in ["app:1", "app:0"] {
             rolling.revision = revision.parse().unwrap();
             let sight = Sight { deployment: Some(&deployment), ..sight(&rolling, &canary) };
-            assert_eq!(super::full(&progress(), &sight, 0, true, 60).step, Step::Wait, "{revision}");
+            assert_eq!(
+                super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60).step,
+                Step::Wait,
+                "{revision}"
+            );
         }
         deployment = crate::deploy::fixtures::deployment("ROLLBACK_SUCCESSFUL");
         let back = service("app", 10, "app:0");
         let sight = Sight { deployment: Some(&deployment), ..sight(&back, &canary) };
-        let decision = super::full(&progress(), &sight, 0, true, 60);
+        let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
         assert!(matches!(decision.step, Step::Enter(Phase::RestoreCanary { .. })));
         assert_eq!(decision.reason, "main/app runs app:0 again");
     }
