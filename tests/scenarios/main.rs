@@ -4,6 +4,8 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod definitions;
+mod handover;
 mod happy;
 mod queue_workers;
 mod scaling;

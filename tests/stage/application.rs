@@ -36,6 +36,8 @@ pub(crate) struct Application {
     pub(crate) full_action: Vec<(String, String)>,
     /// The pipeline's execution mode.
     pub(crate) mode: &'static str,
+    /// Members laid over the task definition, and over its container.
+    pub(crate) definition: (Value, Value),
 }
 
 impl Application {
@@ -54,6 +56,7 @@ impl Application {
             canary_action: Vec::new(),
             full_action: Vec::new(),
             mode: "SUPERSEDED",
+            definition: (json!({}), json!({})),
         }
     }
 
@@ -98,7 +101,7 @@ impl Application {
 
     /// The task definition of one of the two services.
     pub(crate) fn task_definition(&self, world: &World, family: &str, tag: &str) -> Value {
-        json!({
+        let mut definition = json!({
             "family": family,
             "networkMode": "awsvpc",
             "requiresCompatibilities": ["FARGATE"],
@@ -119,7 +122,15 @@ impl Application {
                 }},
             }],
             "tags": [{"key": "team", "value": "shop"}],
-        })
+        });
+        let (members, of_container) = &self.definition;
+        for (name, value) in of_container.as_object().into_iter().flatten() {
+            definition["containerDefinitions"][0][name] = value.clone();
+        }
+        for (name, value) in members.as_object().into_iter().flatten() {
+            definition[name] = value.clone();
+        }
+        definition
     }
 
     /// Puts the application into a world, running release `v1`; `provisioned`, with its pipeline.
