@@ -4,6 +4,7 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod budgets;
 mod definitions;
 mod handover;
 mod happy;
