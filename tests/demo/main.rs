@@ -99,7 +99,8 @@ fn door(simulator: &Simulator, endpoint: &str) -> SdkConfig {
 }
 
 async fn work(door: SdkConfig, stopped: oneshot::Receiver<()>) {
-    let settings = Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(30) };
+    let settings =
+        Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(30), ledger: stage::ledger() };
     run::run(&door, &settings, async {
         let _ = stopped.await;
     })

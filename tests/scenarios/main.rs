@@ -4,14 +4,20 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod alarms;
 mod budgets;
 mod definitions;
+mod ecs_decides;
+mod first_day;
 mod handover;
 mod happy;
+mod patience;
+mod people_decide;
 mod queue_workers;
 mod scaling;
 mod several;
 mod sick_canary;
 mod sick_turnover;
 mod sizes;
+mod somebody_else;
 mod watched;

@@ -41,8 +41,23 @@ async fn a_crash_loop_in_the_turnover_is_rolled_back_and_the_canary_is_restored(
     assert_eq!(story.stops("app", StopCause::Crash), 2, "a batch of one needs two stops");
     assert_eq!(story.deployment_status("app"), "ROLLBACK_SUCCESSFUL");
     let changes: Vec<String> = story.changes(begin).into_iter().map(|(_, change)| change).collect();
-    insta::assert_snapshot!(changes.join("\n"), @"");
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(changes.join("\n"), @r"
+    RegisterTaskDefinition app-canary
+    UpdateService app-canary
+    RegisterTaskDefinition app
+    UpdateService app
+    StopServiceDeployment
+    UpdateService app
+    RegisterTaskDefinition app-canary
+    UpdateService app-canary
+    ");
+    insta::assert_snapshot!(message, @r"
+    The deployment to full service main/app is not well: 2 tasks stopped for the same reason: container app ended with exit code 70.
+    Done: main/app runs app:1 again; canary main/app-canary runs app-canary:3 again.
+    Look at: the log lines below and the stopped tasks in the ECS console.
+    Last log lines of task TASK (/ecs/app/app/app/TASK):
+      thread 'main' panicked: no such table: orders
+    ");
 }
 
 #[tokio::test(start_paused = true)]

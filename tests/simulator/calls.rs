@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::call::{Call, Service};
 use crate::error::ErrorReply;
+use crate::faults::Fault;
 
 /// One call and its outcome.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub struct CallRecord {
     pub subject: String,
     /// The request's JSON; `Null` for S3.
     pub request: Value,
-    /// The error code, where there was one.
+    /// The error code, where there was one; where a fault was injected, `fault: …` stands here, too.
     pub error: Option<String>,
 }
 
@@ -36,7 +37,8 @@ pub struct CallLog {
 }
 
 impl CallLog {
-    pub(crate) fn add(&mut self, call: &Call, subject: String, error: Option<&ErrorReply>) {
+    pub(crate) fn add(&mut self, call: &Call, subject: String, error: Option<&ErrorReply>, fault: Option<&Fault>) {
+        let code = error.map(|error| error.code.clone());
         self.records.push(CallRecord {
             at: call.at,
             service: call.service,
@@ -44,7 +46,11 @@ impl CallLog {
             access_key: call.access_key.clone(),
             subject,
             request: call.raw.clone(),
-            error: error.map(|error| error.code.clone()),
+            error: match (code, fault) {
+                (Some(code), Some(fault)) => Some(format!("{code}, fault: {fault}")),
+                (None, Some(fault)) => Some(format!("fault: {fault}")),
+                (code, None) => code,
+            },
         });
     }
 

@@ -36,7 +36,7 @@ pub enum Event {
 }
 
 /// All alarms.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     alarms: BTreeMap<String, Alarm>,
     composites: BTreeMap<String, Composite>,
@@ -121,7 +121,7 @@ impl AlarmSpec {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Alarm {
     definition: Definition,
     current: Current,
@@ -131,7 +131,7 @@ struct Alarm {
     last_bad: Option<SystemTime>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Composite {
     children: Vec<String>,
     current: Current,

@@ -6,29 +6,36 @@
 //!
 //! ```text
 //!   SdkConfig ──► mount::in_process ─┐                       ┌─ codepipeline  pipelines, executions, jobs, approvals
-//!                 (virtual time)     ├─► Simulator::handle ──┤  ecs           task definitions, services, tasks
-//!   AWS CLI ────► mount::loopback ───┘    wire ► buckets     │  ecr  s3  logs  cloudwatch
-//!                 (a socket)              ► dispatch ► wire  └─ World: now, rng, event queue, call log
+//!                 (virtual time)     ├─► exchange ► answer ──┤  ecs           task definitions, services, tasks
+//!   AWS CLI ────► mount::loopback ───┘   faults    wire ►    │  ecr  s3  logs  cloudwatch
+//!                 (a socket)             on the    buckets ► └─ World: now, rng, event queue, call log
+//!                                        way       dispatch
 //! ```
 //!
 //! Nothing here depends on Coalmine. Time is a [`Clock`]: tokio's, which tests pause, times a speed factor. All
 //! randomness comes from one seed. Nothing happens between two calls that is not an event in the [`World`]'s queue;
 //! events are carried out, in order, when the next call or [`Simulator::with_world`] looks.
 
+mod answer;
 mod buckets;
 mod call;
 mod calls;
 mod clock;
 pub mod cloudwatch;
 pub mod codepipeline;
+mod door;
 pub mod ecr;
 pub mod ecs;
 mod error;
+mod exchange;
+pub mod faults;
+mod incoming;
 pub mod logs;
 pub mod mount;
 mod paging;
 pub mod s3;
 mod simulator;
+mod socket;
 mod wire;
 mod world;
 
@@ -36,6 +43,7 @@ pub use buckets::Buckets;
 pub use call::{Call, Service};
 pub use calls::{CallLog, CallRecord};
 pub use clock::Clock;
+pub use door::Skew;
 pub use error::{Answer, ErrorReply};
 pub use simulator::{Exchange, Settings, Simulator};
 pub use wire::Timestamp;

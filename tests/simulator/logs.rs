@@ -17,21 +17,21 @@ use std::time::SystemTime;
 use crate::{Answer, ErrorReply};
 
 /// All log groups.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     groups: BTreeMap<String, Group>,
     /// Events so far: makes each event's id unique and orders those of one millisecond.
     sequence: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Group {
     /// Milliseconds since 1970, as all of this service's dates.
     created: i64,
     streams: BTreeMap<String, Stream>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stream {
     created: i64,
     /// In the order of their dates.

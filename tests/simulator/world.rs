@@ -65,6 +65,25 @@ impl World {
         }
     }
 
+    /// The same world without its watchers, to look at what it was like or would become.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            now: self.now,
+            rng: self.rng.clone(),
+            account: self.account.clone(),
+            region: self.region.clone(),
+            codepipeline: self.codepipeline.clone(),
+            ecs: self.ecs.clone(),
+            ecr: self.ecr.clone(),
+            s3: self.s3.clone(),
+            logs: self.logs.clone(),
+            cloudwatch: self.cloudwatch.clone(),
+            queue: self.queue.clone(),
+            sequence: self.sequence,
+            watchers: Vec::new(),
+        }
+    }
+
     /// Puts an event into the queue, `after` from now. Events of one date happen in the order they were scheduled.
     pub fn schedule(&mut self, after: Duration, event: Event) {
         self.sequence += 1;

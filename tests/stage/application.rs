@@ -38,6 +38,8 @@ pub(crate) struct Application {
     pub(crate) mode: &'static str,
     /// Members laid over the task definition, and over its container.
     pub(crate) definition: (Value, Value),
+    /// Whether `v1` was ever pushed; otherwise the services were made just now, with an image that is not there.
+    pub(crate) deployed: bool,
 }
 
 impl Application {
@@ -57,6 +59,7 @@ impl Application {
             full_action: Vec::new(),
             mode: "SUPERSEDED",
             definition: (json!({}), json!({})),
+            deployed: true,
         }
     }
 
@@ -91,6 +94,12 @@ impl Application {
     /// The same with another property of the full action.
     pub(crate) fn full_with(mut self, property: &str, value: &str) -> Self {
         self.full_action.push((property.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same as Terraform makes it on the first day: the image that the services name was never pushed.
+    pub(crate) fn never_deployed(mut self) -> Self {
+        self.deployed = false;
         self
     }
 
@@ -138,7 +147,9 @@ impl Application {
         let mutability = if self.immutable { Mutability::Immutable } else { Mutability::Mutable };
         world.ecr.create_repository(&self.name, mutability);
         let now = world.now;
-        world.ecr.push(ImageSpec::new(&self.name, "v1", now));
+        if self.deployed {
+            world.ecr.push(ImageSpec::new(&self.name, "v1", now));
+        }
         for alarm in &self.alarms {
             add_alarm(world, AlarmSpec::watching(alarm, CLUSTER, &self.canary_name()));
         }
@@ -157,7 +168,10 @@ impl Application {
                     "containerPort": 8080,
                 }]);
             }
-            world.add_service(ServiceSpec::new(CLUSTER, &service, definition, tasks).with(further)).expect("a service");
+            let mut spec = ServiceSpec::new(CLUSTER, &service, definition, tasks).with(further);
+            // Without a task, even a service without an image is steady.
+            spec.settled = self.deployed || tasks == 0;
+            world.add_service(spec).expect("a service");
         }
         if provisioned {
             world.create_pipeline_from_json(&super::pipeline_json(self).to_string()).expect("a pipeline");

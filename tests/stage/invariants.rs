@@ -34,12 +34,9 @@ impl Invariants {
         let told = invariants.clone();
         simulator.with_world(|world| {
             world.watch(move |world| {
-                let renewed = std::mem::take(&mut *told.by_hand.lock().unwrap_or_else(PoisonError::into_inner));
+                let mut expected = told.by_hand.lock().unwrap_or_else(PoisonError::into_inner);
                 for watcher in &mut watchers {
-                    if renewed.contains(&watcher.full) {
-                        watcher.untouched = None;
-                    }
-                    if let Err(broken) = watcher.look(world) {
+                    if let Err(broken) = watcher.look(world, &mut expected) {
                         told.tell(world, &broken);
                     }
                 }
@@ -51,7 +48,7 @@ impl Invariants {
         invariants
     }
 
-    /// A person changes a full service: what it becomes now is what a release must not change.
+    /// A person is about to change a full service: what its next change makes of it is what a release must not change.
     pub(crate) fn expect_change(&self, full: &str) {
         self.by_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(full.to_owned());
     }
@@ -108,7 +105,8 @@ impl Watcher {
         }
     }
 
-    fn look(&mut self, world: &World) -> Result<(), String> {
+    /// `expected`: the full services that a person is about to change.
+    fn look(&mut self, world: &World, expected: &mut BTreeSet<String>) -> Result<(), String> {
         let Some(service) = world.ecs.outline(CLUSTER, &self.full) else { return Ok(()) };
         self.learn_releases(world);
         let approved = runs(world, "Coalmine-Full", &self.full)
@@ -127,6 +125,7 @@ impl Watcher {
                 }
             }
             (None, None) => self.untouched = Some(shape),
+            (None, Some(before)) if *before != shape && expected.remove(&self.full) => self.untouched = Some(shape),
             (None, Some(before)) if *before != shape => {
                 return Err(format!(
                     "full service {} was changed without an approval: from {before:?} to {shape:?}",

@@ -84,6 +84,7 @@ impl Story {
             let definition = app.task_definition(world, service, "by-hand");
             world.add_task_definition(&definition).expect("a task definition")
         });
+        self.expect_change(service);
         let sent = self.somebody().update_service().cluster(CLUSTER).service(service).task_definition(&revision);
         sent.send().await.expect("an update");
         revision.rsplit('/').next().unwrap_or_default().to_owned()
@@ -94,6 +95,7 @@ impl Story {
         let ecs = self.somebody();
         let described = ecs.describe_services().cluster(CLUSTER).services(service).send().await.expect("an answer");
         let current = described.services()[0].current_service_deployment().expect("a deployment").to_owned();
+        self.expect_change(service);
         let stop = ecs.stop_service_deployment().service_deployment_arn(current);
         stop.stop_type(StopServiceDeploymentStopType::Rollback).send().await.expect("a rollback");
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
 use coalmine_pipeline::{action_type, contract};
+use coalmine_worker::ledger::Location;
 use coalmine_worker::run::{self, Settings, Stopped};
 use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;
@@ -145,8 +146,13 @@ impl Story {
 
     /// A person changes a full service on purpose: from then on, what it has become is what a release must not touch.
     pub(crate) fn by_hand<T>(&self, application: &Application, change: impl FnOnce(&mut World) -> T) -> T {
-        self.invariants.expect_change(&application.name);
+        self.expect_change(&application.name);
         self.world(change)
+    }
+
+    /// A person is about to change a service on purpose.
+    pub(crate) fn expect_change(&self, service: &str) {
+        self.invariants.expect_change(service);
     }
 
     /// A build pushes an image, uploads its `imagedefinitions.json` and starts the pipeline; the execution's id.
@@ -254,12 +260,14 @@ impl Story {
         })
     }
 
-    /// The worker's calls that change something, as a picture.
+    /// The worker's calls that change something, as a picture; without those to its ledger.
     pub(crate) fn picture(&self) -> String {
         let start = self.simulator.settings().epoch;
         self.simulator.with_calls(|calls| {
             calls.picture(start, |call| {
-                call.access_key == WORKER_KEY && !READS.iter().any(|read| call.operation.starts_with(read))
+                call.access_key == WORKER_KEY
+                    && call.service != simulator::Service::S3
+                    && !READS.iter().any(|read| call.operation.starts_with(read))
             })
         })
     }
@@ -267,7 +275,12 @@ impl Story {
 
 /// How the stories' workers work.
 pub(crate) fn settings(pool: &str, slots: usize) -> Settings {
-    Settings { pool: pool.to_owned(), slots, linger: Duration::from_secs(60) }
+    Settings { pool: pool.to_owned(), slots, linger: Duration::from_secs(60), ledger: ledger() }
+}
+
+/// The ledger that all workers of a story share.
+pub(crate) fn ledger() -> Location {
+    Location::S3 { bucket: "ledger".into(), prefix: "coalmine".into() }
 }
 
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
@@ -279,6 +292,7 @@ fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionSt
 pub(crate) fn prepare(world: &mut World, applications: &[Application], provisioned: bool) {
     let now = world.now;
     world.s3.create_bucket("releases", now);
+    world.s3.create_bucket("ledger", now);
     if provisioned {
         for action_type in action_type::implemented() {
             world.create_action_type_from_json(&contract::definition(action_type).to_string()).expect("an action type");

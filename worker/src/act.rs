@@ -18,14 +18,6 @@ use crate::turn::Turn;
 /// How far the clocks of AWS and of this worker may differ, when deployments are searched by date.
 const CLOCK_SKEW_SECONDS: i64 = 60;
 
-/// What became of a step.
-pub(crate) enum Acted {
-    /// It is done; nothing outside changed.
-    Done,
-    /// A change was sent: only later observations count.
-    Sent,
-}
-
 /// Registers a copy, unless it was registered before: a repeated turn finds it by its tags.
 ///
 /// # Errors
@@ -45,25 +37,25 @@ pub(crate) async fn register(tools: &Tools, copy: &Copy) -> Result<Revision, Aws
 ///
 /// # Errors
 /// When a call fails.
-pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<Acted, AwsError> {
+pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<(), AwsError> {
     match step {
         Step::Enter(phase) => {
             turn.progress.phase = phase;
-            Ok(Acted::Done)
+            Ok(())
         }
         Step::Bind => bind(turn).await,
         Step::Count => count_tasks(turn).await,
         Step::Update(update) => change(turn, update).await,
         Step::RollBack => roll_back(turn).await,
         Step::PlanRestore => plan_restore(turn).await,
-        Step::Wait | Step::Undo(_) | Step::Succeed | Step::Fail => Ok(Acted::Done),
+        Step::Wait | Step::Undo(_) | Step::Succeed | Step::Fail => Ok(()),
     }
 }
 
 /// Finds the service deployment that brings our revision: among those created since the action began, or, where the
 /// service runs the revision already, the current one.
-async fn bind(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
-    let Some(ours) = turn.progress.revision.clone() else { return Ok(Acted::Done) };
+async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
+    let Some(ours) = turn.progress.revision.clone() else { return Ok(()) };
     let service = turn.view.service()?.clone();
     let since = crate::clock::Time::from_timestamp(turn.progress.started - CLOCK_SKEW_SECONDS, 0);
     let ecs = &turn.tools.ecs;
@@ -84,12 +76,12 @@ async fn bind(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
         }
         None => turn.view.searched = true,
     }
-    Ok(Acted::Done)
+    Ok(())
 }
 
 /// Counts the running tasks by digest, every one of them.
-async fn count_tasks(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
-    let Some(ours) = turn.progress.revision.clone() else { return Ok(Acted::Done) };
+async fn count_tasks(turn: &mut Turn<'_>) -> Result<(), AwsError> {
+    let Some(ours) = turn.progress.revision.clone() else { return Ok(()) };
     if turn.view.images.is_none() {
         turn.view.images = Some(images_of(turn, &ours).await?);
     }
@@ -106,15 +98,14 @@ async fn count_tasks(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
         _ => None,
     };
     turn.view.count = Some(count(&tasks, &images, revision.as_ref()));
-    Ok(Acted::Done)
+    Ok(())
 }
 
-async fn change(turn: &mut Turn<'_>, update: Update) -> Result<Acted, AwsError> {
+async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     let service = match update.which {
         Which::Own => turn.view.service()?,
         Which::Partner => turn.view.partner()?,
     };
-    let (percents, starts) = (update.percents, update.revision.is_some() || update.desired.is_some());
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
         desired: update.desired,
@@ -122,19 +113,12 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<Acted, AwsError> 
     };
     turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
     if let Phase::RestoreCanary { told, .. } = &mut turn.progress.phase {
-        told.get_or_insert(turn.tools.clock.now().timestamp());
+        *told = Some(turn.tools.clock.now().timestamp());
     }
-    match percents {
-        // Percents alone start nothing that would have to be seen first.
-        Some(percents) if !starts => {
-            turn.view.took(turn.tools, update.which, percents);
-            Ok(Acted::Done)
-        }
-        _ => Ok(Acted::Sent),
-    }
+    Ok(())
 }
 
-async fn roll_back(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
+async fn roll_back(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let service = turn.view.service()?;
     if let Some(id) = &turn.progress.deployment {
         match turn.tools.ecs.roll_back(&deployment_arn(&service.arn, id)).await {
@@ -146,11 +130,11 @@ async fn roll_back(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
     if let Phase::UndoFull { stopped, .. } = &mut turn.progress.phase {
         *stopped = true;
     }
-    Ok(Acted::Sent)
+    Ok(())
 }
 
 /// Finds out what the canary goes back to, registering it where it does not exist yet.
-async fn plan_restore(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
+async fn plan_restore(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let (canary, full) = match turn.action.role {
         Role::Canary => (turn.view.service()?, turn.view.partner()?),
         Role::Full => (turn.view.partner()?, turn.view.service()?),
@@ -172,7 +156,7 @@ async fn plan_restore(turn: &mut Turn<'_>) -> Result<Acted, AwsError> {
     if let Phase::RestoreCanary { target: planned, .. } = &mut turn.progress.phase {
         *planned = target;
     }
-    Ok(Acted::Done)
+    Ok(())
 }
 
 /// Whether the canary still runs what this execution brought to it.
@@ -182,7 +166,8 @@ async fn runs_ours(turn: &Turn<'_>, canary: &Service) -> Result<bool, AwsError> 
 }
 
 /// What the full service ran in its last successful deployment; not ours, if ours was called successful and then
-/// undone. Deployments are kept for 90 days: a service that has been quiet for longer is taken at what it runs.
+/// undone. Deployments are kept for 90 days: a service that has been quiet for longer is taken at what it runs. A
+/// deployment without any task is called successful, too, but shows nothing: its image may not even exist.
 async fn last_successful(
     turn: &Turn<'_>,
     full: &Service,
@@ -192,7 +177,13 @@ async fn last_successful(
     let listed = ecs.list_deployments(&full.cluster, &full.name, None, true).await?;
     let last = listed.into_iter().find(|listed| ours.is_none_or(|ours| !listed.arn.ends_with(ours)));
     let pinned = match last {
-        Some(last) => ecs.service_revision(&last.target).await?,
+        Some(last) => {
+            let pinned = ecs.service_revision(&last.target).await?;
+            if pinned.digests.is_empty() && full.running == 0 {
+                return Ok(None);
+            }
+            pinned
+        }
         None if full.running > 0 && full.primary().is_some_and(|primary| primary.state == "COMPLETED") => {
             ServiceRevision { arn: String::new(), revision: full.revision.clone(), digests: Default::default() }
         }

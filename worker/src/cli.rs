@@ -1,6 +1,7 @@
 //! The command line: flags with their environment twins, logging, and exit codes. The only reader of the environment.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
+use crate::ledger::Location;
 use crate::run::{self, Settings, Stopped};
 
 /// Everything went well.
@@ -73,6 +75,12 @@ struct RunArguments {
     /// How long a job is held before it is handed back, so that its progress shows in the console
     #[arg(long, env = "COALMINE_LINGER", default_value = "60s", value_name = "DURATION", value_parser = linger)]
     linger: Duration,
+    /// Where workers note which jobs they hold, so that a dead one's jobs go on: s3://bucket/prefix, or dir:PATH
+    ///
+    /// A folder serves one worker on one machine that comes back after a crash. Several workers, or a container whose
+    /// disk goes with it, need S3. By default a folder in the user's state directory.
+    #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
+    ledger: Location,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -81,6 +89,15 @@ enum LogFormat {
     Text,
     /// A JSON object a line, for machines
     Json,
+}
+
+/// A folder in the user's state directory (XDG Base Directory Specification), or in the working directory of a user
+/// without a home.
+#[expect(clippy::disallowed_methods, reason = "this file owns the environment")]
+fn default_ledger() -> Location {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+    Location::Folder(state.unwrap_or_default().join("coalmine"))
 }
 
 fn pool(text: &str) -> Result<String, String> {
@@ -141,8 +158,12 @@ async fn take_jobs(arguments: &RunArguments) -> ExitCode {
         error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
         return ExitCode::from(EXIT_SURROUNDINGS);
     }
-    let settings =
-        Settings { pool: arguments.pool.clone(), slots: usize::from(arguments.jobs), linger: arguments.linger };
+    let settings = Settings {
+        pool: arguments.pool.clone(),
+        slots: usize::from(arguments.jobs),
+        linger: arguments.linger,
+        ledger: arguments.ledger.clone(),
+    };
     match run::run(&door, &settings, told_to_stop()).await {
         Stopped::Drained => ExitCode::from(EXIT_OK),
         Stopped::Left(jobs) => {

@@ -50,6 +50,13 @@ impl Clock {
     }
 }
 
+/// A name that nobody else has: 16 hex digits.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this file owns chance")]
+pub fn fresh_name() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
 /// A duration up to a quarter shorter or longer, so that workers do not march in step.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this file owns chance")]

@@ -12,11 +12,13 @@
 //! `SdkConfig`; [`clock`] is the only place with dates and dice.
 
 mod act;
+mod adopt;
 pub mod artifact;
 pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod deploy;
+pub mod ledger;
 mod observe;
 mod report;
 pub mod run;

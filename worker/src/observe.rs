@@ -195,6 +195,8 @@ pub(crate) struct Gathered {
     base: Option<TaskDefinition>,
     asked: Vec<Asked>,
     canary: Option<CanaryFound>,
+    mode: String,
+    never_deployed: bool,
 }
 
 impl Gathered {
@@ -202,6 +204,7 @@ impl Gathered {
     /// artifact, for people.
     pub(crate) async fn gather(turn: &Turn<'_>) -> Result<Result<Self, String>, AwsError> {
         let tools = turn.tools;
+        let mode = tools.codepipeline.execution_mode(&turn.job.context).await?;
         let (own, partner) = (turn.view.own_seen.service.as_ref(), turn.view.partner_seen.service.as_ref());
         let canary = match (turn.action.role, partner) {
             (Role::Full, Some(canary)) => canary_found(tools, canary).await?,
@@ -230,15 +233,20 @@ impl Gathered {
             };
             asked.push(Asked { container, reference, answer });
         }
-        Ok(Ok(Self { base, asked, canary }))
+        let never_deployed = match own {
+            Some(service) => never_deployed(tools, service).await?,
+            None => false,
+        };
+        Ok(Ok(Self { base, asked, canary, mode, never_deployed }))
     }
 
     /// All that the preflight decides on.
-    pub(crate) fn facts<'a>(&self, turn: &'a Turn<'_>, busy_since: Option<i64>) -> Facts<'a> {
+    pub(crate) fn facts<'a>(&'a self, turn: &'a Turn<'_>, busy_since: Option<i64>) -> Facts<'a> {
         let action = &turn.action;
         Facts {
             role: action.role,
             execution: &turn.job.context.execution,
+            mode: &self.mode,
             options: &action.options,
             home: action.home.as_ref(),
             template: action.template.as_deref(),
@@ -249,11 +257,20 @@ impl Gathered {
             asked: self.asked.clone(),
             alarms: turn.view.alarms_seen.clone(),
             canary: self.canary.clone(),
+            never_deployed: self.never_deployed,
             busy_since,
             started: turn.progress.started,
             deadline: action.deadline,
         }
     }
+}
+
+/// Whether no deployment of a service ever succeeded. One that ended well, or that has tasks, need not be asked.
+async fn never_deployed(tools: &Tools, service: &Service) -> Result<bool, AwsError> {
+    if service.running > 0 || service.primary().is_some_and(|primary| primary.state == "COMPLETED") {
+        return Ok(false);
+    }
+    Ok(tools.ecs.list_deployments(&service.cluster, &service.name, None, true).await?.is_empty())
 }
 
 /// The task definition that a release is put upon. A canary with a template takes the newest of it; Full takes the one

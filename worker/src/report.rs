@@ -12,7 +12,7 @@ use crate::aws::error::AwsError;
 use crate::deploy::decision::Role;
 use crate::deploy::message::{self, LogTail};
 use crate::deploy::progress::{Cause, CauseKind};
-use crate::deploy::release;
+use crate::deploy::{release, verdict};
 use crate::observe::images_of;
 use crate::tools::Tools;
 use crate::turn::Turn;
@@ -70,7 +70,7 @@ async fn send(tools: &Tools, job: &Job, ending: &Ending) -> Result<Received, Aws
     let codepipeline = &tools.codepipeline;
     match ending.clone() {
         Ending::HandedBack { token, summary, percent, id } => {
-            codepipeline.hand_back(&job.id, &token, &summary, percent, id.as_deref()).await
+            codepipeline.hand_back(&job.id, &token, &summary, Some(percent), id.as_deref()).await
         }
         Ending::Succeeded { summary, id, variables } => {
             codepipeline.succeed(&job.id, &summary, id.as_deref(), variables).await
@@ -135,16 +135,27 @@ pub(crate) async fn success(turn: &mut Turn<'_>, reason: &str) -> Result<Ending,
 pub(crate) async fn failure(turn: &Turn<'_>, done: &str) -> Ending {
     let unknown = Cause { kind: CauseKind::Changed, text: done.to_owned(), witness: None };
     let (cause, done) = match &turn.progress.cause {
-        Some(cause) => (cause, done),
-        None => (&unknown, ""),
+        Some(cause) => (illustrated(turn, cause), done),
+        None => (unknown, ""),
     };
     let log = match &cause.witness {
         Some((task, container)) => log_tail(turn, task, container).await,
         None => None,
     };
     let service = format!("{}/{}", turn.action.cluster, turn.action.service);
-    let text = message::failure(turn.action.role, &service, cause, done, log.as_ref());
+    let text = message::failure(turn.action.role, &service, &cause, done, log.as_ref());
     Ending::Failed { kind: FailureKind::Job, text, id: turn.progress.deployment.clone() }
+}
+
+/// The cause with what the deployment's tasks ended with, where that was not known yet when the verdict fell.
+fn illustrated(turn: &Turn<'_>, cause: &Cause) -> Cause {
+    match (turn.view.sight(), &turn.progress.revision) {
+        (Ok(sight), Some(revision)) => {
+            let since = sight.deployment.and_then(|deployment| deployment.created);
+            verdict::with_tasks(cause.clone(), sight.stopped, revision, since)
+        }
+        _ => cause.clone(),
+    }
 }
 
 /// The log is an extra: what cannot be read is left out.

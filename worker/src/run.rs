@@ -8,11 +8,15 @@ use aws_types::SdkConfig;
 use coalmine_pipeline::{ActionType, action_type};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
+use crate::adopt::{self, Peers};
 use crate::aws::codepipeline::Job;
 use crate::aws::error::AwsError;
 use crate::clock::jittered;
+use crate::deploy::progress::Progress;
+use crate::ledger::Location;
+use crate::ledger::orphans::RENEWAL;
 use crate::tools::Tools;
 use crate::turn;
 
@@ -26,7 +30,13 @@ const CONTINUATION: Duration = Duration::from_secs(30);
 /// The pause after a poll that was refused: the action type is not provisioned yet, or a permission is missing.
 const POLL_REFUSED: Duration = Duration::from_secs(30);
 /// How long a stopping worker waits for its turns to hand their jobs back. ECS kills a task 30 seconds after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(9);
+const DRAIN: Duration = Duration::from_secs(8);
+/// How long a stopping worker takes to clear its object in the ledger away.
+const LAST_WORD: Duration = Duration::from_millis(900);
+/// The pause before an acknowledgement is sent again whose reply was lost.
+const ACKNOWLEDGE_AGAIN: Duration = Duration::from_secs(1);
+/// How often that is tried.
+const ACKNOWLEDGEMENTS: usize = 3;
 /// At most this many jobs are polled at once, so that each can be acknowledged at once.
 const BATCH_MAX: usize = 10;
 
@@ -39,6 +49,8 @@ pub struct Settings {
     pub slots: usize,
     /// How long a turn holds a job before it hands it back.
     pub linger: Duration,
+    /// Where the ledger is.
+    pub ledger: Location,
 }
 
 /// How a worker ended.
@@ -54,7 +66,7 @@ pub enum Stopped {
 ///
 /// `door` is the one way to the outside: HTTP client, credentials, retries, time source and sleep.
 pub async fn run(door: &SdkConfig, settings: &Settings, stop: impl Future<Output = ()>) -> Stopped {
-    let tools = Arc::new(Tools::new(door, settings.linger));
+    let tools = Arc::new(Tools::new(door, settings.linger, &settings.ledger));
     let (stopping, told) = watch::channel(false);
     let slots = Arc::new(Semaphore::new(settings.slots.max(1)));
     let mut pollers = JoinSet::new();
@@ -71,8 +83,11 @@ pub async fn run(door: &SdkConfig, settings: &Settings, stop: impl Future<Output
         pollers.spawn(poller.run().instrument(info_span!("poll", provider = action_type.provider)));
     }
     let observer = tools.observer.clone();
-    let observing = tokio::spawn(async move { observer.run().await });
-    info!(pool = settings.pool, slots = settings.slots, "the worker takes jobs");
+    let mut beside = JoinSet::new();
+    beside.spawn(async move { observer.run().await });
+    beside.spawn(renew(Arc::clone(&tools)));
+    beside.spawn(look_after_peers(Arc::clone(&tools)));
+    info!(pool = settings.pool, slots = settings.slots, ledger = %settings.ledger, "the worker takes jobs");
     stop.await;
     info!("the worker stops: handing its jobs back");
     let _ = stopping.send(true);
@@ -84,7 +99,9 @@ pub async fn run(door: &SdkConfig, settings: &Settings, stop: impl Future<Output
             while turns.join_next().await.is_some() {}
         })
         .await;
-    observing.abort();
+    beside.abort_all();
+    // What was handed back needs no peer to look after it.
+    let _ = tools.clock.limit(LAST_WORD, tools.held.renew()).await;
     match drained {
         Some(()) => Stopped::Drained,
         None => Stopped::Left(turns.try_lock().map_or(1, |turns| turns.len())),
@@ -136,6 +153,9 @@ impl Poller {
     /// Takes as many jobs as there are free slots, acknowledges each and starts its turn; says how many came.
     async fn poll(&self) -> Result<usize, AwsError> {
         let free = self.slots.available_permits().min(BATCH_MAX);
+        if self.tools.held.is_in_trouble() {
+            return Ok(0);
+        }
         if free == 0 {
             // Nothing can be taken, but a slot may be free in a moment.
             return Ok(1);
@@ -143,6 +163,15 @@ impl Poller {
         let most = i32::try_from(free).unwrap_or(1);
         let jobs = self.tools.codepipeline.poll(self.action_type, &self.pool, most).await?;
         let count = jobs.len();
+        let now = self.tools.clock.now().timestamp();
+        let intents = jobs.iter().map(|job| (job.id.clone(), first_token(job, now), place(job))).collect();
+        if count > 0
+            && let Err(problem) = self.tools.held.intend(intents).await
+        {
+            // Jobs that are not acknowledged are offered again, to any worker.
+            warn!(error = %problem, "the ledger cannot be written: no job is taken");
+            return Ok(0);
+        }
         for job in jobs {
             self.start(job).await;
         }
@@ -150,8 +179,6 @@ impl Poller {
     }
 
     async fn start(&self, job: Job) {
-        // A job that finds no slot is not acknowledged: CodePipeline offers it again.
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
         let span = info_span!(
             "job",
             job = job.id,
@@ -159,20 +186,90 @@ impl Poller {
             execution = job.context.execution,
             action = job.context.action
         );
-        match self.tools.codepipeline.acknowledge(&job).instrument(span.clone()).await {
-            Ok(true) => {}
-            Ok(false) => return tracing::debug!(parent: &span, "another worker has the job"),
-            Err(problem) => return warn!(parent: &span, error = %problem, "the job could not be acknowledged"),
-        }
+        // A job that finds no slot is not acknowledged: CodePipeline offers it again.
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return self.tools.held.release(&job.id) };
         let (tools, stopping) = (Arc::clone(&self.tools), self.stopping.clone());
         let mut turns = self.turns.lock().await;
         while turns.try_join_next().is_some() {}
         turns.spawn(
             async move {
-                turn::take(tools, job, stopping).await;
+                if acknowledge(&tools, &job).await {
+                    tools.held.hold(&job.id);
+                    visit(&tools, job, stopping).await;
+                } else {
+                    tools.held.release(&job.id);
+                }
                 drop(slot);
             }
             .instrument(span),
         );
     }
+}
+
+/// Acknowledges a job; whether it is ours. A lost reply is asked for again with the same nonce; where that does not
+/// tell, the job is given back, unless another worker names it as its own.
+async fn acknowledge(tools: &Tools, job: &Job) -> bool {
+    let mut unsure = false;
+    for _ in 0..ACKNOWLEDGEMENTS {
+        match tools.codepipeline.acknowledge(job).await {
+            Ok(true) => return true,
+            Ok(false) if !unsure => {
+                tracing::debug!("another worker has the job");
+                return false;
+            }
+            Ok(false) => break,
+            Err(problem) if problem.is_passing() => {
+                warn!(error = %problem, "the job may or may not have been acknowledged; asking again");
+                unsure = true;
+                tools.clock.wait(ACKNOWLEDGE_AGAIN).await;
+            }
+            Err(problem) => {
+                warn!(error = %problem, "the job could not be acknowledged");
+                return false;
+            }
+        }
+    }
+    adopt::give_back_unsure(tools, &job.id, &first_token(job, tools.clock.now().timestamp())).await;
+    false
+}
+
+/// One visit, whose panic is the job's failure and not the worker's.
+async fn visit(tools: &Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
+    let turn = turn::take(Arc::clone(tools), job.clone(), stopping).in_current_span();
+    if let Err(problem) = tokio::spawn(turn).await
+        && problem.is_panic()
+    {
+        error!("a turn panicked: the job fails, the worker goes on");
+        turn::panicked(tools, &job).await;
+    }
+}
+
+/// Keeps this worker's object in the ledger fresh.
+async fn renew(tools: Arc<Tools>) {
+    loop {
+        if let Err(problem) = tools.held.renew().await {
+            warn!(error = %problem, "this worker's jobs could not be noted in the ledger");
+        }
+        tools.clock.wait(RENEWAL).await;
+    }
+}
+
+/// Gives the jobs of dead workers back.
+async fn look_after_peers(tools: Arc<Tools>) {
+    let mut peers = Peers::default();
+    loop {
+        tools.clock.wait(jittered(RENEWAL)).await;
+        if let Err(problem) = peers.look(&tools).await {
+            warn!(error = %problem, "the ledger cannot be read: no job of a dead worker is given back");
+        }
+    }
+}
+
+/// What gives a job back that has made no progress yet.
+fn first_token(job: &Job, now: i64) -> String {
+    job.token.clone().unwrap_or_else(|| Progress::begin(now).to_token())
+}
+
+fn place(job: &Job) -> String {
+    format!("{}/{}/{} of {}", job.context.pipeline, job.context.stage, job.context.action, job.context.execution)
 }

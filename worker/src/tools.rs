@@ -6,14 +6,15 @@ use std::time::Duration;
 use aws_types::SdkConfig;
 use tokio::sync::Notify;
 
+use crate::aws;
 use crate::aws::cloudwatch::Alarms;
 use crate::aws::codepipeline::CodePipeline;
 use crate::aws::ecr::Registries;
 use crate::aws::ecs::Ecs;
 use crate::aws::logs::Logs;
 use crate::aws::observer::Observer;
-use crate::aws::{self};
-use crate::clock::{Clock, Time};
+use crate::clock::{Clock, Time, fresh_name};
+use crate::ledger::{Held, Location, Store};
 
 /// The adapters and the clock of one worker.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Tools {
     pub logs: Logs,
     /// The shared observer.
     pub observer: Observer,
+    /// The jobs that this worker holds, as the ledger knows them.
+    pub held: Held,
     /// How long a turn holds its job before it hands it back.
     pub linger: Duration,
     /// The hand-backs whose continuations can be expected.
@@ -69,9 +72,10 @@ impl HandedBack {
 impl Tools {
     /// Makes all adapters.
     #[must_use]
-    pub fn new(door: &SdkConfig, linger: Duration) -> Self {
+    pub fn new(door: &SdkConfig, linger: Duration, ledger: &Location) -> Self {
         let door = aws::limited(door);
         let clock = Clock::of(&door);
+        let held = Held::new(Store::open(ledger, &door), clock.clone(), &fresh_name());
         let ecs = Ecs::new(aws_sdk_ecs::Client::new(&door));
         let alarms = Alarms::new(aws_sdk_cloudwatch::Client::new(&door));
         Self {
@@ -79,6 +83,7 @@ impl Tools {
             registries: Registries::new(&door),
             logs: Logs::new(aws_sdk_cloudwatchlogs::Client::new(&door)),
             observer: Observer::new(ecs.clone(), alarms, clock.clone()),
+            held,
             ecs,
             clock,
             door,

@@ -8,25 +8,30 @@
 
 use std::sync::Arc;
 
-use coalmine_pipeline::limits::cut;
+use coalmine_pipeline::limits::{CUSTOM_ACTION_TIMEOUT, cut};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::act::{self, Acted};
-use crate::aws::codepipeline::{ExecutionState, FailureKind, Job};
+use crate::act;
+use crate::aws::codepipeline::{ActionState, FailureKind, Job};
 use crate::aws::error::{AwsError, Kind};
+use crate::aws::observer::INTERVAL;
 use crate::clock::Time;
 use crate::deploy::action::Action;
-use crate::deploy::decision::{Decision, Role, Step};
+use crate::deploy::decision::{Decision, Role, Step, elapsed};
 use crate::deploy::preflight::{self, Check};
-use crate::deploy::progress::{Phase, Progress};
+use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
 use crate::deploy::{rollout, undo};
+use crate::ledger::held::HeldError;
 use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
 use crate::tools::Tools;
 
 /// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
 const WANTED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How often a worker whose call came too late looks whether the action has ended.
+const LATE_LOOK: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What one pass of observe, decide and act came to.
 enum Pass {
@@ -49,6 +54,8 @@ pub(crate) struct Turn<'a> {
     gathered: Option<Gathered>,
     waited: bool,
     wanted_at: Option<Time>,
+    /// Whether this turn only corrects what it did too late; its job is over.
+    late: bool,
     last: String,
 }
 
@@ -59,6 +66,14 @@ pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) 
         Err(ending) => ending,
     };
     report::tell(&tools, &job, ending).await;
+    tools.held.release(&job.id);
+}
+
+/// Fails a job whose turn panicked.
+pub(crate) async fn panicked(tools: &Tools, job: &Job) {
+    let text = "The worker met a bug of its own while it worked on this job; its log says more. What state the service is in, the ECS console shows; retrying the stage goes on from there.";
+    report::tell(tools, job, Ending::Failed { kind: FailureKind::System, text: text.to_owned(), id: None }).await;
+    tools.held.release(&job.id);
 }
 
 fn begin<'a>(tools: &'a Tools, job: &'a Job) -> Result<Turn<'a>, Ending> {
@@ -73,7 +88,18 @@ fn begin<'a>(tools: &'a Tools, job: &'a Job) -> Result<Turn<'a>, Ending> {
         }
     };
     let view = View::new(tools, &action, &progress);
-    Ok(Turn { tools, job, action, progress, view, gathered: None, waited: false, wanted_at: None, last: String::new() })
+    Ok(Turn {
+        tools,
+        job,
+        action,
+        progress,
+        view,
+        gathered: None,
+        waited: false,
+        wanted_at: None,
+        late: false,
+        last: String::new(),
+    })
 }
 
 impl Turn<'_> {
@@ -94,6 +120,7 @@ impl Turn<'_> {
             };
             let reason = match passed {
                 Ok(Pass::Again) => continue,
+                Ok(Pass::End(_)) if self.late => return Ending::NotWanted,
                 Ok(Pass::End(ending)) => return ending,
                 Ok(Pass::Wait(reason)) => reason,
                 Err(problem) if problem.is_passing() => {
@@ -106,11 +133,14 @@ impl Turn<'_> {
                 },
             };
             self.tell(&reason);
+            if let Some(ending) = self.blind(&reason) {
+                return ending;
+            }
             let lingered = (self.tools.clock.now() - begin).to_std().unwrap_or_default();
-            if lingered >= self.tools.linger {
+            if lingered >= self.tools.linger && !self.late {
                 return self.hand_back(reason);
             }
-            let left = self.tools.linger - lingered;
+            let left = self.tools.linger.saturating_sub(lingered).max(INTERVAL);
             tokio::select! {
                 biased;
                 _ = stopping.changed() => {}
@@ -139,6 +169,20 @@ impl Turn<'_> {
         })
     }
 
+    /// The last of all deadlines: where nothing can be decided because nothing can be observed, the action ends and
+    /// says so, instead of blocking its stage for a day.
+    fn blind(&self, reason: &str) -> Option<Ending> {
+        let age = elapsed(self.progress.started, self.tools.clock.now().timestamp());
+        (age >= (self.action.deadline + undo::UNDO_LIMIT * 3).min(CUSTOM_ACTION_TIMEOUT)).then(|| Ending::Failed {
+            kind: FailureKind::System,
+            text: format!(
+                "The deployment to {}/{} was given up: its state cannot be told. The last that is known: {reason}. Look at the service in the ECS console.",
+                self.action.cluster, self.action.service
+            ),
+            id: self.progress.deployment.clone(),
+        })
+    }
+
     fn hand_back(&self, reason: String) -> Ending {
         Ending::HandedBack {
             token: self.progress.to_token(),
@@ -149,7 +193,11 @@ impl Turn<'_> {
     }
 
     async fn pass(&mut self) -> Result<Pass, AwsError> {
-        if !self.is_wanted(false).await? {
+        if !self.late && !self.tools.held.holds(&self.job.id) {
+            warn!("a peer has taken this worker's jobs over: it looked dead");
+            return Ok(Pass::End(Ending::NotWanted));
+        }
+        if !self.late && !self.is_wanted(false).await? {
             return Ok(Pass::End(Ending::NotWanted));
         }
         match self.progress.phase.clone() {
@@ -171,9 +219,61 @@ impl Turn<'_> {
             self.wanted_at.get_or_insert(self.tools.clock.now());
             return Ok(true);
         }
-        let state = self.tools.codepipeline.execution(&self.job.context).await?;
+        let state = self.tools.codepipeline.action(&self.job.context).await?;
         self.wanted_at = Some(self.tools.clock.now());
-        Ok(state == ExecutionState::Wanted)
+        Ok(state == ActionState::Wanted)
+    }
+
+    /// Right before an act: the progress is on record, this worker's lease holds, and the execution still wants the
+    /// job. `Some` says how the turn ends where one of these is not so.
+    async fn hindrance(&mut self) -> Result<Option<Ending>, AwsError> {
+        if self.late {
+            return Ok(None);
+        }
+        let held = &self.tools.held;
+        let mut kept = held.keep(&self.job.id, &self.progress.to_token()).await;
+        if kept.is_ok() && !held.may_act() {
+            kept = held.renew().await;
+        }
+        match kept {
+            Ok(()) if held.may_act() => {}
+            Ok(()) => return Ok(Some(self.hand_back("the ledger answers too slowly".to_owned()))),
+            Err(HeldError::TakenOver) => return Ok(Some(Ending::NotWanted)),
+            Err(HeldError::Store(problem)) => {
+                warn!(error = %problem, "the ledger cannot be written: the job is handed back");
+                return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
+            }
+        }
+        Ok(if self.is_wanted(true).await? { None } else { Some(Ending::NotWanted) })
+    }
+
+    /// After an act: a call may have been frozen with this process and carried out after a peer had taken the job over.
+    /// While the action goes on, its new holder sees and corrects that; when it has ended without success, this worker
+    /// undoes what it did.
+    async fn too_late(&mut self) -> Result<Option<Pass>, AwsError> {
+        let held = &self.tools.held;
+        if self.late || held.may_act() || !matches!(held.renew().await, Err(HeldError::TakenOver)) {
+            return Ok(None);
+        }
+        warn!("a call was carried out after a peer had taken the job over: looking whether it has to be corrected");
+        loop {
+            match self.tools.codepipeline.action(&self.job.context).await {
+                Ok(ActionState::Succeeded) => return Ok(Some(Pass::End(Ending::NotWanted))),
+                Ok(ActionState::Ended) => break,
+                Ok(ActionState::Wanted) => {}
+                Err(problem) => warn!(error = %problem, "the state of the action cannot be read yet"),
+            }
+            if let Some(ending) = self.blind("its job was taken over") {
+                return Ok(Some(Pass::End(ending)));
+            }
+            self.tools.clock.wait(LATE_LOOK).await;
+        }
+        self.late = true;
+        let text = "a call of this worker was carried out after the action had ended".to_owned();
+        let cause = Cause { kind: CauseKind::Changed, text, witness: None };
+        self.progress.phase = undo::begin(self.action.role, &cause, self.tools.clock.now().timestamp());
+        self.progress.cause = Some(cause);
+        Ok(Some(Pass::Again))
     }
 
     async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
@@ -203,8 +303,8 @@ impl Turn<'_> {
                 Ok(Pass::Again)
             }
             Check::Ready(plan) => {
-                if !self.is_wanted(true).await? {
-                    return Ok(Pass::End(Ending::NotWanted));
+                if let Some(ending) = self.hindrance().await? {
+                    return Ok(Pass::End(ending));
                 }
                 let revision = act::register(self.tools, &plan.copy).await?;
                 self.tell(&format!(
@@ -226,21 +326,22 @@ impl Turn<'_> {
         let former_desired = self.progress.former.as_ref().map_or(0, |former| former.desired);
         let sight = self.view.sight()?;
         let terms = self.action.terms(former_desired, sight.partner);
-        let (role, progress) = (self.action.role, &self.progress);
+        let progress = &self.progress;
         Ok(match phase {
             Phase::Check { .. } | Phase::Deploy => rollout::deploy(&terms, progress, &sight, now),
             Phase::Bake { since } => rollout::bake(&terms, progress, &sight, *since, now),
             Phase::UndoFull { since, stopped } => undo::full(&terms, progress, &sight, (*since, *stopped), now),
+            Phase::LeaveCanary => undo::leave(&terms, progress, &sight),
             Phase::RestoreCanary { since, target, told } => {
-                undo::canary(role, progress, &sight, (*since, target, *told), now)
+                undo::canary(&terms, progress, &sight, (*since, target, *told), now)
             }
         })
     }
 
     async fn carry_out(&mut self, Decision { step, reason }: Decision) -> Result<Pass, AwsError> {
         let mutates = matches!(step, Step::Update(_) | Step::RollBack | Step::PlanRestore);
-        if mutates && !self.is_wanted(true).await? {
-            return Ok(Pass::End(Ending::NotWanted));
+        if mutates && let Some(ending) = self.hindrance().await? {
+            return Ok(Pass::End(ending));
         }
         if step != Step::Wait {
             self.tell(&reason);
@@ -254,26 +355,29 @@ impl Turn<'_> {
             Step::Fail => Ok(Pass::End(report::failure(self, &reason).await)),
             Step::Undo(cause) => {
                 let now = self.tools.clock.now().timestamp();
-                let phase = undo::begin(self.action.role, &cause, now);
+                self.progress.phase = undo::begin(self.action.role, &cause, now);
                 self.progress.cause = Some(cause);
-                match phase {
-                    Some(phase) => self.progress.phase = phase,
-                    None => {
-                        return Ok(Pass::End(
-                            report::failure(self, "nothing: the service belongs to another deployment now").await,
-                        ));
-                    }
-                }
                 Ok(Pass::Again)
             }
-            other => match act::act(self, other).await? {
-                Acted::Done => Ok(Pass::Again),
-                Acted::Sent => {
-                    // What was done shows in the next observation.
-                    self.view.outdate(self.tools);
-                    Ok(Pass::Again)
+            other => {
+                let alone = match &other {
+                    Step::Update(update) => update.percents_alone().map(|percents| (update.which, percents)),
+                    _ => None,
+                };
+                let acted = act::act(self, other).await;
+                if mutates {
+                    match (alone, &acted) {
+                        // Percents alone start nothing that would have to be seen before going on.
+                        (Some((which, percents)), Ok(())) => self.view.took(self.tools, which, percents),
+                        // What was done shows in the next observation; where the reply was lost, that tells, too.
+                        _ => self.view.outdate(self.tools),
+                    }
+                    if let Some(pass) = self.too_late().await? {
+                        return Ok(pass);
+                    }
                 }
-            },
+                acted.map(|()| Pass::Again)
+            }
         }
     }
 
@@ -297,7 +401,7 @@ impl Turn<'_> {
                 let bake = i64::try_from(self.action.bake.as_secs()).unwrap_or(i64::MAX).max(1);
                 85 + u8::try_from((14 * watched / bake).min(14)).unwrap_or(14)
             }
-            Phase::UndoFull { .. } | Phase::RestoreCanary { .. } => 95,
+            Phase::UndoFull { .. } | Phase::LeaveCanary | Phase::RestoreCanary { .. } => 95,
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn open(
         output_variables: BTreeMap::new(),
         namespace: action.namespace.clone(),
         revision: None,
+        retried: false,
     };
     found.actions.push(run);
     found.updated = now;
@@ -129,6 +130,13 @@ pub(super) fn succeed(world: &mut World, place: &Place, output_variables: BTreeM
         }
     }
     stages::settle(world, &place.pipeline, &place.execution);
+}
+
+/// Leaves an action in progress to itself: its provider is not told, and what comes of it is not heard any more.
+pub(super) fn abandon(world: &mut World, place: &Place) {
+    if change(world, place, |run| run.status = ActionExecutionStatus::Abandoned) {
+        jobs::abandoned(world, place);
+    }
 }
 
 /// Ends an action ill.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::operation::put_approval_result::{PutApprovalResultInput, PutApprovalResultOutput};
-use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus};
+use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, ExecutionMode};
 
 use super::date;
 use super::errors::{self, internal};
@@ -48,11 +48,12 @@ pub(super) fn put_approval_result(
     let token = input.token.unwrap_or_default();
     let result = input.result.ok_or_else(|| internal("result"))?;
     let pipeline = errors::pipeline(world, &name)?;
-    let declared = pipeline.newest().and_then(|(_, newest)| newest.stages.iter().find(|found| found.name == stage));
-    let declared = declared.ok_or_else(|| {
-        let message = format!("The stage '{stage}' was not found in pipeline '{name}'");
-        ErrorReply::new("StageNotFoundException", message)
-    })?;
+    // An execution in PARALLEL mode may run a structure that is no longer the newest.
+    let own = pipeline.executions.iter().find(|execution| {
+        execution.mode == ExecutionMode::Parallel
+            && execution.actions.iter().any(|run| run.token.as_deref() == Some(token.as_str()))
+    });
+    let declared = errors::stage(pipeline, own, &stage)?;
     if !declared.actions.iter().any(|found| found.name == action) {
         let message = format!("The action '{action}' was not found in stage '{stage}' of pipeline '{name}'");
         return Err(ErrorReply::new("ActionNotFoundException", message));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{
-    ActionDeclaration, ArtifactStore, AwsSessionCredentials, CurrentRevision, SourceRevisionType,
+    ActionDeclaration, ActionExecutionStatus, ArtifactStore, AwsSessionCredentials, CurrentRevision, SourceRevisionType,
 };
 
 use super::date;
@@ -71,6 +71,9 @@ pub(super) fn fetch_later(world: &mut World, place: &Place) {
 /// An S3 source action ends: the object, as it is, is the artifact. (AWS wants a zip for most actions that follow,
 /// but copies whatever it finds.)
 pub(super) fn fetched(world: &mut World, place: &Place) {
+    if world.codepipeline.action_mut(place).is_none_or(|run| run.status != ActionExecutionStatus::InProgress) {
+        return;
+    }
     match fetch(world, place) {
         Ok(variables) => actions::succeed(world, place, variables),
         Err(message) => actions::fail(world, place, ActionError::new("ConfigurationError", message)),

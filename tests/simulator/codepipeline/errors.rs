@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_codepipeline::error::BuildError;
-use aws_sdk_codepipeline::types::Tag;
+use aws_sdk_codepipeline::types::{StageDeclaration, Tag};
 
-use super::state::{Job, Pipeline};
+use super::state::{Execution, Job, Pipeline};
 use crate::{Answer, ErrorReply, World};
 
 /// A member that the table of inputs requires was not there: cannot happen.
@@ -23,6 +23,19 @@ pub(super) fn pipeline<'a>(world: &'a World, name: &str) -> Answer<&'a Pipeline>
     world.codepipeline.pipelines.get(name).ok_or_else(|| {
         let message = format!("Account '{}' does not have a pipeline with name '{name}'", world.account);
         ErrorReply::new("PipelineNotFoundException", message)
+    })
+}
+
+/// A stage of the newest structure, or of that of an execution with one of its own; else `StageNotFoundException`.
+pub(super) fn stage<'a>(
+    pipeline: &'a Pipeline,
+    own: Option<&'a Execution>,
+    name: &str,
+) -> Answer<&'a StageDeclaration> {
+    let newest = pipeline.newest().and_then(|(_, newest)| newest.stages.iter().find(|stage| stage.name == name));
+    own.and_then(|execution| execution.declared_stage(name)).or(newest).ok_or_else(|| {
+        let message = format!("The stage '{name}' was not found in pipeline '{}'", pipeline.name);
+        ErrorReply::new("StageNotFoundException", message)
     })
 }
 

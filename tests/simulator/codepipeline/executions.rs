@@ -14,12 +14,12 @@ use aws_sdk_codepipeline::types::{
 
 use super::action_types::S3_SOURCE;
 use super::errors::{self, internal};
-use super::state::{ActionTypeKey, Execution, StageRun};
+use super::state::{ActionTypeKey, Execution, Pipeline};
 use super::{Event, stages};
 use crate::{Answer, Call, ErrorReply, World};
 
-/// Concurrent executions of a pipeline in QUEUED mode.
-const QUEUED_MAX: usize = 50;
+/// Concurrent executions of a pipeline in QUEUED or PARALLEL mode.
+const CONCURRENT_MAX: usize = 50;
 
 /// The bounds of the time until CodePipeline's own polling finds a new source object.
 const POLLING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -77,31 +77,29 @@ pub(super) fn start(
     let (version, declaration) = pipeline.newest().ok_or_else(|| internal("version"))?;
     let declaration = Arc::clone(declaration);
     let mode = pipeline.mode();
-    let active = |execution: &&Execution| execution.status == PipelineExecutionStatus::InProgress;
-    if mode == ExecutionMode::Queued && pipeline.executions.iter().filter(active).count() >= QUEUED_MAX {
-        let message = format!("The pipeline {name} has reached the limit of {QUEUED_MAX} concurrent executions");
-        return Err(ErrorReply::new("ConcurrentPipelineExecutionsLimitExceededException", message));
-    }
+    check_concurrency(pipeline, &mode)?;
     let variables = variables(&declaration, given)?;
     check_overrides(&declaration, &overrides)?;
     let id = world.uuid();
-    let stage = |name: &String| StageRun { name: name.clone(), status: None, entered: None };
     let execution = Execution {
         id: id.clone(),
         pipeline: name.to_owned(),
         version,
         mode,
+        rollback_target: None,
+        stop: None,
         status: PipelineExecutionStatus::InProgress,
         started: world.now,
         updated: world.now,
         trigger: trigger.kind,
         trigger_detail: trigger.detail,
         variables,
-        stages: declaration.stages.iter().map(|declared| stage(&declared.name)).collect(),
+        stages: Execution::fresh_stages(&declaration),
         actions: Vec::new(),
         artifacts: BTreeMap::new(),
         namespaces: BTreeMap::new(),
         position: 0,
+        end: declaration.stages.len(),
         declaration,
         overrides,
         cancelling: false,
@@ -111,6 +109,17 @@ pub(super) fn start(
     }
     stages::arrive(world, name, &id);
     Ok(id)
+}
+
+/// One more execution must be within the limit.
+pub(super) fn check_concurrency(pipeline: &Pipeline, mode: &ExecutionMode) -> Answer<()> {
+    let active = || pipeline.executions.iter().filter(|execution| execution.is_active()).count();
+    if *mode == ExecutionMode::Superseded || active() < CONCURRENT_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("The pipeline {} has reached the limit of {CONCURRENT_MAX} concurrent executions", pipeline.name);
+    Err(ErrorReply::new("ConcurrentPipelineExecutionsLimitExceededException", message))
 }
 
 /// The pipeline's variables: the given values, else their defaults.
@@ -223,13 +232,14 @@ pub(super) fn source_changed(world: &mut World, bucket: &str, key: &str) -> Vec<
 }
 
 /// The structure changed: executions that wait are cancelled now, those inside a stage when its actions in progress
-/// have ended.
+/// have ended. Executions in PARALLEL mode go on with the structure that they started with, and who is being stopped
+/// stops.
 pub(super) fn cancel_all(world: &mut World, name: &str) {
     let Some(pipeline) = world.codepipeline.pipelines.get_mut(name) else { return };
     let waiting: Vec<String> = pipeline.locks.values_mut().flat_map(|lock| lock.waiting.drain(..)).collect();
     let mut inside = Vec::new();
     for execution in &mut pipeline.executions {
-        if execution.status != PipelineExecutionStatus::InProgress {
+        if execution.status != PipelineExecutionStatus::InProgress || execution.mode == ExecutionMode::Parallel {
             continue;
         }
         if waiting.contains(&execution.id) {

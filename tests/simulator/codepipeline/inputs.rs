@@ -202,6 +202,23 @@ static START_PIPELINE_EXECUTION: Shape = Structure(&[
     ),
 ]);
 
+static STOP_PIPELINE_EXECUTION: Shape = Structure(&[
+    must("pipelineName", &NAME),
+    must("pipelineExecutionId", &ID),
+    may("abandon", &Flag),
+    may("reason", &Text(0, 200, &ANY)),
+]);
+
+static RETRY_STAGE_EXECUTION: Shape = Structure(&[
+    must("pipelineName", &NAME),
+    must("stageName", &NAME),
+    must("pipelineExecutionId", &ID),
+    must("retryMode", &OneOf(&["FAILED_ACTIONS", "ALL_ACTIONS"])),
+]);
+
+static ROLLBACK_STAGE: Shape =
+    Structure(&[must("pipelineName", &NAME), must("stageName", &NAME), must("targetPipelineExecutionId", &ID)]);
+
 static GET_PIPELINE_EXECUTION: Shape = Structure(&[must("pipelineName", &NAME), must("pipelineExecutionId", &ID)]);
 
 static LIST_PIPELINE_EXECUTIONS: Shape = Structure(&[
@@ -305,6 +322,9 @@ pub(super) fn of(operation: &str) -> Option<&'static Shape> {
         "DeletePipeline" | "GetPipelineState" => &PIPELINE_BY_NAME,
         "ListPipelines" => &LIST_PIPELINES,
         "StartPipelineExecution" => &START_PIPELINE_EXECUTION,
+        "StopPipelineExecution" => &STOP_PIPELINE_EXECUTION,
+        "RetryStageExecution" => &RETRY_STAGE_EXECUTION,
+        "RollbackStage" => &ROLLBACK_STAGE,
         "GetPipelineExecution" => &GET_PIPELINE_EXECUTION,
         "ListPipelineExecutions" => &LIST_PIPELINE_EXECUTIONS,
         "ListActionExecutions" => &LIST_ACTION_EXECUTIONS,

@@ -55,6 +55,7 @@ pub(super) fn create(world: &mut World, place: &Place, continuation_token: Optio
         available,
         offers: Vec::new(),
         acknowledged: None,
+        abandoned: None,
         results: Vec::new(),
         refused_results: 0,
     };
@@ -64,8 +65,7 @@ pub(super) fn create(world: &mut World, place: &Place, continuation_token: Optio
 /// The 24 hours are over.
 pub(super) fn timed_out(world: &mut World, place: &Place) {
     for job in &mut world.codepipeline.jobs {
-        let open = matches!(job.status, JobStatus::Queued | JobStatus::Dispatched | JobStatus::InProgress);
-        if job.action_execution == place.action && open {
+        if job.action_execution == place.action && job.is_open() {
             job.status = JobStatus::TimedOut;
         }
     }
@@ -74,7 +74,23 @@ pub(super) fn timed_out(world: &mut World, place: &Place) {
     actions::fail(world, place, ActionError::new("TimedOut", message));
 }
 
+/// The action was abandoned: its open job is not handed out any more, and a result for it is refused. AWS documents
+/// that the worker is not told; that a result is answered with `InvalidJobStateException`, and an acknowledgement with
+/// a status other than `InProgress`, is assumed.
+pub(super) fn abandoned(world: &mut World, place: &Place) {
+    let now = world.now;
+    let mut jobs = world.codepipeline.jobs.iter_mut();
+    if let Some(job) = jobs.find(|job| job.action_execution == place.action && job.is_open()) {
+        job.status = JobStatus::Failed;
+        job.abandoned = Some(now);
+    }
+}
+
 impl Job {
+    fn is_open(&self) -> bool {
+        matches!(self.status, JobStatus::Queued | JobStatus::Dispatched | JobStatus::InProgress)
+    }
+
     pub(super) fn place(&self) -> Place {
         Place {
             pipeline: self.pipeline.clone(),

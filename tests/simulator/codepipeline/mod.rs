@@ -3,6 +3,7 @@
 //! ```text
 //!   inputs.rs, shapes.rs   AWS's limits on every input            structure.rs  is a pipeline's structure sound
 //!   action_types.rs  pipelines.rs  executions.rs   what is declared, and what starts
+//!   stop.rs  retry.rs  rollback.rs   what people do to executions
 //!   stages.rs        locks, run order, what follows what ─► actions.rs  one action: start, success, failure
 //!                       ├─► artifacts.rs  S3 sources, artifact credentials
 //!                       ├─► approvals.rs  people
@@ -10,8 +11,8 @@
 //!   read.rs, pipeline_state.rs   what the console shows           setup.rs  for tests and the demo
 //! ```
 //!
-//! An execution's way through its stages is in `stages.rs` alone: stopping, retrying, rolling back and PARALLEL mode
-//! would be further ways into and out of it.
+//! An execution's way through its stages is in `stages.rs` alone: stopping, retrying and rolling back are further ways
+//! into and out of it, PARALLEL mode a way past its locks.
 
 mod action_types;
 mod actions;
@@ -26,10 +27,13 @@ mod pipeline_state;
 mod pipelines;
 mod read;
 mod results;
+mod retry;
+mod rollback;
 mod setup;
 mod shapes;
 mod stages;
 mod state;
+mod stop;
 mod structure;
 mod urls;
 mod variables;
@@ -40,7 +44,7 @@ mod tests;
 pub(crate) use executions::object_put;
 pub use state::{
     ActionError, ActionRun, ActionTypeKey, ArtifactCopy, Execution, Job, JobResult, Lock, Offer, Pipeline, Place,
-    StageRun, State,
+    StageRun, State, Stop,
 };
 
 use std::time::SystemTime;
@@ -115,7 +119,9 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Answer<Value> {
 
 mod operations {
     use super::{Answer, Call, ErrorReply, Value, World};
-    use super::{action_types, approvals, executions, jobs, pipeline_state, pipelines, read, results};
+    use super::{
+        action_types, approvals, executions, jobs, pipeline_state, pipelines, read, results, retry, rollback, stop,
+    };
 
     fn dispatch_other(_world: &mut World, call: &Call) -> Answer<Value> {
         Err(ErrorReply::unknown_operation(call.service.name(), &call.operation))
@@ -140,8 +146,11 @@ mod operations {
         "PutApprovalResult" => put_approval_result::{PutApprovalResultInput, approvals::put_approval_result},
         "PutJobFailureResult" => put_job_failure_result::{PutJobFailureResultInput, results::put_job_failure_result},
         "PutJobSuccessResult" => put_job_success_result::{PutJobSuccessResultInput, results::put_job_success_result},
+        "RetryStageExecution" => retry_stage_execution::{RetryStageExecutionInput, retry::retry_stage_execution},
+        "RollbackStage" => rollback_stage::{RollbackStageInput, rollback::rollback_stage},
         "StartPipelineExecution" =>
             start_pipeline_execution::{StartPipelineExecutionInput, executions::start_pipeline_execution},
+        "StopPipelineExecution" => stop_pipeline_execution::{StopPipelineExecutionInput, stop::stop_pipeline_execution},
         "UpdatePipeline" => update_pipeline::{UpdatePipelineInput, pipelines::update},
     }
 }

@@ -2,14 +2,14 @@
 
 use aws_sdk_codepipeline::operation::get_pipeline_state::{GetPipelineStateInput, GetPipelineStateOutput};
 use aws_sdk_codepipeline::types::{
-    ActionExecution, ActionExecutionStatus, ActionRevision, ActionState, ExecutionMode, ExecutionType,
-    StageDeclaration, StageExecution, StageExecutionStatus, StageState, TransitionState,
+    ActionExecution, ActionExecutionStatus, ActionRevision, ActionState, ExecutionMode, RetryStageMetadata,
+    RetryTrigger, StageDeclaration, StageExecution, StageExecutionStatus, StageState, TransitionState,
 };
 
 use super::date;
 use super::errors::{self, built, internal};
 use super::read::error_details;
-use super::state::{ActionRun, Pipeline};
+use super::state::{ActionRun, Execution, Pipeline};
 use super::urls;
 use crate::{Answer, Call, World};
 
@@ -31,17 +31,27 @@ pub(super) fn get_pipeline_state(
 }
 
 fn stage_state(world: &World, pipeline: &Pipeline, stage: &StageDeclaration) -> Answer<StageState> {
-    let lock = pipeline.locks.get(&stage.name).cloned().unwrap_or_default();
-    let waiting = lock.waiting.iter().map(|id| stage_execution(id, StageExecutionStatus::InProgress));
+    // The state is that of the locks: what runs in PARALLEL mode is seen in the lists of executions alone.
+    let parallel = pipeline.mode() == ExecutionMode::Parallel;
+    let lock = pipeline.locks.get(&stage.name).filter(|_| !parallel).cloned().unwrap_or_default();
+    let waiting = lock.waiting.iter().filter_map(|id| pipeline.execution(id));
+    let waiting = waiting.map(|execution| stage_execution(execution, StageExecutionStatus::InProgress));
     let waiting = waiting.collect::<Answer<Vec<_>>>()?;
     let latest = lock.latest.and_then(|id| {
         let execution = pipeline.execution(&id)?;
-        let status = execution.stages.iter().find(|run| run.name == stage.name)?.status.clone()?;
-        Some(stage_execution(&id, status))
+        Some((execution, execution.stages.iter().find(|run| run.name == stage.name)?))
     });
+    let retries = latest.filter(|(_, run)| run.retries > 0).map(|(_, run)| {
+        RetryStageMetadata::builder()
+            .manual_stage_retry_attempt(run.retries)
+            .latest_retry_trigger(RetryTrigger::ManualStageRetry)
+            .build()
+    });
+    let latest = latest.and_then(|(execution, run)| Some(stage_execution(execution, run.status.clone()?)));
     let actions = stage.actions.iter().map(|action| {
         // An action that the execution in the stage has not reached shows how it went before (UNSURE).
-        let runs = pipeline.executions.iter().flat_map(|execution| &execution.actions);
+        let locked = pipeline.executions.iter().filter(|execution| execution.mode != ExecutionMode::Parallel);
+        let runs = locked.filter(|_| !parallel).flat_map(|execution| &execution.actions);
         let run = runs.filter(|run| run.stage == stage.name && run.name == action.name).max_by_key(|run| run.started);
         action_state(world, &action.name, run)
     });
@@ -50,13 +60,15 @@ fn stage_state(world: &World, pipeline: &Pipeline, stage: &StageDeclaration) -> 
         .set_inbound_execution(waiting.first().cloned())
         .inbound_transition_state(TransitionState::builder().enabled(true).build())
         .set_action_states(Some(actions.collect::<Answer<_>>()?))
-        .set_latest_execution(latest.transpose()?);
+        .set_latest_execution(latest.transpose()?)
+        .set_retry_stage_metadata(retries);
     let queued = pipeline.mode() == ExecutionMode::Queued;
     Ok(state.set_inbound_executions(Some(if queued { waiting } else { Vec::new() })).build())
 }
 
-fn stage_execution(id: &str, status: StageExecutionStatus) -> Answer<StageExecution> {
-    let shown = StageExecution::builder().pipeline_execution_id(id).status(status).r#type(ExecutionType::Standard);
+fn stage_execution(execution: &Execution, status: StageExecutionStatus) -> Answer<StageExecution> {
+    let shown = StageExecution::builder().pipeline_execution_id(&execution.id).status(status);
+    let shown = shown.r#type(execution.execution_type());
     built(shown.build())
 }
 

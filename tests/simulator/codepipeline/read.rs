@@ -7,15 +7,16 @@ use aws_sdk_codepipeline::operation::list_pipeline_executions::{
 };
 use aws_sdk_codepipeline::types::{
     ActionExecutionDetail, ActionExecutionInput, ActionExecutionOutput, ActionExecutionResult, ActionTypeId,
-    ArtifactDetail, ArtifactRevision, ErrorDetails, ExecutionTrigger, ExecutionType, PipelineExecution,
-    PipelineExecutionSummary, ResolvedPipelineVariable, S3Location, SourceRevision, StageExecutionStatus,
+    ArtifactDetail, ArtifactRevision, ErrorDetails, ExecutionTrigger, PipelineExecution, PipelineExecutionSummary,
+    PipelineRollbackMetadata, ResolvedPipelineVariable, S3Location, SourceRevision, StageExecutionStatus,
+    StopExecutionTrigger,
 };
 
 use super::date;
 use super::errors::{self, built};
 use super::page::{most, page};
 use super::pipelines::hidden;
-use super::state::{ActionError, ActionRun, ActionTypeKey, ArtifactCopy, Execution};
+use super::state::{ActionError, ActionRun, ActionTypeKey, ArtifactCopy, Execution, Pipeline};
 use super::urls;
 use crate::{Answer, Call, World};
 
@@ -30,8 +31,11 @@ fn trigger(execution: &Execution) -> ExecutionTrigger {
 }
 
 /// The source actions: what other actions report as their revision is shown in the pipeline's state alone.
-fn sources(execution: &Execution) -> impl Iterator<Item = &ActionRun> {
-    execution.actions.iter().filter(|run| run.action_type.category == "Source")
+///
+/// A rollback has none of its own and goes with its target's.
+fn sources<'a>(pipeline: &'a Pipeline, execution: &'a Execution) -> impl Iterator<Item = &'a ActionRun> {
+    let target = execution.rollback_target.as_ref().and_then(|target| pipeline.execution(target));
+    target.unwrap_or(execution).actions.iter().filter(|run| run.action_type.category == "Source")
 }
 
 pub(super) fn error_details(error: &ActionError) -> ErrorDetails {
@@ -46,7 +50,7 @@ pub(super) fn get_pipeline_execution(
     let pipeline = errors::pipeline(world, &input.pipeline_name.unwrap_or_default())?;
     let id = input.pipeline_execution_id.unwrap_or_default();
     let execution = pipeline.execution(&id).ok_or_else(|| errors::no_such_execution(&id))?;
-    let revisions = sources(execution).filter_map(|run| {
+    let revisions = sources(pipeline, execution).filter_map(|run| {
         let (revision, copy) = (run.revision.as_ref()?, run.output_artifacts.first()?);
         Some(
             ArtifactRevision::builder()
@@ -67,11 +71,13 @@ pub(super) fn get_pipeline_execution(
         .pipeline_version(execution.version)
         .pipeline_execution_id(&execution.id)
         .status(execution.status.clone())
+        .set_status_summary(status_summary(execution))
         .set_artifact_revisions(Some(revisions.collect()))
         .set_variables(Some(execution.variables.iter().map(variable).collect()))
         .trigger(trigger(execution))
         .execution_mode(execution.mode.clone())
-        .execution_type(ExecutionType::Standard);
+        .execution_type(execution.execution_type())
+        .set_rollback_metadata(rollback_metadata(execution));
     Ok(GetPipelineExecutionOutput::builder().pipeline_execution(shown.build()).build())
 }
 
@@ -82,9 +88,11 @@ pub(super) fn list_pipeline_executions(
 ) -> Answer<ListPipelineExecutionsOutput> {
     let pipeline = errors::pipeline(world, &input.pipeline_name.unwrap_or_default())?;
     let stage = input.filter.and_then(|filter| filter.succeeded_in_stage).and_then(|filter| filter.stage_name);
+    let newest = pipeline.newest().map(|(version, _)| version);
     let succeeded = |execution: &&Execution| {
+        // The filter is for the targets of a rollback: it shows the present version's executions alone.
         let passed = |wanted: &String| {
-            let mut stages = execution.stages.iter();
+            let mut stages = execution.stages.iter().filter(|_| Some(execution.version) == newest);
             stages.any(|run| run.name == *wanted && run.status == Some(StageExecutionStatus::Succeeded))
         };
         stage.as_ref().is_none_or(passed)
@@ -92,15 +100,25 @@ pub(super) fn list_pipeline_executions(
     let newest_first: Vec<&Execution> = pipeline.executions.iter().rev().filter(succeeded).collect();
     let most = most(input.max_results, PAGE);
     let (shown, next) = page(newest_first, |execution| execution.id.clone(), most, input.next_token.as_deref())?;
-    let shown = shown.into_iter().map(|execution| summary(world, execution)).collect::<Answer<_>>()?;
+    let shown = shown.into_iter().map(|execution| summary(world, pipeline, execution)).collect::<Answer<_>>()?;
     Ok(ListPipelineExecutionsOutput::builder()
         .set_pipeline_execution_summaries(Some(shown))
         .set_next_token(next)
         .build())
 }
 
-fn summary(world: &World, execution: &Execution) -> Answer<PipelineExecutionSummary> {
-    let revisions = sources(execution).filter_map(|run| {
+/// AWS documents no content: the reason of who stopped it.
+fn status_summary(execution: &Execution) -> Option<String> {
+    execution.stop.as_ref().and_then(|stop| stop.reason.clone())
+}
+
+fn rollback_metadata(execution: &Execution) -> Option<PipelineRollbackMetadata> {
+    let target = execution.rollback_target.as_ref()?;
+    Some(PipelineRollbackMetadata::builder().rollback_target_pipeline_execution_id(target).build())
+}
+
+fn summary(world: &World, pipeline: &Pipeline, execution: &Execution) -> Answer<PipelineExecutionSummary> {
+    let revisions = sources(pipeline, execution).filter_map(|run| {
         let revision = run.revision.as_ref()?;
         let shown = SourceRevision::builder()
             .action_name(&run.name)
@@ -109,15 +127,20 @@ fn summary(world: &World, execution: &Execution) -> Answer<PipelineExecutionSumm
             .set_revision_url(urls::revision(world, run));
         Some(built(shown.build()))
     });
+    let stop_trigger =
+        execution.stop.as_ref().map(|stop| StopExecutionTrigger::builder().set_reason(stop.reason.clone()).build());
     Ok(PipelineExecutionSummary::builder()
         .pipeline_execution_id(&execution.id)
         .status(execution.status.clone())
+        .set_status_summary(status_summary(execution))
+        .set_stop_trigger(stop_trigger)
         .start_time(date(execution.started))
         .last_update_time(date(execution.updated))
         .set_source_revisions(Some(revisions.collect::<Answer<_>>()?))
         .trigger(trigger(execution))
         .execution_mode(execution.mode.clone())
-        .execution_type(ExecutionType::Standard)
+        .execution_type(execution.execution_type())
+        .set_rollback_metadata(rollback_metadata(execution))
         .build())
 }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 use aws_sdk_codepipeline::operation::create_custom_action_type::CreateCustomActionTypeInput;
 use aws_sdk_codepipeline::operation::create_pipeline::CreatePipelineInput;
 use aws_sdk_codepipeline::operation::put_approval_result::PutApprovalResultInput;
-use aws_sdk_codepipeline::types::{
-    ActionExecutionStatus, ApprovalResult, ApprovalStatus, PipelineExecutionStatus, TriggerType,
-};
+use aws_sdk_codepipeline::operation::retry_stage_execution::RetryStageExecutionInput;
+use aws_sdk_codepipeline::operation::rollback_stage::RollbackStageInput;
+use aws_sdk_codepipeline::operation::stop_pipeline_execution::StopPipelineExecutionInput;
+use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalResult, ApprovalStatus, StageRetryMode, TriggerType};
 use serde_json::{Value, json};
 
 use super::errors::{built, internal};
 use super::state::{ActionRun, Execution, Job, Pipeline, State};
-use super::{action_types, approvals, executions, inputs, pipelines, shapes};
+use super::{action_types, approvals, executions, inputs, pipelines, retry, rollback, shapes, stop};
 use crate::call::{Call, Service};
 use crate::{Answer, ErrorReply, World, wire};
 
@@ -96,6 +97,8 @@ impl World {
 
     /// Answers the open approval of an action, as a person would in the console.
     ///
+    /// Where several executions ask at once (PARALLEL mode), it is the oldest one's.
+    ///
     /// # Errors
     /// Those of `PutApprovalResult`; `InvalidApprovalTokenException` where no approval is open.
     pub fn answer_approval(
@@ -123,6 +126,47 @@ impl World {
     }
 }
 
+impl World {
+    /// Stops an execution as a person would; `abandon` leaves its actions in progress to themselves.
+    ///
+    /// # Errors
+    /// Those of `StopPipelineExecution`.
+    pub fn stop_execution(&mut self, pipeline: &str, execution: &str, abandon: bool) -> Answer<()> {
+        let input = StopPipelineExecutionInput::builder().pipeline_name(pipeline).pipeline_execution_id(execution);
+        let call = call(self);
+        stop::stop_pipeline_execution(self, &call, built(input.abandon(abandon).build())?).map(|_| ())
+    }
+
+    /// Retries a stage of an execution as a person would.
+    ///
+    /// # Errors
+    /// Those of `RetryStageExecution`.
+    pub fn retry_stage(&mut self, pipeline: &str, stage: &str, execution: &str, mode: StageRetryMode) -> Answer<()> {
+        let input = RetryStageExecutionInput::builder()
+            .pipeline_name(pipeline)
+            .stage_name(stage)
+            .pipeline_execution_id(execution)
+            .retry_mode(mode);
+        let call = call(self);
+        retry::retry_stage_execution(self, &call, built(input.build())?).map(|_| ())
+    }
+
+    /// Rolls a stage back to what the execution `target` did there, as a person would; gives the id of the new
+    /// execution.
+    ///
+    /// # Errors
+    /// Those of `RollbackStage`.
+    pub fn rollback_stage(&mut self, pipeline: &str, stage: &str, target: &str) -> Answer<String> {
+        let input = RollbackStageInput::builder()
+            .pipeline_name(pipeline)
+            .stage_name(stage)
+            .target_pipeline_execution_id(target);
+        let call = call(self);
+        let output = rollback::rollback_stage(self, &call, built(input.build())?)?;
+        Ok(output.pipeline_execution_id)
+    }
+}
+
 impl State {
     /// All pipelines by name.
     pub fn pipelines(&self) -> impl Iterator<Item = &Pipeline> {
@@ -141,10 +185,10 @@ impl State {
         self.pipelines.get(pipeline)?.execution(id)
     }
 
-    /// All executions of all pipelines that are in progress.
+    /// All executions of all pipelines that are in progress, or have yet to stop.
     pub fn active_executions(&self) -> impl Iterator<Item = &Execution> {
         let executions = self.pipelines.values().flat_map(|pipeline| &pipeline.executions);
-        executions.filter(|execution| execution.status == PipelineExecutionStatus::InProgress)
+        executions.filter(|execution| execution.is_active())
     }
 
     /// The approvals of a pipeline that wait for a person.

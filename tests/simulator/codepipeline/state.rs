@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{
-    ActionDeclaration, ActionExecutionStatus, ActionType, ActionTypeId, CurrentRevision, ExecutionMode, FailureType,
-    JobStatus, PipelineDeclaration, PipelineExecutionStatus, SourceRevisionOverride, StageDeclaration,
+    ActionDeclaration, ActionExecutionStatus, ActionType, ActionTypeId, CurrentRevision, ExecutionMode, ExecutionType,
+    FailureType, JobStatus, PipelineDeclaration, PipelineExecutionStatus, SourceRevisionOverride, StageDeclaration,
     StageExecutionStatus, TriggerType,
 };
 
 /// All state.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     pub(super) action_types: BTreeMap<ActionTypeKey, CustomType>,
     pub(super) pipelines: BTreeMap<String, Pipeline>,
@@ -110,7 +110,7 @@ impl Pipeline {
     }
 }
 
-/// The lock of one stage: one execution inside, the others before it.
+/// The lock of one stage: one execution inside, the others before it. Executions in PARALLEL mode pass it by.
 #[derive(Clone, Debug, Default)]
 pub struct Lock {
     /// The execution inside.
@@ -130,8 +130,12 @@ pub struct Execution {
     pub pipeline: String,
     /// The version of the structure that it runs.
     pub version: i32,
-    /// The pipeline's mode when it started.
+    /// The pipeline's mode when it started: it stays the execution's own.
     pub mode: ExecutionMode,
+    /// The execution that a stage is rolled back to. `None`: an execution of type STANDARD.
+    pub rollback_target: Option<String>,
+    /// The request that stops or stopped it; a retry forgets it.
+    pub stop: Option<Stop>,
     /// Its status.
     pub status: PipelineExecutionStatus,
     /// When it started.
@@ -154,6 +158,8 @@ pub struct Execution {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// The stage that it is in or waits for, as an index into `stages`.
     pub position: usize,
+    /// The position at which it has succeeded: behind the last stage, or behind the one that is rolled back.
+    pub(super) end: usize,
     pub(super) declaration: Arc<PipelineDeclaration>,
     pub(super) overrides: Vec<SourceRevisionOverride>,
     /// The pipeline's structure changed: it ends when the actions in progress have.
@@ -173,6 +179,34 @@ impl Execution {
         self.actions.iter().rev().find(|run| run.stage == stage && run.name == action)
     }
 
+    /// ROLLBACK where a stage was rolled back, else STANDARD.
+    #[must_use]
+    pub fn execution_type(&self) -> ExecutionType {
+        if self.rollback_target.is_some() { ExecutionType::Rollback } else { ExecutionType::Standard }
+    }
+
+    /// Whether it goes on or has yet to stop.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.status, PipelineExecutionStatus::InProgress | PipelineExecutionStatus::Stopping)
+    }
+
+    /// Its stages before it enters the first one.
+    pub(super) fn fresh_stages(declaration: &PipelineDeclaration) -> Vec<StageRun> {
+        let fresh = |declared: &StageDeclaration| StageRun {
+            name: declared.name.clone(),
+            status: None,
+            entered: None,
+            retries: 0,
+        };
+        declaration.stages.iter().map(fresh).collect()
+    }
+
+    /// The execution of an action that counts: the newest one, unless a retry is to repeat it.
+    pub(super) fn counting_action(&self, stage: &str, action: &str) -> Option<&ActionRun> {
+        self.latest_action(stage, action).filter(|run| !run.retried)
+    }
+
     pub(super) fn declared_stage(&self, name: &str) -> Option<&StageDeclaration> {
         self.declaration.stages.iter().find(|stage| stage.name == name)
     }
@@ -182,6 +216,15 @@ impl Execution {
     }
 }
 
+/// What a person asked for who stopped an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// Whether the actions in progress were abandoned.
+    pub abandon: bool,
+    /// The person's words, at most 200 letters.
+    pub reason: Option<String>,
+}
+
 /// A stage within one execution.
 #[derive(Clone, Debug)]
 pub struct StageRun {
@@ -189,8 +232,18 @@ pub struct StageRun {
     pub name: String,
     /// `None` until the execution enters it.
     pub status: Option<StageExecutionStatus>,
-    /// When it was entered.
+    /// When it was entered last.
     pub entered: Option<SystemTime>,
+    /// How often it was retried.
+    pub retries: i32,
+}
+
+impl StageRun {
+    /// Whether the execution is in it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.status, Some(StageExecutionStatus::InProgress | StageExecutionStatus::Stopping))
+    }
 }
 
 /// One execution of one action.
@@ -236,6 +289,8 @@ pub struct ActionRun {
     pub namespace: Option<String>,
     /// The revision that a source found or a worker reported.
     pub revision: Option<CurrentRevision>,
+    /// A retry of the stage repeats the action: this outcome no longer counts.
+    pub retried: bool,
 }
 
 /// Why an action failed.
@@ -289,7 +344,8 @@ pub struct Job {
     pub action_execution: String,
     /// What the job before this one handed over.
     pub continuation_token: Option<String>,
-    /// `Queued`, `Dispatched` (handed out), `InProgress` (acknowledged), `Succeeded`, `Failed`, `TimedOut`.
+    /// `Queued`, `Dispatched` (handed out), `InProgress` (acknowledged), `Succeeded`, `Failed` (also where its action
+    /// was abandoned: the enumeration has no word of its own for it), `TimedOut`.
     pub status: JobStatus,
     /// When it was created.
     pub created: SystemTime,
@@ -299,7 +355,9 @@ pub struct Job {
     pub offers: Vec<Offer>,
     /// The hand-out that was acknowledged.
     pub acknowledged: Option<Offer>,
-    /// The results that were accepted: one for every job that ended in time, never more.
+    /// When its action was abandoned, if the job was open then. No result is wanted since; the worker is not told.
+    pub abandoned: Option<SystemTime>,
+    /// The results that were accepted: one for every job that ended in time and was not abandoned, never more.
     pub results: Vec<JobResult>,
     /// How many results came for it that were refused with `InvalidJobStateException`.
     pub refused_results: u32,

@@ -29,7 +29,7 @@ pub use registry::{Mutability, Status};
 use crate::{Answer, ErrorReply};
 
 /// All repositories of the account's private registry in its region.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct State {
     account: String,
     region: String,

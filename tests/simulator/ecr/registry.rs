@@ -106,7 +106,7 @@ pub(crate) struct Image {
 }
 
 /// A repository. Images by digest, tags as pointers to them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Repository {
     pub(crate) mutability: Mutability,
     pub(crate) created_at: SystemTime,

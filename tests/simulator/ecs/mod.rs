@@ -120,7 +120,7 @@ pub enum DeploymentStep {
 }
 
 /// All state.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// How long things take; a story may change it before or during its course.
     pub pace: Pace,

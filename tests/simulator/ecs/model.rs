@@ -24,7 +24,7 @@ impl ServiceKey {
 }
 
 /// A cluster.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cluster {
     pub(super) arn: String,
     pub(super) echo: types::Cluster,
@@ -32,7 +32,7 @@ pub(super) struct Cluster {
 }
 
 /// One revision of a task definition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Definition {
     pub(super) arn: String,
     pub(super) revision: i32,
@@ -66,7 +66,7 @@ impl ServiceStatus {
 }
 
 /// A service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Service {
     pub(super) key: ServiceKey,
     pub(super) arn: String,
@@ -131,7 +131,7 @@ impl Service {
 ///
 /// Assumed: its id carries the number of its service revision, and a rollback makes the former entry PRIMARY again, as
 /// the published event texts show ("rolling back to deployment ecs-svc/…" names the earlier deployment's id).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Deployment {
     /// The number in `ecs-svc/…` and at the end of the service revision's ARN.
     pub(super) number: String,
@@ -147,7 +147,7 @@ pub(super) struct Deployment {
 }
 
 /// One service revision: what its tasks run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Revision {
     pub(super) arn: String,
     pub(super) task_definition: String,
@@ -157,7 +157,7 @@ pub(super) struct Revision {
 }
 
 /// The story of one rollout.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ServiceDeployment {
     pub(super) arn: String,
     pub(super) created_at: SystemTime,
@@ -274,7 +274,7 @@ pub enum StopCause {
 }
 
 /// One task.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) id: String,
     pub(super) cluster: String,

@@ -26,6 +26,8 @@ pub struct ServiceSpec {
     /// Further members of `CreateService`, `{"deploymentConfiguration": …, "loadBalancers": …}`. A network configuration
     /// is made up where the task definition needs one, and FARGATE where nothing says otherwise.
     pub further: Value,
+    /// Whether it has been running for a while. Otherwise its first deployment begins now, with whatever its image does.
+    pub settled: bool,
 }
 
 impl ServiceSpec {
@@ -38,7 +40,15 @@ impl ServiceSpec {
             task_definition,
             desired_count,
             further: Value::Object(Map::new()),
+            settled: true,
         }
+    }
+
+    /// The same, made this moment: its first deployment begins.
+    #[must_use]
+    pub fn just_made(mut self) -> Self {
+        self.settled = false;
+        self
     }
 
     /// The same with further members of `CreateService`.
@@ -70,7 +80,7 @@ impl World {
         Ok(self.arn("ecs", &format!("task-definition/{family}:{revision}")))
     }
 
-    /// Makes a service that is steady from the start: all tasks RUNNING and healthy, its one service deployment
+    /// Makes a service that, where it is to be settled, is steady from the start: all tasks RUNNING and healthy, its one service deployment
     /// SUCCESSFUL, the digests of its images pinned. The service's ARN.
     ///
     /// # Errors
@@ -101,6 +111,11 @@ impl World {
         }
         let input = wire::from_value(&raw, CreateServiceInput::SCHEMA, |d| CreateServiceInput::deserialize(d))?;
         let key = services::add(self, input)?;
+        let arn = self.arn("ecs", &format!("service/{}/{}", key.cluster, key.service));
+        if !spec.settled {
+            scheduler::request(self, &key);
+            return Ok(arn);
+        }
         deployments::start(self, &key);
         for _ in 0..spec.desired_count {
             self.add_running_task(&key)?;
@@ -108,7 +123,7 @@ impl World {
         // Without the bake that alarms would ask for: the service has been running for a while.
         deployments::complete(self, &key);
         deployments::progress(self, &key);
-        Ok(self.arn("ecs", &format!("service/{}/{}", key.cluster, key.service)))
+        Ok(arn)
     }
 
     fn add_running_task(&mut self, key: &ServiceKey) -> Answer<()> {

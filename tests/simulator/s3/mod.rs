@@ -36,6 +36,22 @@ pub(crate) struct Reply {
     pub(crate) error: Option<ErrorReply>,
 }
 
+/// The operation that a request means and what it is about, without carrying it out.
+pub(crate) fn about(request: &Request<Bytes>) -> (String, String) {
+    let target = request::target(request);
+    let name = request::operation(request, &target).map_or("Unknown", Operation::name);
+    (name.to_owned(), target.subject())
+}
+
+/// Answers one request with an error, without carrying it out.
+pub(crate) fn refuse(world: &mut World, request: &Request<Bytes>, error: ErrorReply) -> Reply {
+    let target = request::target(request);
+    let request_id = world.hex(16).to_uppercase();
+    let (operation, subject) = about(request);
+    let response = xml::refusal(&error, &target, &request_id, request.method() == Method::HEAD);
+    Reply { operation, subject, response: xml::stamped(response, &request_id), error: Some(error) }
+}
+
 /// Answers one request.
 pub(crate) fn handle(world: &mut World, call: &Call, request: &Request<Bytes>) -> Reply {
     let target = request::target(request);

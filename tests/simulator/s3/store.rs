@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 const UNVERSIONED: &str = "null";
 
 /// All buckets.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     pub(super) buckets: BTreeMap<String, Bucket>,
     /// Counts every put, so that each version has an id and a tag of its own.

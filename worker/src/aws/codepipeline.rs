@@ -5,13 +5,18 @@ use std::fmt;
 
 use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::types::{
-    ActionCategory, ActionOwner, ActionTypeId, ExecutionDetails, FailureDetails, FailureType, JobData, JobStatus,
+    ActionCategory, ActionExecutionFilter, ActionOwner, ActionTypeId, ExecutionDetails, FailureDetails, FailureType,
+    JobData, JobStatus,
 };
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
 
 use crate::aws::error::AwsError;
 use crate::deploy::message;
+
+/// How many action executions are looked through for a job's own, newest first: more than a stage can have
+/// (`ListActionExecutions` gives 100 a page), since those of later stages begin when it is over.
+const ACTIONS_MAX: i32 = 100;
 
 /// One account's CodePipeline in one region.
 #[derive(Clone, Debug)]
@@ -113,12 +118,14 @@ pub enum FailureKind {
     System,
 }
 
-/// How a pipeline execution stands, as far as a job cares.
+/// How an action execution stands, as far as its job cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExecutionState {
-    /// It goes on; a status of a newer AWS counts as this.
+pub enum ActionState {
+    /// It goes on: in progress, not listed yet, or in a status of a newer AWS.
     Wanted,
-    /// It ended without this job: what the job would still do, nobody wants.
+    /// It ended well.
+    Succeeded,
+    /// It ended otherwise: abandoned, failed, timed out. What its job would still do, nobody wants.
     Ended,
 }
 
@@ -196,10 +203,10 @@ impl CodePipeline {
         job: &str,
         token: &str,
         summary: &str,
-        percent: u8,
+        percent: Option<u8>,
         external_id: Option<&str>,
     ) -> Result<Received, AwsError> {
-        let details = details(summary, Some(percent), external_id);
+        let details = details(summary, percent, external_id);
         let sent = self
             .client
             .put_job_success_result()
@@ -260,11 +267,37 @@ impl CodePipeline {
         received(sent.map_err(|error| AwsError::of("codepipeline PutJobFailureResult", &error)))
     }
 
-    /// How an execution stands. Abandoned and stopped ones never tell the worker.
+    /// How the job's action execution stands. Abandoned and stopped ones never tell the worker; and after a stage was
+    /// retried its pipeline execution is in progress again, under the same id, with another action execution.
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn execution(&self, context: &Context) -> Result<ExecutionState, AwsError> {
+    pub async fn action(&self, context: &Context) -> Result<ActionState, AwsError> {
+        let filter = ActionExecutionFilter::builder().pipeline_execution_id(&context.execution).build();
+        let output = self
+            .client
+            .list_action_executions()
+            .pipeline_name(&context.pipeline)
+            .filter(filter)
+            .max_results(ACTIONS_MAX)
+            .send()
+            .await
+            .map_err(|error| AwsError::of("codepipeline ListActionExecutions", &error))?;
+        let mut actions = output.action_execution_details().iter();
+        let own = actions.find(|action| action.action_execution_id() == Some(&context.action_execution));
+        Ok(match own.and_then(|action| action.status()).map(|status| status.as_str()) {
+            Some("Abandoned" | "Failed") => ActionState::Ended,
+            Some("Succeeded") => ActionState::Succeeded,
+            _ => ActionState::Wanted,
+        })
+    }
+
+    /// The execution mode of the pipeline that a job belongs to: `SUPERSEDED`, `QUEUED`, `PARALLEL`; empty where AWS
+    /// does not say.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn execution_mode(&self, context: &Context) -> Result<String, AwsError> {
         let output = self
             .client
             .get_pipeline_execution()
@@ -273,12 +306,8 @@ impl CodePipeline {
             .send()
             .await
             .map_err(|error| AwsError::of("codepipeline GetPipelineExecution", &error))?;
-        let status = output.pipeline_execution.and_then(|execution| execution.status);
-        // Stopping means stop-and-wait: its actions are to run to their end.
-        Ok(match status.as_ref().map(|status| status.as_str()) {
-            Some("Stopped" | "Cancelled" | "Superseded" | "Succeeded" | "Failed") => ExecutionState::Ended,
-            _ => ExecutionState::Wanted,
-        })
+        let mode = output.pipeline_execution.and_then(|execution| execution.execution_mode);
+        Ok(mode.map(|mode| mode.as_str().to_owned()).unwrap_or_default())
     }
 }
 

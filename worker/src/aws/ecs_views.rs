@@ -78,6 +78,7 @@ fn rollout(deployment: &types::Deployment, service: &str) -> Result<Rollout, Str
         state: deployment.rollout_state().map(|state| state.as_str()).unwrap_or_default().to_owned(),
         reason: text(deployment.rollout_state_reason()),
         revision: parse(deployment.task_definition(), service)?,
+        created: deployment.created_at().and_then(date),
         desired: count(deployment.desired_count()),
         running: count(deployment.running_count()),
         pending: count(deployment.pending_count()),

@@ -21,7 +21,7 @@ pub use error::{AwsError, Kind};
 /// One attempt of a call. A region's slowest control-plane answers take a few seconds.
 const ATTEMPT: Duration = Duration::from_secs(8);
 /// One call with all its retries; after that its outcome is unknown and the world is looked at again.
-const CALL: Duration = Duration::from_secs(25);
+pub const CALL: Duration = Duration::from_secs(25);
 
 /// The door, with limits on how long a call may take where it has none.
 #[must_use]

@@ -282,12 +282,20 @@ impl Shared {
 
     /// The deployments and tasks of ten services, where something about them changed; then tells the watchers.
     async fn look_closer(&self, cluster: &str, names: &[String], services: Vec<Service>, now: Time) {
-        let mut services: BTreeMap<String, Service> =
-            services.into_iter().map(|service| (service.name.clone(), service)).collect();
+        let mut services = by_name(services);
         let deployments = match self.deployments(self.due_deployments(cluster, &services, now)).await {
             Ok(deployments) => deployments,
             Err(problem) => return self.fail(cluster, names, &problem),
         };
+        // The services were read before the deployments. Where one of these took a turn meanwhile, its service is read
+        // again, so that it is never older: "stopped, and the service still runs our revision" would call for an undo,
+        // "stopped, and it runs another" is somebody else's deployment.
+        if self.took_a_turn(cluster, names, &deployments) {
+            match self.ecs.services(cluster, names).await {
+                Ok(again) => services = by_name(again),
+                Err(problem) => return self.fail(cluster, names, &problem),
+            }
+        }
         for name in names {
             let key = (cluster.to_owned(), name.clone());
             if self.tasks_due(&key, now)
@@ -338,6 +346,17 @@ impl Shared {
             }
         }
         due
+    }
+
+    /// Whether a deployment has another status than it was last seen in.
+    fn took_a_turn(&self, cluster: &str, names: &[String], deployments: &BTreeMap<String, Deployment>) -> bool {
+        let state = self.lock();
+        names.iter().filter_map(|name| state.services.get(&(cluster.to_owned(), name.clone()))).any(|entry| {
+            let seen = entry.sender.borrow();
+            entry.followed.iter().filter_map(|arn| deployments.get(arn)).any(|deployment| {
+                seen.deployments.get(&deployment.arn).is_none_or(|before| before.status != deployment.status)
+            })
+        })
     }
 
     async fn deployments(&self, arns: Vec<String>) -> Result<BTreeMap<String, Deployment>, AwsError> {
@@ -409,6 +428,10 @@ impl Shared {
         state.alarms_at = Some(now);
         state.alarm_problem = None;
     }
+}
+
+fn by_name(services: Vec<Service>) -> BTreeMap<String, Service> {
+    services.into_iter().map(|service| (service.name.clone(), service)).collect()
 }
 
 fn is_over(status: &DeploymentStatus) -> bool {

@@ -74,6 +74,14 @@ pub struct Update {
     pub percents: Option<Percents>,
 }
 
+impl Update {
+    /// The percents, where nothing else is sent: that starts no deployment.
+    #[must_use]
+    pub fn percents_alone(&self) -> Option<Percents> {
+        self.percents.filter(|_| self.revision.is_none() && self.desired.is_none())
+    }
+}
+
 /// The two actions that deploy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -143,6 +151,7 @@ pub struct Sight<'a> {
 }
 
 /// Seconds since an epoch second.
+#[must_use]
 pub(crate) fn elapsed(since: i64, now: i64) -> Duration {
     Duration::from_secs(u64::try_from(now - since).unwrap_or(0))
 }

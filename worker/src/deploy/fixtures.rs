@@ -42,6 +42,7 @@ pub(crate) fn rollout(status: &str, state: &str, revision: &str, running: u32) -
         state: state.into(),
         reason: String::new(),
         revision: revision.parse().unwrap(),
+        created: None,
         desired: running,
         running,
         pending: 0,

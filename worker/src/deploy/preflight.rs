@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub execution: &'a str,
     /// The action's rare knobs.
     pub options: &'a Options,
+    /// The pipeline's execution mode; empty where AWS does not say.
+    pub mode: &'a str,
     /// The account and region that the configured ARNs name, where they are ARNs.
     pub home: Option<&'a Home>,
     /// The template family, where one is configured.
@@ -59,6 +61,8 @@ pub struct Facts<'a> {
     pub alarms: Vec<Alarm>,
     /// The canary, for Full.
     pub canary: Option<CanaryFound>,
+    /// Whether no deployment of the own service ever succeeded, and none of its tasks runs.
+    pub never_deployed: bool,
     /// Since when the service has been found busy, in epoch seconds.
     pub busy_since: Option<i64>,
     /// When the action began, in epoch seconds.
@@ -101,6 +105,12 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     let services = services(facts, &mut problems);
     let images = images(facts, &mut problems);
     alarms_exist(facts, &mut problems);
+    if facts.mode == "PARALLEL" {
+        problems.push(
+            "the pipeline runs in execution mode PARALLEL, in which one release overwrites the canary that another is judged by: use SUPERSEDED or QUEUED"
+                .to_owned(),
+        );
+    }
     let (Some((service, partner)), Some(base)) = (services, &facts.base) else {
         if facts.base.is_none() {
             problems.push(no_base(facts));
@@ -130,7 +140,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     if let Some(waiting) = busy(facts, service, now) {
         return waiting;
     }
-    if let Some(waiting) = red_before(facts, service, now) {
+    if let Some(waiting) = red_before(facts, service, partner, now) {
         return waiting;
     }
     let written = images.iter().map(|image| (image.container.clone(), image.reference.clone())).collect();
@@ -145,7 +155,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
             revision: service.revision.clone(),
             desired: service.desired,
             percents: service.percents,
-            first: service.primary().is_none_or(|primary| primary.state == "FAILED"),
+            first: facts.never_deployed,
             red,
         },
     }))
@@ -308,7 +318,8 @@ fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &m
 }
 
 fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
-    if !service.is_rolling() {
+    // A first deployment that brings no task up never ends: there is nothing to wait for, and nothing to disturb.
+    if !service.is_rolling() || facts.never_deployed {
         return None;
     }
     let other = format!("a deployment of {} to {} is in progress", service.revision, service.label());
@@ -320,9 +331,13 @@ fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
     Some(Check::Wait { reason: format!("{other}: waiting for its end"), busy: true })
 }
 
-fn red_before(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
-    let red: Vec<String> =
-        facts.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, service)).collect();
+fn red_before(facts: &Facts<'_>, service: &Service, partner: &Service, now: i64) -> Option<Check> {
+    let red: Vec<String> = facts
+        .alarms
+        .iter()
+        .filter(|alarm| alarm.is_red())
+        .map(|alarm| red(alarm, facts.role, service, partner))
+        .collect();
     match facts.options.already_red {
         _ if red.is_empty() => None,
         AlreadyRed::Ignore => None,

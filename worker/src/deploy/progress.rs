@@ -65,6 +65,8 @@ pub enum Phase {
         #[serde(rename = "k", default)]
         stopped: bool,
     },
+    /// The canary belongs to somebody else's deployment: only the percents are still ours.
+    LeaveCanary,
     /// The canary goes back to the images of the full service.
     RestoreCanary {
         /// Epoch seconds at which the restore began.

@@ -145,7 +145,9 @@ pub(crate) fn keep_percents(terms: &Terms, sight: &Sight<'_>, revision: &Revisio
 
 fn signals<'a>(terms: &Terms, revision: &'a Revision, sight: &'a Sight<'a>) -> Signals<'a> {
     Signals {
+        role: terms.role,
         service: sight.service,
+        partner: sight.partner,
         revision,
         deployment: sight.deployment,
         stopped: sight.stopped,

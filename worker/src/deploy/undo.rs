@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::deploy::batch::{CANARY_PERCENTS, Percents};
 use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed};
-use crate::deploy::progress::{Cause, CauseKind, Phase, Progress, Target};
+use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress, Target};
 use crate::deploy::rollout::{keep_percents, settle};
 use crate::deploy::view::{DeploymentStatus, Service};
 
@@ -15,15 +15,15 @@ pub const UNDO_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// How long a read may lag behind our own write before it is believed.
 const STALE_READ: Duration = Duration::from_secs(30);
 
-/// The first phase of the undo, by who failed and why; `None` where there is nothing of ours left to undo.
+/// The first phase of the undo, by who failed and why.
 #[must_use]
-pub fn begin(role: Role, cause: &Cause, now: i64) -> Option<Phase> {
+pub fn begin(role: Role, cause: &Cause, now: i64) -> Phase {
     let restore = Phase::RestoreCanary { since: now, target: Target::Unknown, told: None };
     match (role, cause.kind) {
         // Somebody else is deploying to it now.
-        (Role::Canary, CauseKind::Superseded) => None,
-        (Role::Canary, _) | (Role::Full, CauseKind::Superseded) => Some(restore),
-        (Role::Full, _) => Some(Phase::UndoFull { since: now, stopped: false }),
+        (Role::Canary, CauseKind::Superseded) => Phase::LeaveCanary,
+        (Role::Canary, _) | (Role::Full, CauseKind::Superseded) => restore,
+        (Role::Full, _) => Phase::UndoFull { since: now, stopped: false },
     }
 }
 
@@ -43,40 +43,46 @@ pub fn full(
     if elapsed(since, now) >= UNDO_LIMIT {
         return Decision::new(Step::Enter(restore), format!("{} is still on its way back", service.label()));
     }
-    if service.revision == former.revision && !service.is_rolling() {
-        return settle(former, sight).unwrap_or_else(|| {
-            Decision::new(Step::Enter(restore), format!("{} runs {} again", service.label(), former.revision))
-        });
+    let status = sight.deployment.map(|deployment| &deployment.status);
+    match status {
+        // Whatever the view of the service says: it may be older than the deployment.
+        Some(DeploymentStatus::Running) if former.first => return to_zero(service, Which::Own, restore),
+        Some(DeploymentStatus::Running) if !stopped => {
+            let reason = format!("telling ECS to roll {} back to {}", service.label(), former.revision);
+            return Decision::new(Step::RollBack, reason);
+        }
+        Some(DeploymentStatus::Running | DeploymentStatus::RollingBack | DeploymentStatus::Other(_)) => {
+            let reason = format!("ECS is rolling {} back to {}: {}", service.label(), former.revision, tasks(service));
+            return batch_by_batch(terms, sight, reason);
+        }
+        _ => {}
+    }
+    // ECS goes back to the last successful deployment: not to what ran before, where that had failed itself.
+    let taken_back = status == Some(&DeploymentStatus::RolledBack) && service.revision != *revision;
+    let going_back = service.revision == former.revision || taken_back;
+    let (label, runs) = (service.label(), &service.revision);
+    if going_back && service.is_rolling() {
+        return batch_by_batch(terms, sight, format!("{label} is going back to {runs}: {}", tasks(service)));
+    }
+    if going_back {
+        return settle(former, sight)
+            .unwrap_or_else(|| Decision::new(Step::Enter(restore), format!("{label} runs {runs} again")));
     }
     if service.revision != *revision {
-        let who =
-            if service.revision == former.revision { "is going back to" } else { "was told by somebody else to run" };
-        if service.revision != former.revision {
-            return Decision::new(Step::Enter(restore), format!("{} {who} {}", service.label(), service.revision));
-        }
-        // The way back is a turnover, too: batch by batch, whatever autoscaling makes of the desired count.
-        return keep_percents(terms, sight, &former.revision).unwrap_or_else(|| {
-            Decision::new(Step::Wait, format!("{} {who} {}: {}", service.label(), former.revision, tasks(service)))
-        });
+        return Decision::new(Step::Enter(restore), format!("{label} was told by somebody else to run {runs}"));
     }
     if former.first {
         return to_zero(service, Which::Own, restore);
     }
-    match sight.deployment.map(|deployment| &deployment.status) {
-        Some(DeploymentStatus::Running) if !stopped => Decision::new(
-            Step::RollBack,
-            format!("telling ECS to roll {} back to {}", service.label(), former.revision),
-        ),
-        Some(DeploymentStatus::Running | DeploymentStatus::RollingBack | DeploymentStatus::Other(_)) => {
-            Decision::new(Step::Wait, format!("ECS is rolling {} back to {}", service.label(), former.revision))
-        }
-        _ => {
-            let wanted = terms.percents(service);
-            let percents = (wanted != service.percents).then_some(wanted);
-            let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents };
-            Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
-        }
-    }
+    let wanted = terms.percents(service);
+    let percents = (wanted != service.percents).then_some(wanted);
+    let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents };
+    Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
+}
+
+/// The way back is a turnover, too: it waits with the batch's percents, whatever autoscaling makes of the desired count.
+fn batch_by_batch(terms: &Terms, sight: &Sight<'_>, reason: String) -> Decision {
+    keep_percents(terms, sight, &sight.service.revision).unwrap_or_else(|| Decision::new(Step::Wait, reason))
 }
 
 /// A first deployment has nothing to go back to: its tasks stop.
@@ -94,21 +100,29 @@ fn to_zero(service: &Service, which: Which, next: Phase) -> Decision {
     )
 }
 
+/// Decides the next step of a phase `LeaveCanary`.
+pub fn leave(terms: &Terms, progress: &Progress, sight: &Sight<'_>) -> Decision {
+    let canary = sight.service;
+    let done = format!("nothing: canary {} was told by somebody else to run {}", canary.label(), canary.revision);
+    end(terms, progress, sight, done)
+}
+
 /// Decides the next step of a phase `RestoreCanary`.
 pub fn canary(
-    role: Role,
+    terms: &Terms,
     progress: &Progress,
     sight: &Sight<'_>,
     (since, target, told): (i64, &Target, Option<i64>),
     now: i64,
 ) -> Decision {
+    let role = terms.role;
     let (canary, which) = match role {
         Role::Canary => (sight.service, Which::Own),
         Role::Full => (sight.partner, Which::Partner),
     };
     if elapsed(since, now) >= UNDO_LIMIT {
         return end(
-            role,
+            terms,
             progress,
             sight,
             format!("canary {} is still on its way back: {}", canary.label(), tasks(canary)),
@@ -117,6 +131,10 @@ pub fn canary(
     let following = role == Role::Canary
         && sight.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::RollingBack);
     match target {
+        Target::Unknown if role == Role::Canary && is_elsewhere(progress, canary) => {
+            let text = format!("canary {} was told by somebody else to run {}", canary.label(), canary.revision);
+            end(terms, progress, sight, text)
+        }
         Target::Unknown if following => {
             Decision::new(Step::Wait, format!("ECS is rolling canary {} back: {}", canary.label(), tasks(canary)))
         }
@@ -130,47 +148,66 @@ pub fn canary(
                 format!("the full service has no successful deployment yet: stopping canary {}", canary.label()),
             )
         }
-        Target::Zero => end(role, progress, sight, format!("canary {} is at 0 tasks", canary.label())),
+        Target::Zero => end(terms, progress, sight, format!("canary {} is at 0 tasks", canary.label())),
         Target::Left => {
             let done = format!("canary {} runs another release by now, and is left at it", canary.label());
-            end(role, progress, sight, done)
+            end(terms, progress, sight, done)
         }
-        Target::Revision(revision) if canary.revision == *revision => {
-            if canary.is_rolling() {
-                Decision::new(
-                    Step::Wait,
-                    format!("canary {} is going back to {revision}: {}", canary.label(), tasks(canary)),
-                )
-            } else {
-                end(role, progress, sight, format!("canary {} runs {revision} again", canary.label()))
-            }
-        }
-        Target::Revision(revision) => match told {
-            None => {
+        Target::Revision(revision) => {
+            // While our deployment runs, a view that shows the target is older than the deployment.
+            let replaced = role == Role::Full
+                || sight.deployment.is_none_or(|deployment| deployment.status != DeploymentStatus::Running);
+            let there = canary.revision == *revision && replaced;
+            let fresh = told.is_some_and(|at| elapsed(at, now) < STALE_READ);
+            let ours_again = role == Role::Canary && progress.revision.as_ref() == Some(&canary.revision);
+            if there && canary.is_rolling() {
+                let reason = format!("canary {} is going back to {revision}: {}", canary.label(), tasks(canary));
+                Decision::new(Step::Wait, reason)
+            } else if there {
+                end(terms, progress, sight, format!("canary {} runs {revision} again", canary.label()))
+            } else if fresh {
+                Decision::new(Step::Wait, format!("canary {} is told to run {revision}", canary.label()))
+            } else if told.is_none() || ours_again {
+                // Ours again: a late duplicate of our own deployment has overtaken the restore.
                 let percents = (!can_progress(canary)).then_some(CANARY_PERCENTS);
                 let update = Update { which, revision: Some(revision.clone()), desired: None, percents };
                 Decision::new(Step::Update(update), format!("returning canary {} to {revision}", canary.label()))
+            } else {
+                let text = format!("canary {} was told by somebody else to run {}", canary.label(), canary.revision);
+                end(terms, progress, sight, text)
             }
-            Some(at) if elapsed(at, now) < STALE_READ => {
-                Decision::new(Step::Wait, format!("canary {} is told to run {revision}", canary.label()))
-            }
-            Some(_) => end(
-                role,
-                progress,
-                sight,
-                format!("canary {} was told by somebody else to run {}", canary.label(), canary.revision),
-            ),
-        },
+        }
     }
 }
 
 /// All is undone: the action's own service gets its percents back, then the failure is told.
-fn end(role: Role, progress: &Progress, sight: &Sight<'_>, done: String) -> Decision {
-    let ours = progress.former.as_ref().filter(|former| {
-        let revision = &sight.service.revision;
-        role == Role::Canary || *revision == former.revision || Some(revision) == progress.revision.as_ref()
-    });
-    ours.and_then(|former| settle(former, sight)).unwrap_or_else(|| Decision::new(Step::Fail, done))
+fn end(terms: &Terms, progress: &Progress, sight: &Sight<'_>, canary: String) -> Decision {
+    let service = sight.service;
+    let done = match (terms.role, &progress.former) {
+        (Role::Full, Some(former)) => format!("{}; {canary}", whereabouts(service, former)),
+        _ => canary,
+    };
+    // Under somebody else's deployment only the percents that are still ours go back.
+    let still_ours = !is_elsewhere(progress, service) || service.percents == terms.percents(service);
+    let former = progress.former.as_ref().filter(|_| still_ours);
+    former.and_then(|former| settle(former, sight)).unwrap_or_else(|| Decision::new(Step::Fail, done))
+}
+
+/// Whether a service was told to run neither what it ran before nor what we brought.
+fn is_elsewhere(progress: &Progress, service: &Service) -> bool {
+    let former = progress.former.as_ref().map(|former| &former.revision);
+    ![former, progress.revision.as_ref()].contains(&Some(&service.revision))
+}
+
+/// What became of a full service, for the failure's message.
+fn whereabouts(full: &Service, former: &Former) -> String {
+    let label = full.label();
+    match (full.revision == former.revision, full.is_rolling()) {
+        _ if former.first && full.desired == 0 => format!("{label} is at 0 tasks"),
+        (true, false) => format!("{label} runs {} again", former.revision),
+        (true, true) => format!("{label} is still on its way back to {}: {}", former.revision, tasks(full)),
+        (false, _) => format!("{label} is told to run {}", full.revision),
+    }
 }
 
 /// Whether a service's own percents let at least one task be replaced.
@@ -185,4 +222,116 @@ fn can_progress(service: &Service) -> bool {
 fn tasks(service: &Service) -> String {
     let new = service.primary().map_or(0, |primary| primary.running);
     format!("{new} of {} tasks", service.desired)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::fixtures::{deployment, rollout, service};
+    use coalmine_pipeline::Share;
+
+    fn progress() -> Progress {
+        let former = Former {
+            revision: "app:1".parse().unwrap(),
+            desired: 10,
+            percents: Percents { minimum: 100, maximum: 200 },
+            first: false,
+            red: Default::default(),
+        };
+        let mut progress = Progress::begin(0);
+        (progress.former, progress.revision) = (Some(former), Some("app:2".parse().unwrap()));
+        progress
+    }
+
+    fn sight<'a>(service: &'a Service, partner: &'a Service) -> Sight<'a> {
+        let alarms = Vec::new();
+        Sight { service, partner, deployment: None, searched: true, stopped: &[], alarms, count: None }
+    }
+
+    fn terms(role: Role) -> Terms {
+        let batch = (role == Role::Full).then(|| Share::parse("10%").unwrap());
+        let (bake, deadline) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        Terms { role, batch, surge: None, desired: None, bake, deadline }
+    }
+
+    #[test]
+    fn a_turnover_ends_with_a_word_on_both_services() {
+        let (full, canary) = (service("app", 10, "app:1"), service("app-canary", 1, "app-canary:1"));
+        let target = Target::Revision("app-canary:1".parse().unwrap());
+        let end =
+            |full| super::canary(&terms(Role::Full), &progress(), &sight(full, &canary), (0, &target, Some(1)), 60);
+        let words = "main/app runs app:1 again; canary main/app-canary runs app-canary:1 again";
+        assert_eq!(end(&full), Decision::new(Step::Fail, words));
+        let elsewhere = end(&service("app", 10, "app:7")).reason;
+        assert!(elsewhere.starts_with("main/app is told to run app:7; "), "{elsewhere}");
+    }
+
+    #[test]
+    fn a_turnover_goes_back_to_where_ecs_takes_it() {
+        let canary = service("app-canary", 1, "app-canary:1");
+        let mut deployment = deployment("ROLLBACK_IN_PROGRESS");
+        let mut rolling = service("app", 10, "app:1");
+        rolling.percents = Percents { minimum: 90, maximum: 100 };
+        rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
+        // What ran before, and what was successful before that.
+        for revision in ["app:1", "app:0"] {
+            rolling.revision = revision.parse().unwrap();
+            let sight = Sight { deployment: Some(&deployment), ..sight(&rolling, &canary) };
+            let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
+            assert_eq!(decision.step, Step::Wait, "{revision}");
+        }
+        deployment = crate::deploy::fixtures::deployment("ROLLBACK_SUCCESSFUL");
+        let back = service("app", 10, "app:0");
+        let sight = Sight { deployment: Some(&deployment), ..sight(&back, &canary) };
+        let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
+        assert!(matches!(decision.step, Step::Enter(Phase::RestoreCanary { .. })));
+        assert_eq!(decision.reason, "main/app runs app:0 again");
+    }
+
+    #[test]
+    fn the_way_back_keeps_the_batch() {
+        let canary = service("app-canary", 1, "app-canary:1");
+        let percents_of = |decision: Decision| match decision.step {
+            Step::Update(update) => update.percents,
+            _ => None,
+        };
+        // From a bake, when the former percents are back already.
+        let watched = deployment("SUCCESSFUL");
+        let full = service("app", 10, "app:2");
+        let seen = Sight { deployment: Some(&watched), ..sight(&full, &canary) };
+        let decision = super::full(&terms(Role::Full), &progress(), &seen, (0, false), 60);
+        assert_eq!(percents_of(decision), Some(Percents { minimum: 90, maximum: 100 }));
+        // On the way, when autoscaling shrinks it: 90 of 3 tasks would be 3.
+        let rolling_back = deployment("ROLLBACK_IN_PROGRESS");
+        let mut full = service("app", 3, "app:1");
+        full.percents = Percents { minimum: 90, maximum: 100 };
+        let seen = Sight { deployment: Some(&rolling_back), ..sight(&full, &canary) };
+        let decision = super::full(&terms(Role::Full), &progress(), &seen, (0, true), 60);
+        assert_eq!(percents_of(decision), Some(Percents { minimum: 66, maximum: 100 }));
+    }
+
+    #[test]
+    fn under_another_deployment_only_percents_that_are_still_ours_go_back() {
+        let (terms, progress) = (terms(Role::Canary), progress());
+        let (mut canary, full) = (service("app", 10, "app:7"), service("full", 10, "full:1"));
+        for (minimum, maximum, former, goes_back) in
+            [(100, 200, (50, 150), true), (0, 100, (50, 150), false), (100, 200, (100, 200), false)]
+        {
+            let mut progress = progress.clone();
+            progress.former.as_mut().unwrap().percents = Percents { minimum: former.0, maximum: former.1 };
+            canary.percents = Percents { minimum, maximum };
+            let step = leave(&terms, &progress, &sight(&canary, &full)).step;
+            assert_eq!(matches!(step, Step::Update(_)), goes_back, "{minimum}/{maximum}");
+            assert_eq!(step == Step::Fail, !goes_back, "{minimum}/{maximum}");
+        }
+    }
+
+    #[test]
+    fn a_canary_that_somebody_took_meanwhile_is_not_restored() {
+        let (canary, full) = (service("app-canary", 1, "app-canary:9"), service("app", 10, "app:1"));
+        let decision =
+            super::canary(&terms(Role::Canary), &progress(), &sight(&canary, &full), (0, &Target::Unknown, None), 1);
+        assert_eq!(decision.step, Step::Fail);
+        assert!(decision.reason.contains("was told by somebody else to run app-canary:9"), "{}", decision.reason);
+    }
 }

@@ -1,5 +1,6 @@
 //! The verdict on our deployment: well, ill, or not yet known, always with its reason.
 
+use crate::deploy::decision::Role;
 use crate::deploy::progress::{Cause, CauseKind};
 use crate::deploy::revision::Revision;
 use crate::deploy::stops::{Blame, Fault, blame};
@@ -20,8 +21,12 @@ pub enum Verdict {
 /// The signals that a verdict rests on.
 #[derive(Clone, Copy, Debug)]
 pub struct Signals<'a> {
+    /// Which action it is.
+    pub role: Role,
     /// The service that is deployed to.
     pub service: &'a Service,
+    /// The other one of the pair.
+    pub partner: &'a Service,
     /// Our revision.
     pub revision: &'a Revision,
     /// Our service deployment, once AWS shows it.
@@ -40,6 +45,10 @@ pub fn judge(signals: &Signals<'_>) -> Verdict {
     let Some(deployment) = signals.deployment else {
         return Verdict::NotYet("waiting for ECS to show the deployment".to_owned());
     };
+    let ended = matches!(deployment.status, DeploymentStatus::Stopped | DeploymentStatus::Successful);
+    if ended && signals.service.predates(deployment, signals.revision) {
+        return Verdict::NotYet("waiting for ECS to show the service as it is now".to_owned());
+    }
     if let Some(cause) = by_deployment(signals, deployment) {
         return Verdict::Ill(cause);
     }
@@ -79,39 +88,61 @@ fn by_deployment(signals: &Signals<'_>, deployment: &Deployment) -> Option<Cause
     let elsewhere = service.revision != *signals.revision;
     let (kind, text) = match deployment.status {
         DeploymentStatus::RollingBack | DeploymentStatus::RolledBack | DeploymentStatus::RollbackFailed => {
-            (CauseKind::RolledBack, rolled_back(deployment))
+            rolled_back(service, deployment)
         }
         DeploymentStatus::Stopped if elsewhere => (
             CauseKind::Superseded,
             format!("another deployment took its place: {} now runs {}", service.label(), service.revision),
         ),
-        DeploymentStatus::Stopped => {
-            (CauseKind::Stopped, with_reason("the deployment was stopped", &deployment.reason))
-        }
+        DeploymentStatus::Stopped => match monitor(deployment) {
+            // The service's owner wants no rollback by ECS.
+            Some(monitor) => {
+                (CauseKind::Tasks, with_reason(&format!("ECS stopped it because of {monitor}"), &deployment.reason))
+            }
+            None => (CauseKind::Stopped, with_reason("the deployment was stopped", &deployment.reason)),
+        },
         DeploymentStatus::Successful if elsewhere => (
             CauseKind::Superseded,
             format!("it was successful, but {} has since been told to run {}", service.label(), service.revision),
         ),
         _ => return None,
     };
-    let worst = worst(signals.stopped, signals.revision, deployment.created);
-    let text = match &worst {
-        Some((fault, count)) => format!("{text}; {count} of its tasks stopped: {}", fault.reason),
-        None => text,
-    };
-    let witness = worst.map(|(fault, _)| fault).and_then(|fault| witness(signals, deployment.created, &fault));
-    Some(Cause { kind, text, witness })
+    let cause = Cause { kind, text, witness: None };
+    Some(with_tasks(cause, signals.stopped, signals.revision, deployment.created))
 }
 
-fn rolled_back(deployment: &Deployment) -> String {
-    let opening = if deployment.breaker_triggered {
-        "ECS's deployment circuit breaker rolled it back".to_owned()
+/// What of ECS's own triggered.
+fn monitor(deployment: &Deployment) -> Option<String> {
+    if deployment.breaker_triggered {
+        Some("its deployment circuit breaker".to_owned())
     } else if deployment.alarms_triggered.is_empty() {
-        "ECS rolled it back".to_owned()
+        None
     } else {
-        format!("ECS rolled it back because of alarm {}", deployment.alarms_triggered.join(", "))
+        Some(format!("alarm {}", deployment.alarms_triggered.join(", ")))
+    }
+}
+
+fn rolled_back(service: &Service, deployment: &Deployment) -> (CauseKind, String) {
+    let (kind, opening) = match monitor(deployment) {
+        Some(monitor) => (CauseKind::RolledBack, format!("ECS rolled it back because of {monitor}")),
+        None if service.has_hooks() => (CauseKind::RolledBack, "ECS rolled it back".to_owned()),
+        // Nothing of ECS's own triggered: that leaves StopServiceDeployment.
+        None => (CauseKind::Stopped, "somebody stopped it, and ECS rolled it back".to_owned()),
     };
-    with_reason(&opening, deployment.rollback_reason.as_deref().unwrap_or(&deployment.reason))
+    (kind, with_reason(&opening, deployment.rollback_reason.as_deref().unwrap_or(&deployment.reason)))
+}
+
+/// A cause that is ECS's word or the clock's, with what became of the deployment's tasks. At the moment of the verdict
+/// they may still be on their way down, so this is also asked when the failure is told.
+#[must_use]
+pub fn with_tasks(cause: Cause, stopped: &[Task], revision: &Revision, since: Option<Time>) -> Cause {
+    let speaks = matches!(cause.kind, CauseKind::RolledBack | CauseKind::Stopped | CauseKind::TimedOut)
+        || (cause.kind == CauseKind::Tasks && cause.witness.is_none());
+    let Some((fault, count)) = worst(stopped, revision, since).filter(|_| speaks && cause.witness.is_none()) else {
+        return cause;
+    };
+    let text = format!("{}; {count} of its tasks stopped: {}", cause.text, fault.reason);
+    Cause { text, witness: witness(stopped, revision, since, &fault), ..cause }
 }
 
 fn with_reason(opening: &str, reason: &str) -> String {
@@ -136,7 +167,7 @@ fn by_tasks(signals: &Signals<'_>, since: Option<Time>) -> Option<Cause> {
     (count >= needed(signals.batch)).then(|| Cause {
         kind: CauseKind::Tasks,
         text: format!("{count} tasks stopped for the same reason: {}", fault.reason),
-        witness: witness(signals, since, &fault),
+        witness: witness(signals.stopped, signals.revision, since, &fault),
     })
 }
 
@@ -162,22 +193,30 @@ fn worst(stopped: &[Task], revision: &Revision, since: Option<Time>) -> Option<(
     faults.into_iter().reduce(|most, next| if next.1 > most.1 { next } else { most })
 }
 
-fn witness(signals: &Signals<'_>, since: Option<Time>, fault: &Fault) -> Option<(String, String)> {
-    of_ours(signals.stopped, signals.revision, since)
+fn witness(stopped: &[Task], revision: &Revision, since: Option<Time>, fault: &Fault) -> Option<(String, String)> {
+    of_ours(stopped, revision, since)
         .find(|task| matches!(blame(task), Blame::Release(found) if found.reason == fault.reason))
         .map(|task| (task.id.clone(), fault.container.clone()))
 }
 
 fn by_alarms(signals: &Signals<'_>) -> Option<Cause> {
+    let Signals { role, service, partner, .. } = signals;
     let red: Vec<String> =
-        signals.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, signals.service)).collect();
+        signals.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, *role, service, partner)).collect();
     (!red.is_empty()).then(|| Cause { kind: CauseKind::Alarm, text: red.join("; "), witness: None })
 }
 
-/// One red alarm, for people. Red shared alarms stop a deployment, too, but they may have another cause.
+/// One red alarm, for people. An alarm is the service's own if it names that service and not its partner, too (the two
+/// may share a target group). Red shared alarms stop a deployment, too, but they may have another cause.
 #[must_use]
-pub fn red(alarm: &Alarm, service: &Service) -> String {
-    let whose = if alarm.is_own(service) { "" } else { ", shared with the partner service" };
+pub fn red(alarm: &Alarm, role: Role, service: &Service, partner: &Service) -> String {
+    let whose = match (role, alarm.names(service), alarm.names(partner)) {
+        (_, true, false) => "",
+        (Role::Canary, false, true) => ", of the full service",
+        (Role::Full, false, true) => ", of the canary",
+        (Role::Canary, ..) => ", shared with the full service",
+        (Role::Full, ..) => ", shared with the canary",
+    };
     with_reason(&format!("alarm {} is in ALARM{whose}", alarm.name), &alarm.reason)
 }
 
@@ -208,7 +247,9 @@ mod tests {
         fn verdict(&self) -> Verdict {
             let alarms: Vec<&Alarm> = self.alarms.iter().collect();
             judge(&Signals {
+                role: Role::Canary,
                 service: &self.service,
+                partner: &service("full", 10, "full:1"),
                 revision: &"app:2".parse().unwrap(),
                 deployment: Some(&self.deployment),
                 stopped: &self.stopped,
@@ -261,8 +302,8 @@ mod tests {
     fn the_four_other_ends_are_told_apart() {
         let mut world = World::rolling();
         for (status, revision, expected) in [
-            ("ROLLBACK_IN_PROGRESS", "app:1", CauseKind::RolledBack),
-            ("ROLLBACK_SUCCESSFUL", "app:1", CauseKind::RolledBack),
+            ("ROLLBACK_IN_PROGRESS", "app:1", CauseKind::Stopped),
+            ("ROLLBACK_SUCCESSFUL", "app:1", CauseKind::Stopped),
             ("STOPPED", "app:3", CauseKind::Superseded),
             ("STOPPED", "app:2", CauseKind::Stopped),
             ("SUCCESSFUL", "app:3", CauseKind::Superseded),
@@ -279,14 +320,72 @@ mod tests {
     }
 
     #[test]
+    fn a_view_that_is_older_than_the_deployment_is_no_verdict() {
+        let mut world = World::rolling();
+        world.deployment = deployment("SUCCESSFUL");
+        world.service = service("app", 10, "app:1");
+        for (created, expected) in [(-5, None), (5, Some(CauseKind::Superseded))] {
+            world.service.rollouts[0].created = Some(crate::deploy::fixtures::at(created));
+            assert_eq!(world.kind(), expected, "{created}");
+        }
+    }
+
+    #[test]
+    fn what_the_breaker_or_an_alarm_of_ecs_ended_was_not_stopped_by_a_person() {
+        let mut world = World::rolling();
+        for (status, expected) in [("ROLLBACK_IN_PROGRESS", CauseKind::RolledBack), ("STOPPED", CauseKind::Tasks)] {
+            world.deployment = deployment(status);
+            world.deployment.breaker_triggered = true;
+            assert_eq!(world.kind(), Some(expected), "{status}");
+            world.deployment.breaker_triggered = false;
+            assert_eq!(world.kind(), Some(CauseKind::Stopped), "{status}");
+            world.deployment.alarms_triggered = vec!["errors".into()];
+            assert_eq!(world.kind(), Some(expected), "{status}");
+        }
+        world.deployment = deployment("ROLLBACK_IN_PROGRESS");
+        world.service.configuration["lifecycleHooks"] = serde_json::json!([{"targetType": "PAUSE"}]);
+        assert_eq!(world.kind(), Some(CauseKind::RolledBack), "a hook may have asked for it");
+    }
+
+    #[test]
+    fn a_task_that_stops_after_the_verdict_is_told_all_the_same() {
+        let revision = "app:2".parse().unwrap();
+        let rolled_back = Cause { kind: CauseKind::RolledBack, text: "ECS rolled it back".into(), witness: None };
+        let crashed = [stopped("app:2", "EssentialContainerExited", 3)];
+        let told = with_tasks(rolled_back.clone(), &crashed, &revision, None);
+        assert_eq!(told.text, "ECS rolled it back; 1 of its tasks stopped: container app ended with exit code 3");
+        assert!(told.witness.is_some());
+        assert_eq!(with_tasks(told.clone(), &crashed, &revision, None), told, "told once");
+        assert_eq!(with_tasks(rolled_back.clone(), &[], &revision, None), rolled_back);
+    }
+
+    #[test]
     fn a_red_alarm_is_told_as_own_or_shared() {
+        let mut canary = service("app-canary", 1, "app-canary:2");
+        let mut full = service("app", 10, "app:1");
+        full.cluster = "app".into();
+        let group = "targetgroup/app/0123456789abcdef";
+        canary.target_groups = vec![format!("arn:aws:elasticloadbalancing:eu-central-1:123456789012:{group}")];
+        full.target_groups.clone_from(&canary.target_groups);
+        for (dimensions, expected) in [
+            (vec![], ", shared with the full service"),
+            (vec![("ClusterName", "app"), ("ServiceName", "app-canary")], ""),
+            (vec![("ClusterName", "app"), ("ServiceName", "app")], ", of the full service"),
+            (vec![("ClusterName", "app")], ", shared with the full service"),
+            (vec![("TargetGroup", group)], ", shared with the full service"),
+        ] {
+            let mut alarm = alarm("errors", "ALARM");
+            alarm.dimensions = dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            let text = red(&alarm, Role::Canary, &canary, &full);
+            assert_eq!(text, format!("alarm errors is in ALARM{expected}"), "{dimensions:?}");
+        }
+    }
+
+    #[test]
+    fn a_red_alarm_is_a_verdict_and_one_without_data_is_none() {
         let mut world = World::rolling();
         world.alarms = vec![alarm("errors", "ALARM")];
-        let Verdict::Ill(cause) = world.verdict() else { panic!("expected ill") };
-        assert!(cause.text.contains("shared with the partner service"), "{}", cause.text);
-        world.alarms[0].dimensions = vec![("ServiceName".into(), "app".into())];
-        let Verdict::Ill(cause) = world.verdict() else { panic!("expected ill") };
-        assert!(!cause.text.contains("shared"), "{}", cause.text);
+        assert_eq!(world.kind(), Some(CauseKind::Alarm));
         world.alarms = vec![alarm("errors", "INSUFFICIENT_DATA")];
         assert!(matches!(world.verdict(), Verdict::NotYet(_)));
     }

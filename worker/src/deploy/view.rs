@@ -62,6 +62,8 @@ pub struct Rollout {
     pub reason: String,
     /// What its tasks run.
     pub revision: Revision,
+    /// When it was created.
+    pub created: Option<Time>,
     /// Tasks wanted.
     pub desired: u32,
     /// Tasks in state RUNNING.
@@ -85,10 +87,26 @@ impl Service {
         self.rollouts.iter().find(|rollout| rollout.revision == *revision)
     }
 
+    /// Whether this view is older than a deployment of `revision`: reads may lag behind writes, each kind by itself.
+    #[must_use]
+    pub fn predates(&self, deployment: &Deployment, revision: &Revision) -> bool {
+        let newest = self.rollouts.iter().filter_map(|rollout| rollout.created).max();
+        self.rollout_of(revision).is_none() && newest.is_some() && newest < deployment.created
+    }
+
     /// Whether a rollout is under way.
     #[must_use]
     pub fn is_rolling(&self) -> bool {
         self.rollouts.len() > 1 || self.primary().is_some_and(|primary| primary.state == "IN_PROGRESS")
+    }
+
+    /// Whether lifecycle hooks take part in its deployments.
+    #[must_use]
+    pub fn has_hooks(&self) -> bool {
+        self.configuration
+            .get("lifecycleHooks")
+            .and_then(|hooks| hooks.as_array())
+            .is_some_and(|hooks| !hooks.is_empty())
     }
 
     /// `cluster/name`, as messages name a service.
@@ -219,12 +237,12 @@ impl Alarm {
         self.state == "ALARM"
     }
 
-    /// Whether it watches the service alone: a dimension names the service itself, or one of its target groups.
-    /// Every other alarm counts as shared with the partner service.
+    /// Whether a dimension names the service or one of its target groups. The cluster's name says nothing: it may be
+    /// equal to the service's.
     #[must_use]
-    pub fn is_own(&self, service: &Service) -> bool {
-        self.dimensions.iter().any(|(_, value)| {
-            *value == service.name || service.target_groups.iter().any(|group| group.ends_with(value.as_str()))
+    pub fn names(&self, service: &Service) -> bool {
+        self.dimensions.iter().filter(|(name, _)| name != "ClusterName").any(|(_, value)| {
+            *value == service.name || service.target_groups.iter().any(|group| group.ends_with(&format!(":{value}")))
         })
     }
 }

@@ -14,7 +14,14 @@ async fn an_unsound_structure_is_refused_by_name() {
     type Change = Box<dyn FnOnce(&mut Value)>;
     let cases: Vec<(&str, &str, Change)> = vec![
         ("PipelineNameInUseException", "already exists", Box::new(|p| p["name"] = PIPELINE.into())),
-        ("ValidationException", "executionMode PARALLEL", Box::new(|p| p["executionMode"] = "PARALLEL".into())),
+        (
+            "ValidationException",
+            "more than 5 actions at once",
+            Box::new(|p| {
+                p["executionMode"] = "PARALLEL".into();
+                p["stages"][2]["actions"] = (0..6).map(|n| approval(&format!("A{n}"), 1)).collect();
+            }),
+        ),
         ("ValidationException", "require pipeline type V2", Box::new(|p| p["pipelineType"] = "V1".into())),
         ("ValidationException", "'pipeline.name'", Box::new(|p| p["name"] = "a b".into())),
         ("SerializationException", "pipeline.colour", Box::new(|p| p["colour"] = "red".into())),

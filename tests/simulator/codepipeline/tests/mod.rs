@@ -4,7 +4,11 @@ mod approvals;
 mod declarations;
 mod jobs;
 mod modes;
+mod parallel;
 mod release;
+mod retry;
+mod rollback;
+mod stop;
 mod storm;
 
 use std::time::Duration;
@@ -12,8 +16,8 @@ use std::time::Duration;
 use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::error::ProvideErrorMetadata;
 use aws_sdk_codepipeline::types::{
-    ActionCategory, ActionOwner, ActionTypeId, ApprovalStatus, ExecutionDetails, FailureDetails, FailureType, Job,
-    JobStatus, PipelineExecutionStatus,
+    ActionCategory, ActionExecutionStatus, ActionOwner, ActionTypeId, ApprovalStatus, ExecutionDetails, FailureDetails,
+    FailureType, Job, JobStatus, PipelineExecutionStatus,
 };
 use serde_json::{Value, json};
 
@@ -122,6 +126,30 @@ pub(super) fn start(simulator: &Simulator) -> String {
 
 pub(super) fn status(simulator: &Simulator, execution: &str) -> PipelineExecutionStatus {
     simulator.with_world(|world| world.codepipeline.execution(PIPELINE, execution).unwrap().status.clone())
+}
+
+/// The status of the newest execution of an action.
+pub(super) fn action_status(
+    simulator: &Simulator,
+    execution: &str,
+    stage: &str,
+    action: &str,
+) -> ActionExecutionStatus {
+    simulator.with_world(|world| {
+        let execution = world.codepipeline.execution(PIPELINE, execution).unwrap();
+        execution.latest_action(stage, action).unwrap().status.clone()
+    })
+}
+
+/// The execution that a job belongs to.
+pub(super) fn execution_of(job: &Job) -> &str {
+    job.data().unwrap().pipeline_context().unwrap().pipeline_execution_id().unwrap()
+}
+
+/// The actionExecutionId of a job.
+pub(super) fn action_execution_of(job: &Job) -> &str {
+    let context = job.data().unwrap().pipeline_context().unwrap();
+    context.action().unwrap().action_execution_id().unwrap()
 }
 
 pub(super) async fn wait(simulator: &Simulator, seconds: u64) {

@@ -1,5 +1,5 @@
 use super::*;
-use aws_sdk_codepipeline::types::{ActionExecutionFilter, ActionExecutionStatus, StageExecutionStatus};
+use aws_sdk_codepipeline::types::{ActionExecutionFilter, StageExecutionStatus};
 
 #[tokio::test(start_paused = true)]
 async fn a_release_goes_through_both_approvals_to_its_end() {

@@ -1,0 +1,73 @@
+//! Which fault can happen to which call, and the errors that come instead of an act.
+
+use super::reply;
+use super::rule::{Fault, Moment};
+use crate::call::{Call, Service};
+use crate::error::ErrorReply;
+
+/// Whether a fault can happen to a call at all.
+pub(super) fn can_happen(fault: &Fault, call: &Call) -> bool {
+    match fault {
+        Fault::Crowded => call.operation == "RegisterTaskDefinition",
+        // S3 is strongly consistent.
+        Fault::StaleRead(..) => call.service != Service::S3 && reads(&call.operation),
+        Fault::ShortPage(_) => reply::size_member(call).is_some(),
+        Fault::RepeatedPage | Fault::RepeatedItems => reply::page_of(call).is_some_and(|page| page.follows),
+        Fault::Failures(_) => reply::can_fail(call),
+        Fault::UnknownValue(_) => call.service != Service::S3,
+        _ => true,
+    }
+}
+
+/// Whether an operation only reads. PollForJobs does not: it hands jobs out.
+pub(crate) fn reads(operation: &str) -> bool {
+    ["Describe", "List", "Get", "BatchGet", "FilterLogEvents"].iter().any(|prefix| operation.starts_with(prefix))
+}
+
+/// The error that a fault answers instead of the act's outcome: before the act it does not happen, after it the outcome
+/// is lost.
+pub(crate) fn instead_of_the_act(fault: &Fault, call: &Call, account: &str) -> Option<(Moment, ErrorReply)> {
+    let before = |error| Some((Moment::BeforeTheAct, error));
+    match fault {
+        Fault::Throttle if call.service == Service::S3 => {
+            before(ErrorReply::new("SlowDown", "Please reduce your request rate.").with_status(503))
+        }
+        Fault::Throttle => before(ErrorReply::new("ThrottlingException", "Rate exceeded")),
+        Fault::ServerError(moment) => Some((*moment, server_error(call.service))),
+        Fault::AccessDenied => before(access_denied(call, account)),
+        Fault::Crowded => before(ErrorReply::new(
+            "ClientException",
+            "Too many concurrent attempts to create a new revision of the specified family.",
+        )),
+        Fault::Refuse(error) => before(error.clone()),
+        _ => None,
+    }
+}
+
+/// The service's own failure. ECS and ECR model it; CodePipeline does not, so the common name of JSON services is
+/// assumed.
+fn server_error(service: Service) -> ErrorReply {
+    let (code, message, status) = match service {
+        Service::Ecs | Service::Ecr => ("ServerException", "Service Unavailable. Please try again later.", 500),
+        Service::CodePipeline => ("InternalFailure", "An internal error has occurred.", 500),
+        Service::CloudWatch => ("InternalServiceFault", "The request processing has failed.", 500),
+        Service::Logs => ("ServiceUnavailableException", "The service cannot complete the request.", 503),
+        Service::S3 => ("InternalError", "We encountered an internal error. Please try again.", 500),
+    };
+    ErrorReply::new(code, message).with_status(status)
+}
+
+fn access_denied(call: &Call, account: &str) -> ErrorReply {
+    if call.service == Service::S3 {
+        return ErrorReply::new("AccessDenied", "Access Denied").with_status(403);
+    }
+    let (service, operation) = (call.service.name(), &call.operation);
+    ErrorReply::new(
+        "AccessDeniedException",
+        format!(
+            "User: arn:aws:sts::{account}:assumed-role/{}/session is not authorized to perform: {service}:{operation} \
+             on resource: * because no identity-based policy allows the {service}:{operation} action",
+            call.access_key
+        ),
+    )
+}

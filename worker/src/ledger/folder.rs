@@ -1,0 +1,157 @@
+//! A ledger in a folder. Writes are atomic (a temporary file is renamed) and conditional (under a lock file), so that
+//! several processes of one machine can share it.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::store::{Condition, OBJECT_BYTES_MAX, StoreError, Stored};
+
+/// The file whose lock guards all writes.
+const LOCK: &str = ".lock";
+/// The ending of files that are being written.
+const UNFINISHED: &str = ".unfinished";
+
+/// A folder of objects.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        key.split('/').fold(self.root.clone(), |path, part| path.join(part))
+    }
+
+    pub(super) fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        let path = self.path(key);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(problem) => return Err(io_error(&path, problem)),
+        };
+        let mut body = Vec::new();
+        let most = OBJECT_BYTES_MAX as u64 + 1;
+        file.take(most).read_to_end(&mut body).map_err(|problem| io_error(&path, problem))?;
+        if body.len() > OBJECT_BYTES_MAX {
+            return Err(StoreError::TooLarge { key: key.to_owned() });
+        }
+        let version = version(&body);
+        Ok(Some(Stored { body, version }))
+    }
+
+    pub(super) fn put(&self, key: &str, body: &[u8], condition: &Condition) -> Result<String, StoreError> {
+        let path = self.path(key);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(|problem| io_error(folder, problem))?;
+        let _lock = self.lock()?;
+        self.check(key, condition)?;
+        let unfinished = path.with_extension(format!("json{UNFINISHED}"));
+        write_all(&unfinished, body).map_err(|problem| io_error(&unfinished, problem))?;
+        fs::rename(&unfinished, &path).map_err(|problem| io_error(&path, problem))?;
+        Ok(version(body))
+    }
+
+    pub(super) fn delete(&self, key: &str, version: &str) -> Result<(), StoreError> {
+        let path = self.path(key);
+        if !path.exists() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        self.check(key, &Condition::Unchanged(version.to_owned()))?;
+        fs::remove_file(&path).map_err(|problem| io_error(&path, problem))
+    }
+
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let folder = self.path(prefix.trim_end_matches('/'));
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(problem) => return Err(io_error(&folder, problem)),
+        };
+        let mut keys = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|problem| io_error(&folder, problem))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.ends_with(UNFINISHED) {
+                keys.push(format!("{prefix}{name}"));
+            }
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    fn check(&self, key: &str, condition: &Condition) -> Result<(), StoreError> {
+        let found = self.get(key)?.map(|stored| stored.version);
+        let holds = match condition {
+            Condition::New => found.is_none(),
+            Condition::Unchanged(version) => found.as_ref() == Some(version),
+        };
+        if holds { Ok(()) } else { Err(StoreError::Changed { key: key.to_owned() }) }
+    }
+
+    /// Held until the file is dropped.
+    fn lock(&self) -> Result<File, StoreError> {
+        let path = self.root.join(LOCK);
+        let file = File::create(&path).map_err(|problem| io_error(&path, problem))?;
+        file.lock().map_err(|problem| io_error(&path, problem))?;
+        Ok(file)
+    }
+}
+
+fn write_all(path: &Path, body: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(body)?;
+    file.sync_all()
+}
+
+fn version(body: &[u8]) -> String {
+    Sha256::digest(body).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn io_error(path: &Path, problem: io::Error) -> StoreError {
+    StoreError::Io { path: path.display().to_string(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> Folder {
+        let root = std::env::temp_dir().join(format!("coalmine-ledger-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        Folder::new(&root)
+    }
+
+    #[test]
+    fn writes_depend_on_what_is_there() {
+        let folder = folder("conditions");
+        assert_eq!(folder.get("workers/a.json").unwrap(), None);
+        let first = folder.put("workers/a.json", b"1", &Condition::New).unwrap();
+        assert!(matches!(folder.put("workers/a.json", b"2", &Condition::New), Err(StoreError::Changed { .. })));
+        let second = folder.put("workers/a.json", b"2", &Condition::Unchanged(first.clone())).unwrap();
+        assert!(matches!(
+            folder.put("workers/a.json", b"3", &Condition::Unchanged(first.clone())),
+            Err(StoreError::Changed { .. })
+        ));
+        assert!(matches!(folder.delete("workers/a.json", &first), Err(StoreError::Changed { .. })));
+        assert_eq!(folder.list("workers/").unwrap(), ["workers/a.json"]);
+        folder.delete("workers/a.json", &second).unwrap();
+        folder.delete("workers/a.json", &second).unwrap();
+        assert_eq!(folder.list("workers/").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_object_that_is_too_large_is_not_read() {
+        let folder = folder("large");
+        folder.put("workers/a.json", b"x", &Condition::New).unwrap();
+        fs::write(folder.path("workers/a.json"), vec![b'x'; OBJECT_BYTES_MAX + 1]).unwrap();
+        assert!(matches!(folder.get("workers/a.json"), Err(StoreError::TooLarge { .. })));
+    }
+}

@@ -1,0 +1,251 @@
+//! The jobs that this worker holds, as the ledger knows them: its lease on acting.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::orphans::{FENCE, HeldJob, HeldState, SCHEMA, WorkerObject};
+use super::store::{Condition, Store, StoreError};
+use crate::clock::{Clock, Time};
+
+/// This worker's object, and whether its worker may act.
+#[derive(Debug)]
+pub struct Held {
+    store: Store,
+    clock: Clock,
+    /// What should be written.
+    wanted: Mutex<Wanted>,
+    /// What was written. Held while a write is under way, so that writes follow each other.
+    written: AsyncMutex<Written>,
+    /// When the last successful write began: the lease counts from then.
+    renewed: Mutex<Option<Time>>,
+    /// Whether the last write failed.
+    in_trouble: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    jobs: BTreeMap<String, HeldJob>,
+    /// Counts changes, so that one write serves all that waited for it.
+    change: u64,
+}
+
+#[derive(Debug)]
+struct Written {
+    key: String,
+    version: Option<String>,
+    change: u64,
+}
+
+/// Why a worker may not go on with the jobs it held.
+#[derive(Debug, thiserror::Error)]
+pub enum HeldError {
+    /// A peer took this worker for dead and gave its jobs back.
+    #[error("a peer has taken this worker's jobs over")]
+    TakenOver,
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Held {
+    /// A worker that holds nothing, under an id that no other has.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, id: &str) -> Self {
+        Self {
+            store,
+            clock,
+            wanted: Mutex::default(),
+            written: AsyncMutex::new(Written { key: key(id), version: None, change: 0 }),
+            renewed: Mutex::new(None),
+            in_trouble: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the last write failed: then no further job may be taken.
+    #[must_use]
+    pub fn is_in_trouble(&self) -> bool {
+        self.in_trouble.load(Ordering::Relaxed)
+    }
+
+    /// Whether this worker still holds a job: not if a peer has taken over.
+    #[must_use]
+    pub fn holds(&self, job: &str) -> bool {
+        self.wanted().jobs.contains_key(job)
+    }
+
+    /// The store, for looking at peers.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// This worker's key.
+    pub async fn key(&self) -> String {
+        self.written.lock().await.key.clone()
+    }
+
+    /// What this worker's object says or is about to say.
+    #[must_use]
+    pub fn object(&self) -> WorkerObject {
+        WorkerObject { schema: SCHEMA, renewed: self.clock.now().timestamp_millis(), jobs: self.wanted().jobs.clone() }
+    }
+
+    /// Whether this worker may act: its last renewal is so recent that no peer can have taken it for dead.
+    #[must_use]
+    pub fn may_act(&self) -> bool {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.is_some_and(|at| (self.clock.now() - at).to_std().is_ok_and(|age| age < FENCE))
+    }
+
+    /// Whether this worker holds anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.wanted().jobs.is_empty()
+    }
+
+    /// Notes that jobs are about to be acknowledged: id, token and place of each.
+    ///
+    /// # Errors
+    /// When it could not be written: then they must not be acknowledged, and none of them is noted.
+    pub async fn intend(&self, jobs: Vec<(String, String, String)>) -> Result<(), HeldError> {
+        let ids: Vec<String> = jobs.iter().map(|(job, ..)| job.clone()).collect();
+        for (job, token, place) in jobs {
+            self.set(&job, HeldJob { state: HeldState::Intent, token, place });
+        }
+        self.write().await.inspect_err(|_| ids.iter().for_each(|job| self.release(job)))
+    }
+
+    /// Notes that a job is held, with the next write; an intent protects it until then.
+    pub fn hold(&self, job: &str) {
+        let mut wanted = self.wanted();
+        wanted.change += 1;
+        if let Some(held) = wanted.jobs.get_mut(job) {
+            held.state = HeldState::Held;
+        }
+    }
+
+    /// Notes a job's progress and waits until it is written; nothing is written where it is known already.
+    ///
+    /// # Errors
+    /// When it could not be written: then nothing may be done that this progress would be needed for.
+    pub async fn keep(&self, job: &str, token: &str) -> Result<(), HeldError> {
+        {
+            let mut wanted = self.wanted();
+            let Some(held) = wanted.jobs.get_mut(job) else { return Err(HeldError::TakenOver) };
+            if held.token != token {
+                token.clone_into(&mut held.token);
+                wanted.change += 1;
+            }
+        }
+        self.write().await
+    }
+
+    /// Notes that a job is over or handed back.
+    pub fn release(&self, job: &str) {
+        let mut wanted = self.wanted();
+        if wanted.jobs.remove(job).is_some() {
+            wanted.change += 1;
+        }
+    }
+
+    /// Writes what has changed since the last write, unless a write that is under way brings it already.
+    async fn write(&self) -> Result<(), HeldError> {
+        let change = self.wanted().change;
+        let mut written = self.written.lock().await;
+        if written.change >= change {
+            return Ok(());
+        }
+        self.put(&mut written).await
+    }
+
+    /// Writes the object whether or not it changed: the heartbeat. An empty one is deleted instead.
+    ///
+    /// # Errors
+    /// [`HeldError::TakenOver`] where a peer has given the jobs back; then all of them are forgotten.
+    pub async fn renew(&self) -> Result<(), HeldError> {
+        let mut written = self.written.lock().await;
+        if !self.is_empty() || self.is_in_trouble() {
+            return self.put(&mut written).await;
+        }
+        if let Some(version) = written.version.clone() {
+            let begin = self.clock.now();
+            match self.store.delete(&written.key, &version).await {
+                // A peer has cleared it away: nothing was in it.
+                Ok(()) | Err(StoreError::Changed { .. }) => written.version = None,
+                Err(other) => return Err(other.into()),
+            }
+            self.renewed_at(begin);
+        }
+        Ok(())
+    }
+
+    async fn put(&self, written: &mut Written) -> Result<(), HeldError> {
+        let put = self.try_put(written).await;
+        self.in_trouble.store(matches!(put, Err(HeldError::Store(_))), Ordering::Relaxed);
+        put
+    }
+
+    async fn try_put(&self, written: &mut Written) -> Result<(), HeldError> {
+        let begin = self.clock.now();
+        let change = self.wanted().change;
+        // Plain maps of strings always serialize.
+        let body = serde_json::to_vec(&self.object()).unwrap_or_default();
+        let condition = written.version.clone().map_or(Condition::New, Condition::Unchanged);
+        let put = match self.store.put(&written.key, body.clone(), &condition).await {
+            Err(StoreError::Changed { .. }) => self.changed(written, &body).await?,
+            other => other?,
+        };
+        written.version = Some(put);
+        written.change = change;
+        self.renewed_at(begin);
+        Ok(())
+    }
+
+    /// The object is not as this worker left it: either its own write arrived although its reply was lost, or a peer
+    /// has taken over.
+    async fn changed(&self, written: &mut Written, body: &[u8]) -> Result<String, HeldError> {
+        let found = self.store.get(&written.key).await?;
+        let is_own = |stored: &[u8]| {
+            serde_json::from_slice::<WorkerObject>(stored)
+                .is_ok_and(|object| object.jobs.keys().all(|job| self.wanted().jobs.contains_key(job)))
+        };
+        match found {
+            Some(stored) if stored.body == body => Ok(stored.version),
+            Some(stored) if is_own(&stored.body) => {
+                Ok(self.store.put(&written.key, body.to_vec(), &Condition::Unchanged(stored.version)).await?)
+            }
+            // Nothing was there that a peer could have taken over.
+            None if written.version.is_none() => {
+                Ok(self.store.put(&written.key, body.to_vec(), &Condition::New).await?)
+            }
+            _ => {
+                self.wanted().jobs.clear();
+                written.version = None;
+                *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Err(HeldError::TakenOver)
+            }
+        }
+    }
+
+    fn set(&self, job: &str, held: HeldJob) {
+        let mut wanted = self.wanted();
+        wanted.jobs.insert(job.to_owned(), held);
+        wanted.change += 1;
+    }
+
+    fn renewed_at(&self, begin: Time) {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin);
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `workers/<id>.json`.
+fn key(id: &str) -> String {
+    format!("workers/{id}.json")
+}

@@ -1,0 +1,158 @@
+//! Which jobs nobody holds any more: a pure decision over what the ledger says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deploy::view::Time;
+
+/// The version of worker objects that this program writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// How often a worker renews its object.
+pub const RENEWAL: Duration = Duration::from_secs(10);
+/// A worker whose last renewal is older than this does not act any more.
+pub const FENCE: Duration = Duration::from_secs(20);
+/// A worker whose object has not changed for this long, by the observer's own clock, is dead. Between [`FENCE`] and
+/// this lie 40 seconds, more than any mutating call may take (25 s, `aws::limited`): what a worker began before its
+/// fence is over before a peer acts.
+pub const DEATH: Duration = Duration::from_secs(60);
+
+/// `workers/<id>.json`: the jobs that one worker holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerObject {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// When it was written, in epoch milliseconds of the worker's clock; for people, and to make every renewal differ.
+    pub renewed: i64,
+    /// The jobs by id.
+    pub jobs: BTreeMap<String, HeldJob>,
+}
+
+/// One job in a worker's object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldJob {
+    /// Whether the worker only meant to acknowledge it, or holds it.
+    pub state: HeldState,
+    /// Its last progress; the continuation token that gives it back.
+    pub token: String,
+    /// Pipeline and action, for people.
+    pub place: String,
+}
+
+/// How sure it is that the worker holds a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldState {
+    /// Written before the acknowledgement: it may hold it.
+    Intent,
+    /// Written after the acknowledgement: it holds it.
+    Held,
+}
+
+/// A worker's object as a peer sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The object's key.
+    pub key: String,
+    /// Its version.
+    pub version: String,
+    /// Since when the observer has seen this version.
+    pub since: Time,
+    /// What it says; `None` where it cannot be understood.
+    pub object: Option<WorkerObject>,
+}
+
+impl Seen {
+    /// Whether the worker is dead by now.
+    #[must_use]
+    pub fn is_dead(&self, now: Time) -> bool {
+        (now - self.since).to_std().unwrap_or_default() >= DEATH
+    }
+}
+
+/// A job to give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// The dead worker's object.
+    pub key: String,
+    /// The job's id.
+    pub job: String,
+    /// Its last progress.
+    pub held: HeldJob,
+}
+
+/// The jobs of dead workers that no living one names.
+///
+/// A living worker's object that cannot be understood (a newer version's) may name any job: then nothing is an orphan.
+/// An intent counts as naming: of two workers that race for a job, the loser's intent must not take it from the
+/// winner, and the winner wrote its intent before it acknowledged.
+#[must_use]
+pub fn orphans(own: &WorkerObject, peers: &[Seen], now: Time) -> Vec<Orphan> {
+    let (dead, living): (Vec<&Seen>, Vec<&Seen>) = peers.iter().partition(|peer| peer.is_dead(now));
+    if living.iter().any(|peer| peer.object.is_none()) {
+        return Vec::new();
+    }
+    let named = |job: &String| {
+        own.jobs.contains_key(job)
+            || living.iter().any(|peer| peer.object.as_ref().is_some_and(|object| object.jobs.contains_key(job)))
+    };
+    let of_dead = dead.iter().flat_map(|peer| {
+        let jobs = peer.object.iter().flat_map(|object| &object.jobs);
+        jobs.map(|(job, held)| Orphan { key: peer.key.clone(), job: job.clone(), held: held.clone() })
+    });
+    of_dead.filter(|orphan| !named(&orphan.job)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::fixtures::at;
+
+    fn object(jobs: &[(&str, HeldState)]) -> WorkerObject {
+        let held = |state| HeldJob { state, token: "{}".into(), place: "app/Canary".into() };
+        WorkerObject {
+            schema: SCHEMA,
+            renewed: 0,
+            jobs: jobs.iter().map(|(job, state)| ((*job).to_owned(), held(*state))).collect(),
+        }
+    }
+
+    fn peer(key: &str, since: i64, jobs: &[(&str, HeldState)]) -> Seen {
+        Seen { key: key.into(), version: "1".into(), since: at(since), object: Some(object(jobs)) }
+    }
+
+    fn found(own: &WorkerObject, peers: &[Seen]) -> Vec<String> {
+        orphans(own, peers, at(100)).into_iter().map(|orphan| orphan.job).collect()
+    }
+
+    #[test]
+    fn a_dead_workers_jobs_are_orphans_and_a_living_ones_are_not() {
+        let peers = [peer("dead", 40, &[("a", HeldState::Held)]), peer("alive", 41, &[("b", HeldState::Held)])];
+        assert_eq!(found(&object(&[]), &peers), ["a"]);
+    }
+
+    #[test]
+    fn a_job_that_a_living_worker_names_is_left_alone() {
+        let dead = peer("dead", 0, &[("a", HeldState::Intent), ("b", HeldState::Held), ("c", HeldState::Held)]);
+        let peers = [dead, peer("alive", 90, &[("a", HeldState::Held), ("b", HeldState::Intent)])];
+        assert_eq!(found(&object(&[]), &peers), ["c"]);
+        assert_eq!(found(&object(&[("c", HeldState::Held)]), &peers), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_freezes_adoption_while_its_worker_lives() {
+        let mut peers = [peer("dead", 0, &[("a", HeldState::Held)]), peer("newer", 90, &[])];
+        peers[1].object = None;
+        assert_eq!(found(&object(&[]), &peers), Vec::<String>::new());
+        peers[1].since = at(0);
+        assert_eq!(found(&object(&[]), &peers), ["a"]);
+    }
+
+    #[test]
+    fn the_times_leave_room_for_a_call_that_began_before_the_fence() {
+        assert!(FENCE >= RENEWAL * 2 - Duration::from_secs(1));
+        assert!(DEATH - FENCE > crate::aws::CALL);
+    }
+}
