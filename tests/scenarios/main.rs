@@ -6,8 +6,11 @@ mod stage;
 
 mod alarms;
 mod artifacts;
+mod budgets;
+mod definitions;
 mod ecs_decides;
 mod first_day;
+mod handover;
 mod happy;
 mod patience;
 mod people_decide;

@@ -38,6 +38,8 @@ pub(crate) struct Application {
     pub(crate) mode: &'static str,
     /// Environment variables of the container.
     pub(crate) environment: Vec<(String, String)>,
+    /// Members laid over the task definition, and over its container.
+    pub(crate) definition: (Value, Value),
     /// Whether `v1` was ever pushed; otherwise the services were made just now, with an image that is not there.
     pub(crate) deployed: bool,
 }
@@ -59,6 +61,7 @@ impl Application {
             full_action: Vec::new(),
             mode: "SUPERSEDED",
             environment: Vec::new(),
+            definition: (json!({}), json!({})),
             deployed: true,
         }
     }
@@ -111,7 +114,7 @@ impl Application {
     /// The task definition of one of the two services.
     pub(crate) fn task_definition(&self, world: &World, family: &str, tag: &str) -> Value {
         let environment = self.environment.iter().map(|(name, value)| json!({"name": name, "value": value}));
-        json!({
+        let mut definition = json!({
             "family": family,
             "networkMode": "awsvpc",
             "requiresCompatibilities": ["FARGATE"],
@@ -133,7 +136,15 @@ impl Application {
                 }},
             }],
             "tags": [{"key": "team", "value": "shop"}],
-        })
+        });
+        let (members, of_container) = &self.definition;
+        for (name, value) in of_container.as_object().into_iter().flatten() {
+            definition["containerDefinitions"][0][name] = value.clone();
+        }
+        for (name, value) in members.as_object().into_iter().flatten() {
+            definition[name] = value.clone();
+        }
+        definition
     }
 
     /// Puts the application into a world, running release `v1`; `provisioned`, with its pipeline.

@@ -1,12 +1,13 @@
 //! Telling a story: people push, start and approve; time passes; the worker works.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
 use coalmine_pipeline::{action_type, contract};
 use coalmine_worker::ledger::Location;
 use coalmine_worker::run::{self, Settings, Stopped};
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
@@ -44,6 +45,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Ends it as a power cut does.
+    pub(crate) fn kill(self) {
+        self.running.abort();
+    }
+
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
         let door = simulator.sdk_config(key);
@@ -103,6 +109,27 @@ impl Story {
     /// Stops the worker as SIGTERM does; how it ended.
     pub(crate) async fn stop_worker(&mut self) -> Stopped {
         self.worker.take().expect("a running worker").stop().await
+    }
+
+    /// Ends the worker as a power cut does.
+    pub(crate) fn kill_worker(&mut self) {
+        self.worker.take().expect("a running worker").kill();
+    }
+
+    /// A call as raw JSON, which also shows what the SDK does not know; the reply.
+    pub(crate) async fn raw(&self, target: &str, request: &Value) -> Value {
+        let request = http::Request::post("/").header("x-amz-target", target).body(request.to_string().into());
+        let reply = self.simulator.handle(request.expect("a request")).await;
+        serde_json::from_slice(reply.body()).expect("JSON")
+    }
+
+    /// The task definition that a service runs, as ECS describes it, and its tags.
+    pub(crate) async fn definition(&self, service: &str) -> (Value, BTreeMap<String, String>) {
+        let asked = json!({"taskDefinition": self.runs(service), "include": ["TAGS"]});
+        let reply = self.raw("AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition", &asked).await;
+        let tag = |tag: &Value| Some((tag["key"].as_str()?.to_owned(), tag["value"].as_str()?.to_owned()));
+        let tags = reply["tags"].as_array().into_iter().flatten().filter_map(tag).collect();
+        (reply["taskDefinition"].clone(), tags)
     }
 
     /// The simulated date.

@@ -337,8 +337,6 @@ impl Turn<'_> {
 
     async fn carry_out(&mut self, Decision { step, reason }: Decision) -> Result<Pass, AwsError> {
         let mutates = matches!(step, Step::Update(_) | Step::RollBack | Step::PlanRestore);
-        // Percents alone, once taken, start nothing that would have to be seen first.
-        let starts = !matches!(&step, Step::Update(update) if update.revision.is_none() && update.desired.is_none());
         if mutates && let Some(ending) = self.hindrance().await? {
             return Ok(Pass::End(ending));
         }
@@ -359,11 +357,17 @@ impl Turn<'_> {
                 Ok(Pass::Again)
             }
             other => {
+                let alone = match &other {
+                    Step::Update(update) => update.percents_alone().map(|percents| (update.which, percents)),
+                    _ => None,
+                };
                 let acted = act::act(self, other).await;
                 if mutates {
-                    // What was done shows in the next observation; where the reply was lost, that tells, too.
-                    if starts || acted.is_err() {
-                        self.view.outdate(self.tools);
+                    match (alone, &acted) {
+                        // Percents alone start nothing that would have to be seen before going on.
+                        (Some((which, percents)), Ok(())) => self.view.took(self.tools, which, percents),
+                        // What was done shows in the next observation; where the reply was lost, that tells, too.
+                        _ => self.view.outdate(self.tools),
                     }
                     if let Some(pass) = self.too_late().await? {
                         return Ok(pass);
