@@ -87,8 +87,7 @@ fn the_readmes_tables_are_what_the_code_says() {
     let parts = [("contract", contract::table()), ("batches", batches()), ("refusal", refusal())];
     let committed = read("README.md");
     if is_to_write() {
-        let written =
-            parts.iter().fold(committed, |document, (name, content)| with_part(&document, name, content));
+        let written = parts.iter().fold(committed, |document, (name, content)| with_part(&document, name, content));
         fs::write(root().join("README.md"), written).expect("README.md can be written");
         return;
     }
@@ -173,7 +172,8 @@ fn paths_in_the_documents_exist() {
             let plain = path.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-/".contains(letter));
             let is_path = plain && path.contains('/') && ENDINGS.iter().any(|ending| path.ends_with(ending));
             // What begins elsewhere is not ours: /etc, ~, a name in a bucket.
-            let ours = ["pipeline/", "worker/", "tests/", ".ci/", ".cargo/"].iter().any(|begin| path.starts_with(begin));
+            let ours =
+                ["pipeline/", "worker/", "tests/", ".ci/", ".cargo/"].iter().any(|begin| path.starts_with(begin));
             assert!(!(is_path && ours) || root().join(path).exists(), "{document} names {path}, which does not exist");
         }
     }
