@@ -24,7 +24,7 @@ fn root() -> PathBuf {
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|problem| panic!("{path}: {problem}"))
+    fs::read_to_string(root().join(path)).expect(path)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no command line to be told by")]
