@@ -5,13 +5,16 @@
 mod stage;
 
 mod alarms;
+mod artifacts;
 mod ecs_decides;
 mod first_day;
 mod happy;
 mod patience;
 mod people_decide;
 mod queue_workers;
+mod refused;
 mod scaling;
+mod secrets;
 mod several;
 mod sick_canary;
 mod sick_turnover;

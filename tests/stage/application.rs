@@ -36,6 +36,8 @@ pub(crate) struct Application {
     pub(crate) full_action: Vec<(String, String)>,
     /// The pipeline's execution mode.
     pub(crate) mode: &'static str,
+    /// Environment variables of the container.
+    pub(crate) environment: Vec<(String, String)>,
     /// Whether `v1` was ever pushed; otherwise the services were made just now, with an image that is not there.
     pub(crate) deployed: bool,
 }
@@ -56,6 +58,7 @@ impl Application {
             canary_action: Vec::new(),
             full_action: Vec::new(),
             mode: "SUPERSEDED",
+            environment: Vec::new(),
             deployed: true,
         }
     }
@@ -107,6 +110,7 @@ impl Application {
 
     /// The task definition of one of the two services.
     pub(crate) fn task_definition(&self, world: &World, family: &str, tag: &str) -> Value {
+        let environment = self.environment.iter().map(|(name, value)| json!({"name": name, "value": value}));
         json!({
             "family": family,
             "networkMode": "awsvpc",
@@ -119,6 +123,7 @@ impl Application {
                 "name": self.name,
                 "image": format!("{}:{tag}", world.ecr.uri(&self.name)),
                 "essential": true,
+                "environment": Value::from_iter(environment),
                 "portMappings": [{"containerPort": 8080}],
                 "healthCheck": {"command": ["CMD", "/app", "health"], "interval": 10, "retries": 3, "startPeriod": 10},
                 "logConfiguration": {"logDriver": "awslogs", "options": {

@@ -278,10 +278,7 @@ impl Turn<'_> {
 
     async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
         if self.gathered.is_none() {
-            match Gathered::gather(self).await? {
-                Ok(gathered) => self.gathered = Some(gathered),
-                Err(text) => return Ok(Pass::End(configuration(text))),
-            }
+            self.gathered = Some(Gathered::gather(self).await?);
         }
         let now = self.tools.clock.now().timestamp();
         let check = match &self.gathered {
@@ -411,6 +408,7 @@ fn refusal(action: &Action, problems: &[String]) -> String {
         Role::Canary => "canary",
         Role::Full => "full service",
     };
-    let list: String = problems.iter().map(|problem| format!("\n- {}", cut(problem, 1_000))).collect();
+    let list: String =
+        problems.iter().map(|problem| format!("\n- {}", cut(problem, 1_000).replace('\n', "\n  "))).collect();
     format!("Nothing was deployed to {what} {}/{}:{list}", action.cluster, action.service)
 }

@@ -145,7 +145,10 @@ pub fn canary(
                 format!("the full service has no successful deployment yet: stopping canary {}", canary.label()),
             )
         }
-        Target::Zero => end(terms, progress, sight, format!("canary {} is at 0 tasks", canary.label())),
+        Target::Zero => {
+            let why = "as the full service has no successful deployment whose images it could run";
+            end(terms, progress, sight, format!("canary {} is at 0 tasks, {why}", canary.label()))
+        }
         Target::Left => {
             let done = format!("canary {} runs another release by now, and is left at it", canary.label());
             end(terms, progress, sight, done)
@@ -200,7 +203,9 @@ fn is_elsewhere(progress: &Progress, service: &Service) -> bool {
 fn whereabouts(full: &Service, former: &Former) -> String {
     let label = full.label();
     match (full.revision == former.revision, full.is_rolling()) {
-        _ if former.first && full.desired == 0 => format!("{label} is at 0 tasks"),
+        _ if former.first && full.desired == 0 => {
+            format!("{label} is at 0 tasks, as it had no successful deployment to return to")
+        }
         (true, false) => format!("{label} runs {} again", former.revision),
         (true, true) => format!("{label} is still on its way back to {}: {}", former.revision, tasks(full)),
         (false, _) => format!("{label} is told to run {}", full.revision),
@@ -268,6 +273,7 @@ mod tests {
         let canary = service("app-canary", 1, "app-canary:1");
         let mut deployment = deployment("ROLLBACK_IN_PROGRESS");
         let mut rolling = service("app", 10, "app:1");
+        rolling.percents = terms(Role::Full).percents(&rolling);
         rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
         rolling.percents = terms(Role::Full).percents(&rolling);
         // What ran before, and what was successful before that.
