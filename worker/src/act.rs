@@ -10,7 +10,7 @@ use crate::deploy::release::count;
 use crate::deploy::restore::{self, Restore};
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
-use crate::deploy::view::{Service, ServiceRevision};
+use crate::deploy::view::{DeploymentStatus, Service, ServiceRevision};
 use crate::observe::{deployment_arn, images_of};
 use crate::tools::Tools;
 use crate::turn::Turn;
@@ -61,7 +61,10 @@ async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let ecs = &turn.tools.ecs;
     let mut found = None;
     for listed in ecs.list_deployments(&service.cluster, &service.name, since, false).await? {
-        if ecs.service_revision(&listed.target).await?.revision == ours {
+        // A stage that is retried at once may bring the revision of its first try: that one's deployment is over.
+        let before = listed.created.is_some_and(|created| created.timestamp() < turn.progress.started);
+        let over = !matches!(listed.status, DeploymentStatus::Running | DeploymentStatus::Successful);
+        if !(before && over) && ecs.service_revision(&listed.target).await?.revision == ours {
             found = Some(listed.arn);
             break;
         }
