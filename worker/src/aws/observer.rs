@@ -35,7 +35,7 @@ pub struct Seen {
     pub service: Option<Service>,
     /// The service deployments that somebody follows, by ARN.
     pub deployments: BTreeMap<String, Deployment>,
-    /// Its stopped tasks of the last hour, as of the last time that something changed.
+    /// Its stopped tasks of the last hour, and those on their way down, as of the last time that something changed.
     pub stopped: Vec<Task>,
     /// Why nothing newer was seen.
     pub problem: Option<AwsError>,
@@ -382,13 +382,16 @@ impl Shared {
         true
     }
 
-    /// Describes the stopped tasks that were not described yet. ECS keeps them for an hour.
+    /// Describes the tasks that are stopped or being stopped, each until it is over. ECS keeps them for an hour.
     async fn look_at_tasks(&self, key: &Name) -> Result<(), AwsError> {
         let (cluster, service) = key;
         let arns = self.ecs.task_arns(cluster, service, true).await?;
         let id = |arn: &String| arn.rsplit('/').next().unwrap_or(arn).to_owned();
-        let known: BTreeSet<String> =
-            self.lock().services.get(key).map(|entry| entry.ended.keys().cloned().collect()).unwrap_or_default();
+        let known: BTreeSet<String> = {
+            let state = self.lock();
+            let seen = state.services.get(key).into_iter().flat_map(|entry| &entry.ended);
+            seen.filter(|(_, task)| task.is_over()).map(|(id, _)| id.clone()).collect()
+        };
         let new: Vec<String> = arns.iter().filter(|arn| !known.contains(&id(arn))).cloned().collect();
         let tasks = if new.is_empty() { Vec::new() } else { self.ecs.tasks(cluster, &new).await? };
         let listed: BTreeSet<String> = arns.iter().map(id).collect();
@@ -396,9 +399,8 @@ impl Shared {
         if let Some(entry) = state.services.get_mut(key) {
             entry.ended.retain(|id, _| listed.contains(id));
             // A task on its way down may not know its exit code yet: it is described again.
-            entry.tasks_due |= tasks.iter().any(|task| task.last_status != "STOPPED");
-            let ended = tasks.into_iter().filter(|task| task.last_status == "STOPPED");
-            entry.ended.extend(ended.map(|task| (task.id.clone(), task)));
+            entry.tasks_due |= tasks.iter().any(|task| !task.is_over());
+            entry.ended.extend(tasks.into_iter().map(|task| (task.id.clone(), task)));
         }
         Ok(())
     }

@@ -38,10 +38,15 @@ const SURROUNDINGS: [&str; 12] = [
     "network interface",
 ];
 
-/// Judges one stopped task by its `stopCode` (`TaskStopCode`) and texts.
+/// Judges one task that stopped, or is being stopped, by its `stopCode` (`TaskStopCode`) and texts.
+///
+/// What failed its health checks says so from the first moment, and its way down, through draining and `stopTimeout`, may
+/// take minutes: it need not be over.
 #[must_use]
 pub fn blame(task: &Task) -> Blame {
     match task.stop_code.as_str() {
+        // On its way down: how it ended, which makes it equal to others or not, is not known yet.
+        "EssentialContainerExited" | "TaskFailedToStart" if !task.is_over() => Blame::Elsewhere,
         "EssentialContainerExited" => Blame::Release(exited(task)),
         "TaskFailedToStart" => failed_to_start(task),
         // The scheduler stops tasks for its own reasons, but also those that failed their health checks.
@@ -221,6 +226,17 @@ mod tests {
         for (code, text, containers, expected) in table {
             assert_eq!(reason(&task(code, text, containers)).as_deref(), expected, "{code} {text}");
         }
+    }
+
+    #[test]
+    fn a_task_on_its_way_down_counts_where_its_reason_is_final() {
+        let mut unhealthy = task("ServiceSchedulerInitiated", "Task failed container health checks", &[]);
+        let mut crashed = task("EssentialContainerExited", "Essential container in task exited", &[("app", None, "")]);
+        for task in [&mut unhealthy, &mut crashed] {
+            task.last_status = "STOPPING".into();
+        }
+        assert_eq!(reason(&unhealthy).as_deref(), Some("Task failed container health checks"));
+        assert_eq!(reason(&crashed), None);
     }
 
     #[test]

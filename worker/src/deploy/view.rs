@@ -204,6 +204,14 @@ pub struct Task {
     pub containers: Vec<Container>,
 }
 
+impl Task {
+    /// Whether it has stopped, and nothing more will be known of it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.last_status == "STOPPED"
+    }
+}
+
 /// One container of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
