@@ -9,6 +9,7 @@ mod artifacts;
 mod ecs_decides;
 mod first_day;
 mod happy;
+mod judged_once_more;
 mod patience;
 mod people_decide;
 mod queue_workers;
