@@ -76,7 +76,10 @@ struct Entry {
     deployments_at: Option<Time>,
     tasks_at: Option<Time>,
     tasks_due: bool,
+    /// Tasks that have stopped: they do not change any more.
     ended: BTreeMap<String, Task>,
+    /// Tasks on their way down, as of the last look.
+    ending: Vec<Task>,
 }
 
 /// A job's interest in one service; it ends when this is dropped.
@@ -225,6 +228,7 @@ impl Entry {
             tasks_at: None,
             tasks_due: true,
             ended: BTreeMap::new(),
+            ending: Vec::new(),
         }
     }
 }
@@ -315,7 +319,7 @@ impl Shared {
                 let followed =
                     entry.followed.iter().filter_map(|arn| Some((arn.clone(), deployments.get(arn)?.clone())));
                 seen.deployments.extend(followed);
-                seen.stopped = entry.ended.values().cloned().collect();
+                seen.stopped = entry.ended.values().chain(&entry.ending).cloned().collect();
             });
         }
     }
@@ -382,16 +386,13 @@ impl Shared {
         true
     }
 
-    /// Describes the tasks that are stopped or being stopped, each until it is over. ECS keeps them for an hour.
+    /// Describes the stopped tasks that were not described yet. ECS keeps them for an hour.
     async fn look_at_tasks(&self, key: &Name) -> Result<(), AwsError> {
         let (cluster, service) = key;
         let arns = self.ecs.task_arns(cluster, service, true).await?;
         let id = |arn: &String| arn.rsplit('/').next().unwrap_or(arn).to_owned();
-        let known: BTreeSet<String> = {
-            let state = self.lock();
-            let seen = state.services.get(key).into_iter().flat_map(|entry| &entry.ended);
-            seen.filter(|(_, task)| task.is_over()).map(|(id, _)| id.clone()).collect()
-        };
+        let known: BTreeSet<String> =
+            self.lock().services.get(key).map(|entry| entry.ended.keys().cloned().collect()).unwrap_or_default();
         let new: Vec<String> = arns.iter().filter(|arn| !known.contains(&id(arn))).cloned().collect();
         let tasks = if new.is_empty() { Vec::new() } else { self.ecs.tasks(cluster, &new).await? };
         let listed: BTreeSet<String> = arns.iter().map(id).collect();
@@ -399,8 +400,10 @@ impl Shared {
         if let Some(entry) = state.services.get_mut(key) {
             entry.ended.retain(|id, _| listed.contains(id));
             // A task on its way down may not know its exit code yet: it is described again.
-            entry.tasks_due |= tasks.iter().any(|task| !task.is_over());
-            entry.ended.extend(tasks.into_iter().map(|task| (task.id.clone(), task)));
+            let (ended, ending): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(Task::has_stopped);
+            entry.tasks_due |= !ending.is_empty();
+            entry.ending = ending;
+            entry.ended.extend(ended.into_iter().map(|task| (task.id.clone(), task)));
         }
         Ok(())
     }

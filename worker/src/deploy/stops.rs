@@ -38,15 +38,12 @@ const SURROUNDINGS: [&str; 12] = [
     "network interface",
 ];
 
-/// Judges one task that stopped, or is being stopped, by its `stopCode` (`TaskStopCode`) and texts.
-///
-/// What failed its health checks says so from the first moment, and its way down, through draining and `stopTimeout`, may
-/// take minutes: it need not be over.
+/// Judges one stopped task by its `stopCode` (`TaskStopCode`) and texts.
 #[must_use]
 pub fn blame(task: &Task) -> Blame {
     match task.stop_code.as_str() {
-        // On its way down: how it ended, which makes it equal to others or not, is not known yet.
-        "EssentialContainerExited" | "TaskFailedToStart" if !task.is_over() => Blame::Elsewhere,
+        // On its way down a task may not know its exit code yet; then it waits for it.
+        "EssentialContainerExited" if !task.has_stopped() && !task.containers.iter().any(has_code) => Blame::Elsewhere,
         "EssentialContainerExited" => Blame::Release(exited(task)),
         "TaskFailedToStart" => failed_to_start(task),
         // The scheduler stops tasks for its own reasons, but also those that failed their health checks.
@@ -57,6 +54,10 @@ pub fn blame(task: &Task) -> Blame {
         }),
         _ => Blame::Elsewhere,
     }
+}
+
+fn has_code(container: &Container) -> bool {
+    container.exit_code.is_some()
 }
 
 fn speaks_of_health(reason: &str) -> bool {
@@ -229,14 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn a_task_on_its_way_down_counts_where_its_reason_is_final() {
-        let mut unhealthy = task("ServiceSchedulerInitiated", "Task failed container health checks", &[]);
-        let mut crashed = task("EssentialContainerExited", "Essential container in task exited", &[("app", None, "")]);
-        for task in [&mut unhealthy, &mut crashed] {
-            task.last_status = "STOPPING".into();
-        }
-        assert_eq!(reason(&unhealthy).as_deref(), Some("Task failed container health checks"));
-        assert_eq!(reason(&crashed), None);
+    fn a_task_on_its_way_down_is_blamed_once_its_reason_is_complete() {
+        let on_its_way = |task: Task| Task { last_status: "STOPPING".into(), ..task };
+        let unhealthy = task("ServiceSchedulerInitiated", "Task failed container health checks", &[("app", None, "")]);
+        assert!(reason(&on_its_way(unhealthy)).is_some());
+        let exited = |code| on_its_way(task("EssentialContainerExited", "", &[("app", code, "")]));
+        assert_eq!(reason(&exited(None)), None);
+        assert_eq!(reason(&exited(Some(3))).as_deref(), Some("container app ended with exit code 3"));
     }
 
     #[test]

@@ -275,6 +275,7 @@ mod tests {
         let mut rolling = service("app", 10, "app:1");
         rolling.percents = terms(Role::Full).percents(&rolling);
         rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
+        rolling.percents = terms(Role::Full).percents(&rolling);
         // What ran before, and what was successful before that.
         for revision in ["app:1", "app:0"] {
             rolling.revision = revision.parse().unwrap();

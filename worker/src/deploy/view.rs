@@ -205,9 +205,9 @@ pub struct Task {
 }
 
 impl Task {
-    /// Whether it has stopped, and nothing more will be known of it.
+    /// Whether it is all over; before that its exit codes may be missing.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn has_stopped(&self) -> bool {
         self.last_status == "STOPPED"
     }
 }
