@@ -52,7 +52,10 @@ async fn a_second_pipeline_waits_for_a_canary_that_is_being_deployed_and_then_ta
     assert_eq!(story.ended("app", &first).await, PipelineExecutionStatus::Failed);
     let message = story.failure("app", &first, "Canary");
     assert!(message.contains("main/app-canary has since been told to run app-canary:3"), "{message}");
-    assert!(message.contains("nothing: the service belongs to another deployment now"), "{message}");
+    assert!(
+        message.contains("nothing: canary main/app-canary was told by somebody else to run app-canary:3"),
+        "{message}"
+    );
 
     story.answer("hotfix", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("hotfix", &second).await, PipelineExecutionStatus::Succeeded);
