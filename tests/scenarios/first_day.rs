@@ -20,8 +20,11 @@ async fn a_first_release_that_is_ill_leaves_the_canary_at_no_task() {
     let execution = story.release_to_canary(&app, "v2", crashing()).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
     insta::assert_snapshot!(without_ids(&story.failure("app", &execution, "Canary")), @r"
-    Nothing was deployed to canary main/app-canary:
-    - a deployment of app-canary:1 to main/app-canary is in progress, still after 15m: retry the stage when it has ended
+    The deployment to canary main/app-canary is not well: 2 tasks stopped for the same reason: container app ended with exit code 3.
+    Done: canary main/app-canary is at 0 tasks, as the full service has no successful deployment whose images it could run.
+    Look at: the log lines below and the stopped tasks in the ECS console.
+    Last log lines of task TASK (/ecs/app/app/app/TASK):
+      no such table
     ");
     assert_eq!(story.tasks("app-canary"), 0);
     assert_eq!((story.runs("app").as_str(), story.percents("app")), ("app:1", (100, 200)));
@@ -34,7 +37,11 @@ async fn a_first_turnover_that_is_ill_is_stopped_at_no_task() {
     let story = Story::begin(Simulator::new(Settings::seeded(75)), &[&app]);
     let execution = story.release_to_full(&app, "v2", crashing()).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
-    insta::assert_snapshot!(without_ids(&story.failure("app", &execution, "Full")), @"");
+    let message = story.failure("app", &execution, "Full");
+    assert!(message.contains("container app ended with exit code 3"), "{message}");
+    assert!(
+        message.contains("\nDone: main/app is at 0 tasks, as it had no successful deployment to return to; canary")
+    );
     story
         .until("no task", |world| {
             ["app", "app-canary"].iter().all(|service| world.ecs.running_tasks("main", service).is_empty())
@@ -65,7 +72,11 @@ async fn beside_a_full_service_without_a_task_a_sick_canary_goes_to_no_task() {
     let execution = story.release_to_canary(&app, "v2", crashing()).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
     let message = story.failure("app", &execution, "Canary");
-    assert!(message.contains("Done: canary main/app-canary is at 0 tasks."), "{message}");
+    assert!(
+        message
+            .contains("Done: canary main/app-canary is at 0 tasks, as the full service has no successful deployment"),
+        "{message}"
+    );
     assert_eq!(story.tasks("app-canary"), 0);
     assert_eq!(story.portrait("app").await, full);
 }

@@ -5,6 +5,7 @@
 mod stage;
 
 mod alarms;
+mod artifacts;
 mod budgets;
 mod definitions;
 mod ecs_decides;
@@ -14,7 +15,9 @@ mod happy;
 mod patience;
 mod people_decide;
 mod queue_workers;
+mod refused;
 mod scaling;
+mod secrets;
 mod several;
 mod sick_canary;
 mod sick_turnover;

@@ -38,6 +38,8 @@ pub(crate) struct Application {
     pub(crate) mode: &'static str,
     /// Members laid over the task definition, and over its container.
     pub(crate) definition: (Value, Value),
+    /// Environment variables of the container.
+    pub(crate) environment: Vec<(String, String)>,
     /// Whether `v1` was ever pushed; otherwise the services were made just now, with an image that is not there.
     pub(crate) deployed: bool,
 }
@@ -59,6 +61,7 @@ impl Application {
             full_action: Vec::new(),
             mode: "SUPERSEDED",
             definition: (json!({}), json!({})),
+            environment: Vec::new(),
             deployed: true,
         }
     }
@@ -110,6 +113,7 @@ impl Application {
 
     /// The task definition of one of the two services.
     pub(crate) fn task_definition(&self, world: &World, family: &str, tag: &str) -> Value {
+        let environment = self.environment.iter().map(|(name, value)| json!({"name": name, "value": value}));
         let mut definition = json!({
             "family": family,
             "networkMode": "awsvpc",
@@ -122,6 +126,7 @@ impl Application {
                 "name": self.name,
                 "image": format!("{}:{tag}", world.ecr.uri(&self.name)),
                 "essential": true,
+                "environment": Value::from_iter(environment),
                 "portMappings": [{"containerPort": 8080}],
                 "healthCheck": {"command": ["CMD", "/app", "health"], "interval": 10, "retries": 3, "startPeriod": 10},
                 "logConfiguration": {"logDriver": "awslogs", "options": {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_codepipeline::types::ApprovalStatus;
+use aws_sdk_codepipeline::types::{ActionCategory, ActionOwner, ActionTypeId, ApprovalStatus};
 use aws_sdk_ecs::types::StopServiceDeploymentStopType;
 use simulator::World;
 use simulator::cloudwatch::{AlarmState, set_alarm_state};
@@ -103,5 +103,19 @@ impl Story {
     /// An alarm is set by hand, as `aws cloudwatch set-alarm-state` does.
     pub(crate) fn set_alarm(&self, name: &str, state: AlarmState) {
         self.world(|world| set_alarm_state(world, name, state, "a story says so")).expect("an alarm");
+    }
+
+    /// A worker of another version takes the canary's job and hands it on with a token of its own.
+    pub(crate) async fn hand_on(&self, token: &str) {
+        self.until("a job", |world| !world.codepipeline.jobs().is_empty()).await;
+        self.pass(Duration::from_secs(2)).await;
+        let codepipeline = aws_sdk_codepipeline::Client::new(&self.simulator.sdk_config(SOMEBODY_KEY));
+        let id = ActionTypeId::builder().category(ActionCategory::Deploy).owner(ActionOwner::Custom);
+        let id = id.provider("Coalmine-Canary").version("1").build().expect("an action type");
+        let polled = codepipeline.poll_for_jobs().action_type_id(id).query_param("Pool", "default").send().await;
+        let job = polled.expect("an answer").jobs.unwrap_or_default().remove(0);
+        let (id, nonce) = (job.id.unwrap_or_default(), job.nonce.unwrap_or_default());
+        codepipeline.acknowledge_job().job_id(&id).nonce(nonce).send().await.expect("an acknowledgement");
+        codepipeline.put_job_success_result().job_id(&id).continuation_token(token).send().await.expect("a result");
     }
 }

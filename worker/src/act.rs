@@ -106,14 +106,20 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
         Which::Own => turn.view.service()?,
         Which::Partner => turn.view.partner()?,
     };
+    let (percents, deploys) = (update.percents, update.revision.is_some());
+    let starts = deploys || update.desired.is_some();
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
         desired: update.desired,
         percents: update.percents.map(|percents| (percents, service.configuration.clone())),
     };
     turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
-    if let Phase::RestoreCanary { told, .. } = &mut turn.progress.phase {
+    if let (true, Phase::RestoreCanary { told, .. }) = (deploys, &mut turn.progress.phase) {
         *told = Some(turn.tools.clock.now().timestamp());
+    }
+    // Percents alone start nothing that would have to be seen first.
+    if let (false, Some(percents)) = (starts, percents) {
+        turn.view.took(turn.tools, update.which, percents);
     }
     Ok(())
 }

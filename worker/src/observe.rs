@@ -194,15 +194,16 @@ pub(crate) fn deployment_arn(service_arn: &str, id: &str) -> String {
 pub(crate) struct Gathered {
     base: Option<TaskDefinition>,
     asked: Vec<Asked>,
+    /// Why nothing is asked for, where the artifact names no image.
+    no_images: Option<String>,
     canary: Option<CanaryFound>,
     mode: String,
     never_deployed: bool,
 }
 
 impl Gathered {
-    /// Reads the artifact, the task definitions and what the registries say. The inner error is a problem of the
-    /// artifact, for people.
-    pub(crate) async fn gather(turn: &Turn<'_>) -> Result<Result<Self, String>, AwsError> {
+    /// Reads the artifact, the task definitions and what the registries say.
+    pub(crate) async fn gather(turn: &Turn<'_>) -> Result<Self, AwsError> {
         let tools = turn.tools;
         let mode = tools.codepipeline.execution_mode(&turn.job.context).await?;
         let (own, partner) = (turn.view.own_seen.service.as_ref(), turn.view.partner_seen.service.as_ref());
@@ -216,9 +217,9 @@ impl Gathered {
         };
         let containers: Vec<String> =
             base.iter().flat_map(TaskDefinition::images).map(|(container, _)| container).collect();
-        let images = match release(turn, &containers).await? {
-            Ok(images) => images,
-            Err(text) => return Ok(Err(text)),
+        let (images, no_images) = match release(turn, &containers).await? {
+            Ok(images) => (images, None),
+            Err(problem) => (Vec::new(), Some(problem)),
         };
         let mut asked = Vec::new();
         for ContainerImage { container, image } in images {
@@ -237,7 +238,7 @@ impl Gathered {
             Some(service) => never_deployed(tools, service).await?,
             None => false,
         };
-        Ok(Ok(Self { base, asked, canary, mode, never_deployed }))
+        Ok(Self { base, asked, no_images, canary, mode, never_deployed })
     }
 
     /// All that the preflight decides on.
@@ -255,6 +256,7 @@ impl Gathered {
             partner: (&action.partner, turn.view.partner_seen.service.clone()),
             base: self.base.clone(),
             asked: self.asked.clone(),
+            no_images: self.no_images.clone(),
             alarms: turn.view.alarms_seen.clone(),
             canary: self.canary.clone(),
             never_deployed: self.never_deployed,
@@ -313,7 +315,7 @@ fn as_approved(canary: &CanaryFound, container: &str, asked: ImageReference) -> 
     }
 }
 
-/// The images of the release: those of the artifact, then those of the option `image.<container>`, which win.
+/// The images of the release, or why there are none, for people: those of the artifact, then those of the option `image.<container>`, which win.
 pub(crate) async fn release(
     turn: &Turn<'_>,
     containers: &[String],
@@ -328,11 +330,11 @@ pub(crate) async fn release(
         };
         let file = match artifact::images(&bytes, options.file.as_deref()) {
             Ok(file) => file,
-            Err(problem) => return Ok(Err(format!("Input artifact {}: {problem}.", artifact.name))),
+            Err(problem) => return Ok(Err(format!("input artifact {}: {problem}", artifact.name))),
         };
         match artifact::by_container(file, containers) {
             Ok(found) => images = found,
-            Err(problem) => return Ok(Err(format!("Input artifact {}: {problem}.", artifact.name))),
+            Err(problem) => return Ok(Err(format!("input artifact {}: {problem}", artifact.name))),
         }
     }
     for (container, image) in &options.images {
@@ -341,7 +343,7 @@ pub(crate) async fn release(
     }
     if images.is_empty() {
         return Ok(Err(
-            "The action has no image to deploy: give it an input artifact with imagedefinitions.json, or image.<container>= in Options."
+            "the action has no image to deploy: give it an input artifact with imagedefinitions.json, or image.<container>= in Options"
                 .to_owned(),
         ));
     }

@@ -278,10 +278,7 @@ impl Turn<'_> {
 
     async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
         if self.gathered.is_none() {
-            match Gathered::gather(self).await? {
-                Ok(gathered) => self.gathered = Some(gathered),
-                Err(text) => return Ok(Pass::End(configuration(text))),
-            }
+            self.gathered = Some(Gathered::gather(self).await?);
         }
         let now = self.tools.clock.now().timestamp();
         let check = match &self.gathered {
@@ -340,6 +337,8 @@ impl Turn<'_> {
 
     async fn carry_out(&mut self, Decision { step, reason }: Decision) -> Result<Pass, AwsError> {
         let mutates = matches!(step, Step::Update(_) | Step::RollBack | Step::PlanRestore);
+        // Percents alone, once taken, start nothing that would have to be seen first.
+        let starts = !matches!(&step, Step::Update(update) if update.revision.is_none() && update.desired.is_none());
         if mutates && let Some(ending) = self.hindrance().await? {
             return Ok(Pass::End(ending));
         }
@@ -360,17 +359,11 @@ impl Turn<'_> {
                 Ok(Pass::Again)
             }
             other => {
-                let alone = match &other {
-                    Step::Update(update) => update.percents_alone().map(|percents| (update.which, percents)),
-                    _ => None,
-                };
                 let acted = act::act(self, other).await;
                 if mutates {
-                    match (alone, &acted) {
-                        // Percents alone start nothing that would have to be seen before going on.
-                        (Some((which, percents)), Ok(())) => self.view.took(self.tools, which, percents),
-                        // What was done shows in the next observation; where the reply was lost, that tells, too.
-                        _ => self.view.outdate(self.tools),
+                    // What was done shows in the next observation; where the reply was lost, that tells, too.
+                    if starts || acted.is_err() {
+                        self.view.outdate(self.tools);
                     }
                     if let Some(pass) = self.too_late().await? {
                         return Ok(pass);
@@ -415,6 +408,7 @@ fn refusal(action: &Action, problems: &[String]) -> String {
         Role::Canary => "canary",
         Role::Full => "full service",
     };
-    let list: String = problems.iter().map(|problem| format!("\n- {}", cut(problem, 1_000))).collect();
+    let list: String =
+        problems.iter().map(|problem| format!("\n- {}", cut(problem, 1_000).replace('\n', "\n  "))).collect();
     format!("Nothing was deployed to {what} {}/{}:{list}", action.cluster, action.service)
 }

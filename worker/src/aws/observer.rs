@@ -35,7 +35,7 @@ pub struct Seen {
     pub service: Option<Service>,
     /// The service deployments that somebody follows, by ARN.
     pub deployments: BTreeMap<String, Deployment>,
-    /// Its stopped tasks of the last hour, as of the last time that something changed.
+    /// Its stopped tasks of the last hour, and those on their way down, as of the last time that something changed.
     pub stopped: Vec<Task>,
     /// Why nothing newer was seen.
     pub problem: Option<AwsError>,
@@ -76,7 +76,10 @@ struct Entry {
     deployments_at: Option<Time>,
     tasks_at: Option<Time>,
     tasks_due: bool,
+    /// Tasks that have stopped: they do not change any more.
     ended: BTreeMap<String, Task>,
+    /// Tasks on their way down, as of the last look.
+    ending: Vec<Task>,
 }
 
 /// A job's interest in one service; it ends when this is dropped.
@@ -225,6 +228,7 @@ impl Entry {
             tasks_at: None,
             tasks_due: true,
             ended: BTreeMap::new(),
+            ending: Vec::new(),
         }
     }
 }
@@ -315,7 +319,7 @@ impl Shared {
                 let followed =
                     entry.followed.iter().filter_map(|arn| Some((arn.clone(), deployments.get(arn)?.clone())));
                 seen.deployments.extend(followed);
-                seen.stopped = entry.ended.values().cloned().collect();
+                seen.stopped = entry.ended.values().chain(&entry.ending).cloned().collect();
             });
         }
     }
@@ -396,9 +400,10 @@ impl Shared {
         if let Some(entry) = state.services.get_mut(key) {
             entry.ended.retain(|id, _| listed.contains(id));
             // A task on its way down may not know its exit code yet: it is described again.
-            entry.tasks_due |= tasks.iter().any(|task| task.last_status != "STOPPED");
-            let ended = tasks.into_iter().filter(|task| task.last_status == "STOPPED");
-            entry.ended.extend(ended.map(|task| (task.id.clone(), task)));
+            let (ended, ending): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(Task::has_stopped);
+            entry.tasks_due |= !ending.is_empty();
+            entry.ending = ending;
+            entry.ended.extend(ended.into_iter().map(|task| (task.id.clone(), task)));
         }
         Ok(())
     }

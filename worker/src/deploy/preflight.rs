@@ -57,6 +57,8 @@ pub struct Facts<'a> {
     pub base: Option<TaskDefinition>,
     /// The images of the release.
     pub asked: Vec<Asked>,
+    /// Why there are none, where the artifact names none.
+    pub no_images: Option<String>,
     /// The alarms that were found.
     pub alarms: Vec<Alarm>,
     /// The canary, for Full.
@@ -112,7 +114,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
         );
     }
     let (Some((service, partner)), Some(base)) = (services, &facts.base) else {
-        if facts.base.is_none() {
+        if facts.base.is_none() && facts.service.1.is_some() {
             problems.push(no_base(facts));
         }
         return Check::Refuse(problems);
@@ -135,6 +137,10 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
         ));
     }
     if !problems.is_empty() {
+        // All in one answer: a red alarm would be the next.
+        if let Some(Check::Refuse(red)) = red_before(facts, service, partner, now) {
+            problems.extend(red);
+        }
         return Check::Refuse(problems);
     }
     if let Some(waiting) = busy(facts, service, now) {
@@ -254,6 +260,7 @@ fn images(facts: &Facts<'_>, problems: &mut Vec<String>) -> Vec<Image> {
             },
         }
     }
+    problems.extend(facts.no_images.clone());
     if images.is_empty() && problems.is_empty() {
         problems.push("the release names no image for any container of the task definition".to_owned());
     }

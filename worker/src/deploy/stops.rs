@@ -42,6 +42,8 @@ const SURROUNDINGS: [&str; 12] = [
 #[must_use]
 pub fn blame(task: &Task) -> Blame {
     match task.stop_code.as_str() {
+        // On its way down a task may not know its exit code yet; then it waits for it.
+        "EssentialContainerExited" if !task.has_stopped() && !task.containers.iter().any(has_code) => Blame::Elsewhere,
         "EssentialContainerExited" => Blame::Release(exited(task)),
         "TaskFailedToStart" => failed_to_start(task),
         // The scheduler stops tasks for its own reasons, but also those that failed their health checks.
@@ -52,6 +54,10 @@ pub fn blame(task: &Task) -> Blame {
         }),
         _ => Blame::Elsewhere,
     }
+}
+
+fn has_code(container: &Container) -> bool {
+    container.exit_code.is_some()
 }
 
 fn speaks_of_health(reason: &str) -> bool {
@@ -221,6 +227,16 @@ mod tests {
         for (code, text, containers, expected) in table {
             assert_eq!(reason(&task(code, text, containers)).as_deref(), expected, "{code} {text}");
         }
+    }
+
+    #[test]
+    fn a_task_on_its_way_down_is_blamed_once_its_reason_is_complete() {
+        let on_its_way = |task: Task| Task { last_status: "STOPPING".into(), ..task };
+        let unhealthy = task("ServiceSchedulerInitiated", "Task failed container health checks", &[("app", None, "")]);
+        assert!(reason(&on_its_way(unhealthy)).is_some());
+        let exited = |code| on_its_way(task("EssentialContainerExited", "", &[("app", code, "")]));
+        assert_eq!(reason(&exited(None)), None);
+        assert_eq!(reason(&exited(Some(3))).as_deref(), Some("container app ended with exit code 3"));
     }
 
     #[test]

@@ -52,8 +52,9 @@ pub fn full(
             return Decision::new(Step::RollBack, reason);
         }
         Some(DeploymentStatus::Running | DeploymentStatus::RollingBack | DeploymentStatus::Other(_)) => {
+            // The way back is a turnover, too: batch by batch, whatever autoscaling makes of the desired count.
             let reason = format!("ECS is rolling {} back to {}: {}", service.label(), former.revision, tasks(service));
-            return batch_by_batch(terms, sight, reason);
+            return keep_percents(terms, sight, &former.revision).unwrap_or_else(|| Decision::new(Step::Wait, reason));
         }
         _ => {}
     }
@@ -62,7 +63,8 @@ pub fn full(
     let going_back = service.revision == former.revision || taken_back;
     let (label, runs) = (service.label(), &service.revision);
     if going_back && service.is_rolling() {
-        return batch_by_batch(terms, sight, format!("{label} is going back to {runs}: {}", tasks(service)));
+        let reason = format!("{label} is going back to {runs}: {}", tasks(service));
+        return keep_percents(terms, sight, runs).unwrap_or_else(|| Decision::new(Step::Wait, reason));
     }
     if going_back {
         return settle(former, sight)
@@ -78,11 +80,6 @@ pub fn full(
     let percents = (wanted != service.percents).then_some(wanted);
     let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents };
     Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
-}
-
-/// The way back is a turnover, too: it waits with the batch's percents, whatever autoscaling makes of the desired count.
-fn batch_by_batch(terms: &Terms, sight: &Sight<'_>, reason: String) -> Decision {
-    keep_percents(terms, sight, &sight.service.revision).unwrap_or_else(|| Decision::new(Step::Wait, reason))
 }
 
 /// A first deployment has nothing to go back to: its tasks stop.
@@ -148,7 +145,10 @@ pub fn canary(
                 format!("the full service has no successful deployment yet: stopping canary {}", canary.label()),
             )
         }
-        Target::Zero => end(terms, progress, sight, format!("canary {} is at 0 tasks", canary.label())),
+        Target::Zero => {
+            let why = "as the full service has no successful deployment whose images it could run";
+            end(terms, progress, sight, format!("canary {} is at 0 tasks, {why}", canary.label()))
+        }
         Target::Left => {
             let done = format!("canary {} runs another release by now, and is left at it", canary.label());
             end(terms, progress, sight, done)
@@ -203,7 +203,9 @@ fn is_elsewhere(progress: &Progress, service: &Service) -> bool {
 fn whereabouts(full: &Service, former: &Former) -> String {
     let label = full.label();
     match (full.revision == former.revision, full.is_rolling()) {
-        _ if former.first && full.desired == 0 => format!("{label} is at 0 tasks"),
+        _ if former.first && full.desired == 0 => {
+            format!("{label} is at 0 tasks, as it had no successful deployment to return to")
+        }
         (true, false) => format!("{label} runs {} again", former.revision),
         (true, true) => format!("{label} is still on its way back to {}: {}", former.revision, tasks(full)),
         (false, _) => format!("{label} is told to run {}", full.revision),
@@ -271,14 +273,18 @@ mod tests {
         let canary = service("app-canary", 1, "app-canary:1");
         let mut deployment = deployment("ROLLBACK_IN_PROGRESS");
         let mut rolling = service("app", 10, "app:1");
-        rolling.percents = Percents { minimum: 90, maximum: 100 };
+        rolling.percents = terms(Role::Full).percents(&rolling);
         rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
+        rolling.percents = terms(Role::Full).percents(&rolling);
         // What ran before, and what was successful before that.
         for revision in ["app:1", "app:0"] {
             rolling.revision = revision.parse().unwrap();
             let sight = Sight { deployment: Some(&deployment), ..sight(&rolling, &canary) };
-            let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
-            assert_eq!(decision.step, Step::Wait, "{revision}");
+            assert_eq!(
+                super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60).step,
+                Step::Wait,
+                "{revision}"
+            );
         }
         deployment = crate::deploy::fixtures::deployment("ROLLBACK_SUCCESSFUL");
         let back = service("app", 10, "app:0");

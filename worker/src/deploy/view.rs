@@ -204,6 +204,14 @@ pub struct Task {
     pub containers: Vec<Container>,
 }
 
+impl Task {
+    /// Whether it is all over; before that its exit codes may be missing.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.last_status == "STOPPED"
+    }
+}
+
 /// One container of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
