@@ -109,7 +109,7 @@ async fn work(door: SdkConfig, stopped: oneshot::Receiver<()>) {
 
 async fn serve(endpoint: &str) -> Result<(), String> {
     println!("\nThe simulated AWS and a worker go on running. Point the AWS CLI at them (Ctrl-C ends both):\n");
-    println!("  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=eu-central-1");
+    println!("  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1");
     println!("  export AWS_ACCESS_KEY_ID=AKIAYOU AWS_SECRET_ACCESS_KEY=any");
     println!("  aws codepipeline get-pipeline-state --name app");
     let _ = std::io::stdout().flush();

@@ -7,7 +7,7 @@ use simulator::{Settings, Simulator};
 
 use crate::stage::{Application, Story};
 
-/// What AWS adds to a registered task definition (aws-contract.md §2.1); no copy can have the same.
+/// What AWS adds to a registered task definition; no copy can have the same.
 const OF_THE_REVISION: [&str; 7] = [
     "taskDefinitionArn",
     "revision",

@@ -100,7 +100,9 @@ async fn a_turn_that_is_repeated_uses_the_revision_that_was_registered() {
     let peer = Worker::start(&story.simulator, "AKIAWORKER2", settings("default", 20));
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-    assert_eq!(story.requests("ecs", "RegisterTaskDefinition").len(), 2, "the canary's once, the full service's once");
+    let ecs = story.somebody();
+    let listed = ecs.list_task_definitions().family_prefix("app-canary").send().await.unwrap();
+    assert_eq!(listed.task_definition_arns().len(), 2, "v1 and v2, each once");
     assert_eq!(story.runs("app-canary"), "app-canary:2");
     story.runs_image(&app, "app", "v2");
     assert_eq!(peer.stop().await, Stopped::Drained);

@@ -40,7 +40,7 @@ fn category(service: Service, operation: &str) -> Option<(&'static str, Rate)> {
         (Service::Ecs, "TagResource" | "UntagResource") => ("tag modify", rate(20, 10)),
         (Service::Ecs, "ListTagsForResource") => ("tag read", rate(50, 20)),
         (Service::CloudWatch, "DescribeAlarms") => ("alarm read", rate(9, 9)),
-        // CodePipeline publishes no rate (aws-contract.md §1.11): assumed for the account as a whole.
+        // CodePipeline publishes no rate: assumed for the account as a whole.
         (Service::CodePipeline, "PollForJobs") => ("job poll", rate(30, 10)),
         (Service::CodePipeline, _) => ("pipeline", rate(30, 10)),
         (Service::Ecr, "BatchGetImage") => ("image read", rate(2000, 2000)),

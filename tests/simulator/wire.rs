@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use crate::error::{Answer, ErrorReply};
 
-/// The body formats that AWS's clients speak (`aws-contract.md` §5).
+/// The body formats that AWS's clients speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// awsJson 1.0 or 1.1.

@@ -36,10 +36,10 @@ pub(crate) struct Application {
     pub(crate) full_action: Vec<(String, String)>,
     /// The pipeline's execution mode.
     pub(crate) mode: &'static str,
-    /// Members laid over the task definition, and over its container.
-    pub(crate) definition: (Value, Value),
     /// Environment variables of the container.
     pub(crate) environment: Vec<(String, String)>,
+    /// Members laid over the task definition, and over its container.
+    pub(crate) definition: (Value, Value),
     /// Whether `v1` was ever pushed; otherwise the services were made just now, with an image that is not there.
     pub(crate) deployed: bool,
 }
@@ -60,8 +60,8 @@ impl Application {
             canary_action: Vec::new(),
             full_action: Vec::new(),
             mode: "SUPERSEDED",
-            definition: (json!({}), json!({})),
             environment: Vec::new(),
+            definition: (json!({}), json!({})),
             deployed: true,
         }
     }

@@ -45,6 +45,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Ends it as a power cut does.
+    pub(crate) fn kill(self) {
+        self.running.abort();
+    }
+
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
         let door = simulator.sdk_config(key);
@@ -104,6 +109,11 @@ impl Story {
     /// Stops the worker as SIGTERM does; how it ended.
     pub(crate) async fn stop_worker(&mut self) -> Stopped {
         self.worker.take().expect("a running worker").stop().await
+    }
+
+    /// Ends the worker as a power cut does.
+    pub(crate) fn kill_worker(&mut self) {
+        self.worker.take().expect("a running worker").kill();
     }
 
     /// A call as raw JSON, which also shows what the SDK does not know; the reply.

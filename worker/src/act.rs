@@ -10,7 +10,7 @@ use crate::deploy::release::count;
 use crate::deploy::restore::{self, Restore};
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
-use crate::deploy::view::{Service, ServiceRevision};
+use crate::deploy::view::{DeploymentStatus, Service, ServiceRevision};
 use crate::observe::{deployment_arn, images_of};
 use crate::tools::Tools;
 use crate::turn::Turn;
@@ -61,7 +61,10 @@ async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let ecs = &turn.tools.ecs;
     let mut found = None;
     for listed in ecs.list_deployments(&service.cluster, &service.name, since, false).await? {
-        if ecs.service_revision(&listed.target).await?.revision == ours {
+        // A stage that is retried at once may bring the revision of its first try: that one's deployment is over.
+        let before = listed.created.is_some_and(|created| created.timestamp() < turn.progress.started);
+        let over = !matches!(listed.status, DeploymentStatus::Running | DeploymentStatus::Successful);
+        if !(before && over) && ecs.service_revision(&listed.target).await?.revision == ours {
             found = Some(listed.arn);
             break;
         }
@@ -106,8 +109,7 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
         Which::Own => turn.view.service()?,
         Which::Partner => turn.view.partner()?,
     };
-    let (percents, deploys) = (update.percents, update.revision.is_some());
-    let starts = deploys || update.desired.is_some();
+    let deploys = update.revision.is_some();
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
         desired: update.desired,
@@ -116,10 +118,6 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
     if let (true, Phase::RestoreCanary { told, .. }) = (deploys, &mut turn.progress.phase) {
         *told = Some(turn.tools.clock.now().timestamp());
-    }
-    // Percents alone start nothing that would have to be seen first.
-    if let (false, Some(percents)) = (starts, percents) {
-        turn.view.took(turn.tools, update.which, percents);
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How much is logged: error, warn, info, debug, or per module: `coalmine_worker=debug,warn`
-    #[arg(long, env = "COALMINE_LOG", default_value = "info", value_name = "FILTER", global = true)]
+    #[arg(long, env = "COALMINE_LOG", default_value = "info", value_name = "FILTER", value_parser = filter, global = true)]
     log: String,
     /// How log lines look; they go to stderr
     #[arg(long, env = "COALMINE_LOG_FORMAT", default_value = "text", global = true)]
@@ -100,6 +100,10 @@ fn default_ledger() -> Location {
     Location::Folder(state.unwrap_or_default().join("coalmine"))
 }
 
+fn filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|problem| problem.to_string())
+}
+
 fn pool(text: &str) -> Result<String, String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if (1..=20).contains(&text.chars().count()) && text.chars().all(legal) {
@@ -154,7 +158,7 @@ fn log_to_stderr(filter: &str, format: LogFormat) {
 
 async fn take_jobs(arguments: &RunArguments) -> ExitCode {
     let door = door().await;
-    if door.region().is_none() {
+    if door.region().is_none_or(|region| region.as_ref().is_empty()) {
         error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
         return ExitCode::from(EXIT_SURROUNDINGS);
     }

@@ -5,10 +5,12 @@
 //!                               │ observe.rs deploy/  act.rs│    report.rs
 //!                               │ aws/observer        aws/* │
 //!                               └───────────────────────────┘
+//!          └► renew, look after peers: ledger/ ◄─ adopt.rs
 //! ```
 //!
 //! The four things have a file or folder each. `deploy/` decides, and knows nothing of AWS, of time or of tasks that
-//! wait; `aws/` adapts the SDK and decides nothing; [`Tools`](tools::Tools) is made from the one door to the world, an
+//! wait; `aws/` adapts the SDK and decides nothing; `ledger/` records which jobs a worker holds, so that its death
+//! costs a minute; [`Tools`](tools::Tools) is made from the one door to the world, an
 //! `SdkConfig`; [`clock`] is the only place with dates and dice.
 
 mod act;

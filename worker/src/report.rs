@@ -8,7 +8,7 @@ use coalmine_pipeline::{duration, variables};
 use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::{FailureKind, Job, Received};
-use crate::aws::error::AwsError;
+use crate::aws::error::{AwsError, Kind};
 use crate::deploy::decision::Role;
 use crate::deploy::message::{self, LogTail};
 use crate::deploy::progress::{Cause, CauseKind};
@@ -40,9 +40,10 @@ pub(crate) enum Ending {
 
 /// Gives CodePipeline the result, again and again while it does not answer: a job without a result blocks its stage
 /// for a day.
-pub(crate) async fn tell(tools: &Tools, job: &Job, ending: Ending) {
+pub(crate) async fn tell(tools: &Tools, job: &Job, mut ending: Ending) {
     let begin = tools.clock.now();
     let mut pause = RETRY_AFTER;
+    let mut refused = false;
     loop {
         match send(tools, job, &ending).await {
             Ok(Received::Taken) => {
@@ -52,7 +53,8 @@ pub(crate) async fn tell(tools: &Tools, job: &Job, ending: Ending) {
                 return log(&ending);
             }
             Ok(Received::NotWanted) => return info!("CodePipeline does not want the job's result any more"),
-            Err(problem) if problem.is_passing() => {
+            // A permission may come back; without a result the stage would be blocked for a day.
+            Err(problem) if problem.is_passing() || problem.kind == Kind::Denied => {
                 let tried = (tools.clock.now() - begin).to_std().unwrap_or_default();
                 if tried >= RETRY_FOR {
                     return error!(error = %problem, "the job's result could not be told within a day");
@@ -61,7 +63,13 @@ pub(crate) async fn tell(tools: &Tools, job: &Job, ending: Ending) {
                 tools.clock.wait(crate::clock::jittered(pause)).await;
                 pause = (pause * 2).min(RETRY_AFTER_MAX);
             }
-            Err(problem) => return error!(error = %problem, "CodePipeline refused the job's result"),
+            Err(problem) if refused => return error!(error = %problem, "CodePipeline refused the job's failure, too"),
+            Err(problem) => {
+                error!(error = %problem, "CodePipeline refused the job's result: the job fails");
+                refused = true;
+                let text = format!("CodePipeline refused the result of this action: {problem}");
+                ending = Ending::Failed { kind: FailureKind::System, text, id: None };
+            }
         }
     }
 }

@@ -223,6 +223,10 @@ async fn acknowledge(tools: &Tools, job: &Job) -> bool {
                 unsure = true;
                 tools.clock.wait(ACKNOWLEDGE_AGAIN).await;
             }
+            Err(problem) if unsure => {
+                warn!(error = %problem, "the job may have been acknowledged, but cannot be asked for");
+                break;
+            }
             Err(problem) => {
                 warn!(error = %problem, "the job could not be acknowledged");
                 return false;

@@ -80,7 +80,7 @@ impl Tools {
         let alarms = Alarms::new(aws_sdk_cloudwatch::Client::new(&door));
         Self {
             codepipeline: CodePipeline::new(aws_sdk_codepipeline::Client::new(&door)),
-            registries: Registries::new(&door),
+            registries: Registries::new(&door, &clock),
             logs: Logs::new(aws_sdk_cloudwatchlogs::Client::new(&door)),
             observer: Observer::new(ecs.clone(), alarms, clock.clone()),
             held,

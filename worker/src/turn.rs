@@ -173,7 +173,7 @@ impl Turn<'_> {
     /// says so, instead of blocking its stage for a day.
     fn blind(&self, reason: &str) -> Option<Ending> {
         let age = elapsed(self.progress.started, self.tools.clock.now().timestamp());
-        (age >= (self.action.deadline + undo::UNDO_LIMIT * 3).min(CUSTOM_ACTION_TIMEOUT)).then(|| Ending::Failed {
+        (age >= (self.action.deadline + undo::UNDO_LIMIT * 3).min(CUSTOM_ACTION_TIMEOUT - undo::UNDO_LIMIT)).then(|| Ending::Failed {
             kind: FailureKind::System,
             text: format!(
                 "The deployment to {}/{} was given up: its state cannot be told. The last that is known: {reason}. Look at the service in the ECS console.",
@@ -194,8 +194,9 @@ impl Turn<'_> {
 
     async fn pass(&mut self) -> Result<Pass, AwsError> {
         if !self.late && !self.tools.held.holds(&self.job.id) {
-            warn!("a peer has taken this worker's jobs over: it looked dead");
-            return Ok(Pass::End(Ending::NotWanted));
+            // Where a peer has given the job back already, CodePipeline does not want it from here; where the ledger was
+            // lost, this is what saves it.
+            return Ok(Pass::End(self.hand_back("the worker's record of its jobs is gone".to_owned())));
         }
         if !self.late && !self.is_wanted(false).await? {
             return Ok(Pass::End(Ending::NotWanted));
@@ -238,7 +239,10 @@ impl Turn<'_> {
         match kept {
             Ok(()) if held.may_act() => {}
             Ok(()) => return Ok(Some(self.hand_back("the ledger answers too slowly".to_owned()))),
-            Err(HeldError::TakenOver) => return Ok(Some(Ending::NotWanted)),
+            Err(problem @ HeldError::TakenOver) => {
+                warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
+                return Ok(Some(self.hand_back(problem.to_string())));
+            }
             Err(HeldError::Store(problem)) => {
                 warn!(error = %problem, "the ledger cannot be written: the job is handed back");
                 return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
@@ -337,8 +341,6 @@ impl Turn<'_> {
 
     async fn carry_out(&mut self, Decision { step, reason }: Decision) -> Result<Pass, AwsError> {
         let mutates = matches!(step, Step::Update(_) | Step::RollBack | Step::PlanRestore);
-        // Percents alone, once taken, start nothing that would have to be seen first.
-        let starts = !matches!(&step, Step::Update(update) if update.revision.is_none() && update.desired.is_none());
         if mutates && let Some(ending) = self.hindrance().await? {
             return Ok(Pass::End(ending));
         }
@@ -359,11 +361,17 @@ impl Turn<'_> {
                 Ok(Pass::Again)
             }
             other => {
+                let alone = match &other {
+                    Step::Update(update) => update.percents_alone().map(|percents| (update.which, percents)),
+                    _ => None,
+                };
                 let acted = act::act(self, other).await;
                 if mutates {
-                    // What was done shows in the next observation; where the reply was lost, that tells, too.
-                    if starts || acted.is_err() {
-                        self.view.outdate(self.tools);
+                    match (alone, &acted) {
+                        // Percents alone start nothing that would have to be seen before going on.
+                        (Some((which, percents)), Ok(())) => self.view.took(self.tools, which, percents),
+                        // What was done shows in the next observation; where the reply was lost, that tells, too.
+                        _ => self.view.outdate(self.tools),
                     }
                     if let Some(pass) = self.too_late().await? {
                         return Ok(pass);

@@ -13,7 +13,7 @@ use super::state::{ActionError, ArtifactCopy, Credentials, Execution, Place, Sta
 use super::{Event, actions};
 use crate::{Answer, World};
 
-/// How long a job's artifact credentials are valid (aws-contract.md §1.9).
+/// How long a job's artifact credentials are valid.
 const CREDENTIALS_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// The bounds of the time that a source action takes.

@@ -35,7 +35,7 @@ impl Filter {
         Ok(())
     }
 
-    /// "If not specified, only images with ACTIVE status are returned" (`aws-contract.md` §3.1). Assumed to hold for
+    /// "If not specified, only images with ACTIVE status are returned". Assumed to hold for
     /// images that the request names, too: the reference makes no exception.
     fn admits(&self, image: &Image, tagged: bool) -> bool {
         let status = self.image_status.as_deref().unwrap_or("ACTIVE");

@@ -108,7 +108,7 @@ fn find<'a>(
     if image.status != Status::Active {
         return Err(("ImageInaccessible", "The image is archived and cannot be accessed"));
     }
-    // An index must be accepted by name ("pass them explicitly or an index may be refused", aws-contract.md §3.2);
+    // An index must be accepted by name ("pass them explicitly or an index may be refused", as clients of ECR find);
     // without the member the documented image manifests alone are. That the refusal is ImageNotFound is an assumption.
     let wanted = match accepted {
         Some(types) => types.contains(&image.media_type),

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Operations: `DescribeRepositories`, `CreateRepository`, `DescribeImages`, `ListImages`, `BatchGetImage`, `PutImage`
-//! (`aws-contract.md` §3). ecr 1.138 has no schema-based serde, so the codec is hand-written.
+//!. ecr 1.138 has no schema-based serde, so the codec is hand-written.
 
 mod behaviour;
 mod images;

@@ -71,7 +71,7 @@ impl State {
         let digest =
             repository.resolve(read.digest, Some(tag)).ok_or_else(|| refused(&format!("{reference}: not found")))?;
         let image = repository.images.get(digest).ok_or_else(|| refused("not found"))?;
-        // Archived images cannot be pulled (aws-contract.md §3.4). The words are an assumption.
+        // Archived images cannot be pulled. The words are an assumption.
         if image.status != Status::Active {
             return Err(refused("unexpected status from HEAD request: 404 Not Found: the image is archived"));
         }

@@ -197,7 +197,7 @@ impl Repository {
             activated_at: None,
             behaviour: Behaviour::Good,
         });
-        // "Re-push restores at once" (aws-contract.md §3.4).
+        // "Re-push restores at once".
         if image.status != Status::Active {
             image.status = Status::Active;
             image.activated_at = Some(at);

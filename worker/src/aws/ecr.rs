@@ -1,6 +1,7 @@
 //! Amazon ECR: what a reference names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::types::{ImageIdentifier, ImageTagMutability};
@@ -10,17 +11,22 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::aws::error::AwsError;
+use crate::clock::{Clock, Time};
 use crate::deploy::release::Resolved;
 
-/// Index media types, which must be asked for by name (aws-contract.md §3.2).
+/// Index media types, which must be asked for by name.
 const INDEX_TYPES: [&str; 2] =
     ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
 
-/// The registries that images come from. What a digest names never changes and is remembered.
+/// How long an answer serves. What a digest names never changes, but an image can be archived or deleted.
+const KNOWN_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// The registries that images come from. What cannot move is remembered for a while.
 #[derive(Debug)]
 pub struct Registries {
     door: SdkConfig,
-    known: Mutex<BTreeMap<String, Resolved>>,
+    clock: Clock,
+    known: Mutex<BTreeMap<String, (Time, Resolved)>>,
 }
 
 /// Why a reference names nothing that could be deployed.
@@ -37,8 +43,8 @@ pub enum ImageError {
 impl Registries {
     /// All registries behind the door.
     #[must_use]
-    pub fn new(door: &SdkConfig) -> Self {
-        Self { door: door.clone(), known: Mutex::new(BTreeMap::new()) }
+    pub fn new(door: &SdkConfig, clock: &Clock) -> Self {
+        Self { door: door.clone(), clock: clock.clone(), known: Mutex::new(BTreeMap::new()) }
     }
 
     /// Finds out what a reference names now.
@@ -48,14 +54,17 @@ impl Registries {
     pub async fn resolve(&self, reference: &ImageReference) -> Result<Resolved, ImageError> {
         let Some(repository) = reference.ecr() else { return elsewhere(reference) };
         let key = reference.to_string();
-        if let Some(known) = self.known.lock().await.get(&key) {
+        let now = self.clock.now();
+        if let Some((at, known)) = self.known.lock().await.get(&key)
+            && (now - at).to_std().unwrap_or_default() < KNOWN_FOR
+        {
             return Ok(known.clone());
         }
         let client = self.client(&repository.region);
         let immutable = reference.digest().is_some() || is_immutable(&client, repository).await?;
         let resolved = describe(&client, repository, reference, immutable).await?;
         if immutable && !resolved.archived {
-            self.known.lock().await.insert(key, resolved.clone());
+            self.known.lock().await.insert(key, (now, resolved.clone()));
         }
         Ok(resolved)
     }

@@ -13,7 +13,7 @@ use crate::clock::Time;
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
-use crate::deploy::view::{Deployment, Service, ServiceRevision, Task};
+use crate::deploy::view::{Deployment, DeploymentStatus, Service, ServiceRevision, Task};
 
 /// `DescribeServices` takes at most ten names.
 pub const SERVICES_PER_CALL: usize = 10;
@@ -39,6 +39,8 @@ pub struct Listed {
     pub arn: String,
     /// The ARN of the service revision it brings.
     pub target: String,
+    /// Where it stands.
+    pub status: DeploymentStatus,
     /// When it was created.
     pub created: Option<Time>,
 }
@@ -115,7 +117,7 @@ impl Ecs {
             .collect())
     }
 
-    /// A service's deployments that were created since `since`, or its successful ones, newest first; one page.
+    /// A service's deployments that were created since `since`, or its successful ones, newest first, every page.
     ///
     /// # Errors
     /// When the call fails.
@@ -126,29 +128,40 @@ impl Ecs {
         since: Option<Time>,
         successful: bool,
     ) -> Result<Vec<Listed>, AwsError> {
+        const OPERATION: &str = "ecs ListServiceDeployments";
         let created =
             since.map(|since| aws_sdk_ecs::types::CreatedAt::builder().after(ecs_views::sdk_date(since)).build());
-        let output = self
-            .client
-            .list_service_deployments()
-            .cluster(cluster)
-            .service(service)
-            .set_created_at(created)
-            .set_status(successful.then(|| vec![ServiceDeploymentStatus::Successful]))
-            .send()
-            .await
-            .map_err(|error| AwsError::of("ecs ListServiceDeployments", &error))?;
-        let mut listed: Vec<Listed> = output
-            .service_deployments()
-            .iter()
-            .filter_map(|brief| {
+        let mut listed = Vec::new();
+        let mut token = None;
+        for _ in 0..PAGES_MAX {
+            let page = self
+                .client
+                .list_service_deployments()
+                .cluster(cluster)
+                .service(service)
+                .set_created_at(created.clone())
+                .set_status(successful.then(|| vec![ServiceDeploymentStatus::Successful]))
+                .max_results(100)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| AwsError::of(OPERATION, &error))?;
+            listed.extend(page.service_deployments().iter().filter_map(|brief| {
                 Some(Listed {
                     arn: brief.service_deployment_arn()?.to_owned(),
                     target: brief.target_service_revision_arn()?.to_owned(),
+                    status: brief.status().map(|status| status.as_str()).unwrap_or_default().into(),
                     created: brief.created_at().and_then(ecs_views::date),
                 })
-            })
-            .collect();
+            }));
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() {
+                break;
+            }
+        }
+        if token.is_some() {
+            return Err(AwsError::unusable(OPERATION, format!("the list did not end after {PAGES_MAX} pages")));
+        }
         // The order is not documented.
         listed.sort_by_key(|deployment| std::cmp::Reverse(deployment.created));
         Ok(listed)

@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// Codes that mean "slower" (the SDK's own list, aws-contract.md §5), without `LimitExceededException`: that is a quota
+/// Codes that mean "slower" (the SDK's own list), without `LimitExceededException`: that is a quota
 /// at ECS, ECR and CodePipeline.
 const THROTTLING: [&str; 8] = [
     "Throttling",

@@ -1,7 +1,7 @@
 //! The batch arithmetic: which percents let exactly one batch of tasks be replaced at a time.
 //!
 //! ECS keeps at least `ceil(N × minimum / 100)` healthy and runs at most `floor(N × maximum / 100)` tasks
-//! (`DeploymentConfiguration`, aws-contract.md §2.3). A literal 90/100 or 100/110 deadlocks every service with fewer
+//! (`DeploymentConfiguration`, Amazon ECS API reference). A literal 90/100 or 100/110 deadlocks every service with fewer
 //! than ten tasks; the percents here always make progress and never allow more than the batch.
 
 /// Minimum healthy percent and maximum percent of a service.

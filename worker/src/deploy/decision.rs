@@ -74,6 +74,14 @@ pub struct Update {
     pub percents: Option<Percents>,
 }
 
+impl Update {
+    /// The percents, where nothing else is sent: that starts no deployment.
+    #[must_use]
+    pub fn percents_alone(&self) -> Option<Percents> {
+        self.percents.filter(|_| self.revision.is_none() && self.desired.is_none())
+    }
+}
+
 /// The two actions that deploy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::deploy::revision::Revision;
 
-/// What `DescribeTaskDefinition` returns and `RegisterTaskDefinition` does not take (aws-contract.md §2.1).
+/// What `DescribeTaskDefinition` returns and `RegisterTaskDefinition` does not take.
 const ONLY_DESCRIBED: [&str; 9] = [
     "compatibilities",
     "deleteRequestedAt",

@@ -54,7 +54,7 @@ pub fn full(
         Some(DeploymentStatus::Running | DeploymentStatus::RollingBack | DeploymentStatus::Other(_)) => {
             // The way back is a turnover, too: batch by batch, whatever autoscaling makes of the desired count.
             let reason = format!("ECS is rolling {} back to {}: {}", service.label(), former.revision, tasks(service));
-            return keep_percents(terms, sight, &former.revision).unwrap_or_else(|| Decision::new(Step::Wait, reason));
+            return batch_by_batch(terms, sight, reason);
         }
         _ => {}
     }
@@ -63,8 +63,7 @@ pub fn full(
     let going_back = service.revision == former.revision || taken_back;
     let (label, runs) = (service.label(), &service.revision);
     if going_back && service.is_rolling() {
-        let reason = format!("{label} is going back to {runs}: {}", tasks(service));
-        return keep_percents(terms, sight, runs).unwrap_or_else(|| Decision::new(Step::Wait, reason));
+        return batch_by_batch(terms, sight, format!("{label} is going back to {runs}: {}", tasks(service)));
     }
     if going_back {
         return settle(former, sight)
@@ -80,6 +79,11 @@ pub fn full(
     let percents = (wanted != service.percents).then_some(wanted);
     let update = Update { which: Which::Own, revision: Some(former.revision.clone()), desired: None, percents };
     Decision::new(Step::Update(update), format!("returning {} to {}", service.label(), former.revision))
+}
+
+/// The way back is a turnover, too: it waits with the batch's percents, whatever autoscaling makes of the desired count.
+fn batch_by_batch(terms: &Terms, sight: &Sight<'_>, reason: String) -> Decision {
+    keep_percents(terms, sight, &sight.service.revision).unwrap_or_else(|| Decision::new(Step::Wait, reason))
 }
 
 /// A first deployment has nothing to go back to: its tasks stop.
@@ -273,18 +277,15 @@ mod tests {
         let canary = service("app-canary", 1, "app-canary:1");
         let mut deployment = deployment("ROLLBACK_IN_PROGRESS");
         let mut rolling = service("app", 10, "app:1");
-        rolling.percents = terms(Role::Full).percents(&rolling);
+        rolling.percents = Percents { minimum: 90, maximum: 100 };
         rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
         rolling.percents = terms(Role::Full).percents(&rolling);
         // What ran before, and what was successful before that.
         for revision in ["app:1", "app:0"] {
             rolling.revision = revision.parse().unwrap();
             let sight = Sight { deployment: Some(&deployment), ..sight(&rolling, &canary) };
-            assert_eq!(
-                super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60).step,
-                Step::Wait,
-                "{revision}"
-            );
+            let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
+            assert_eq!(decision.step, Step::Wait, "{revision}");
         }
         deployment = crate::deploy::fixtures::deployment("ROLLBACK_SUCCESSFUL");
         let back = service("app", 10, "app:0");

@@ -8,7 +8,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::orphans::{FENCE, HeldJob, HeldState, SCHEMA, WorkerObject};
 use super::store::{Condition, Store, StoreError};
-use crate::clock::{Clock, Time};
+use crate::clock::{Clock, Time, fresh_name};
 
 /// This worker's object, and whether its worker may act.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ struct Wanted {
 struct Written {
     key: String,
     version: Option<String>,
+    /// A body whose write was not answered.
+    attempted: Option<Vec<u8>>,
     change: u64,
 }
 
@@ -58,7 +60,7 @@ impl Held {
             store,
             clock,
             wanted: Mutex::default(),
-            written: AsyncMutex::new(Written { key: key(id), version: None, change: 0 }),
+            written: AsyncMutex::new(Written { key: key(id), version: None, attempted: None, change: 0 }),
             renewed: Mutex::new(None),
             in_trouble: AtomicBool::new(false),
         }
@@ -196,34 +198,40 @@ impl Held {
         let condition = written.version.clone().map_or(Condition::New, Condition::Unchanged);
         let put = match self.store.put(&written.key, body.clone(), &condition).await {
             Err(StoreError::Changed { .. }) => self.changed(written, &body).await?,
-            other => other?,
+            Err(other) => {
+                // It may have been written all the same.
+                written.attempted = Some(body);
+                return Err(other.into());
+            }
+            Ok(version) => version,
         };
+        written.attempted = None;
         written.version = Some(put);
         written.change = change;
         self.renewed_at(begin);
         Ok(())
     }
 
-    /// The object is not as this worker left it: either its own write arrived although its reply was lost, or a peer
-    /// has taken over.
+    /// The object is not as this worker left it: either an earlier write of its own arrived although its reply was
+    /// lost, or a peer has taken over, wholly or in part.
     async fn changed(&self, written: &mut Written, body: &[u8]) -> Result<String, HeldError> {
-        let found = self.store.get(&written.key).await?;
-        let is_own = |stored: &[u8]| {
-            serde_json::from_slice::<WorkerObject>(stored)
-                .is_ok_and(|object| object.jobs.keys().all(|job| self.wanted().jobs.contains_key(job)))
-        };
-        match found {
+        let attempted = written.attempted.take();
+        match self.store.get(&written.key).await? {
             Some(stored) if stored.body == body => Ok(stored.version),
-            Some(stored) if is_own(&stored.body) => {
+            Some(stored) if attempted.as_ref() == Some(&stored.body) => {
                 Ok(self.store.put(&written.key, body.to_vec(), &Condition::Unchanged(stored.version)).await?)
             }
             // Nothing was there that a peer could have taken over.
             None if written.version.is_none() => {
                 Ok(self.store.put(&written.key, body.to_vec(), &Condition::New).await?)
             }
-            _ => {
+            found => {
                 self.wanted().jobs.clear();
                 written.version = None;
+                // What a peer left in the old object is the peers' to bury: this worker goes on under another name.
+                if found.is_some() {
+                    written.key = key(&fresh_name());
+                }
                 *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 Err(HeldError::TakenOver)
             }
