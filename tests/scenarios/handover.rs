@@ -7,6 +7,7 @@ use aws_sdk_codepipeline::types::{ApprovalStatus, JobStatus, PipelineExecutionSt
 use coalmine_worker::run::Stopped;
 use simulator::codepipeline::Job;
 use simulator::ecr::Behaviour;
+use simulator::faults::{Fault, FaultPlan, Moment, Rule};
 use simulator::{Settings, Simulator, World};
 
 use crate::stage::{Application, CLUSTER, Story, WORKER_KEY, Worker, settings};
@@ -87,29 +88,24 @@ async fn a_worker_that_holds_twenty_jobs_hands_all_back_within_ten_seconds() {
     }
 }
 
-/// The worker dies between registering the revision and using it. Whoever knows the job gives it back, as a peer will.
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_is_repeated_uses_the_revision_that_was_registered() {
     let app = Application::web("app", 3);
-    let mut story = Story::begin(Simulator::new(Settings::seeded(6)), &[&app]);
+    let story = Story::begin(Simulator::new(Settings::seeded(6)), &[&app]);
+    let dies = Rule::new(Fault::Kill(Moment::AfterTheAct)).caller(WORKER_KEY).operation("RegisterTaskDefinition");
+    story.simulator.inject(FaultPlan::seeded(6).rule(dies));
     let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    while story.requests("ecs", "RegisterTaskDefinition").is_empty() {
-        story.pass(Duration::from_millis(5)).await;
-    }
-    story.kill_worker();
-    story.pass(Duration::from_secs(60)).await;
+    story.simulator.until_death(WORKER_KEY).await;
     assert_eq!(story.runs("app-canary"), "app-canary:1", "the revision was not used yet");
-    let job = story.world(|world| world.codepipeline.jobs()[0].id.clone());
-    let started = story.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let token = format!(r#"{{"v":1,"t":{started},"p":{{"check":{{}}}}}}"#);
-    let peer = aws_sdk_codepipeline::Client::new(&story.simulator.sdk_config("AKIAPEER"));
-    peer.put_job_success_result().job_id(job).continuation_token(token).send().await.unwrap();
-    story.start_worker();
+    let peer = Worker::start(&story.simulator, "AKIAWORKER2", settings("default", 20));
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-    assert_eq!(story.requests("ecs", "RegisterTaskDefinition").len(), 2, "the canary's once, the full service's once");
+    let ecs = story.somebody();
+    let listed = ecs.list_task_definitions().family_prefix("app-canary").send().await.unwrap();
+    assert_eq!(listed.task_definition_arns().len(), 2, "v1 and v2, each once");
     assert_eq!(story.runs("app-canary"), "app-canary:2");
     story.runs_image(&app, "app", "v2");
+    assert_eq!(peer.stop().await, Stopped::Drained);
 }
 
 #[tokio::test(start_paused = true)]
