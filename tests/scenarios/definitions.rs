@@ -18,7 +18,7 @@ const OF_THE_REVISION: [&str; 7] = [
     "registeredBy",
 ];
 
-/// Every member that RegisterTaskDefinition knows, and some that are newer than the SDK: top-level, in a volume, in a
+/// Every member that `RegisterTaskDefinition` knows, and some that are newer than the SDK: top-level, in a volume, in a
 /// resource requirement.
 fn maximal() -> (Value, Value) {
     let text: Value = serde_json::from_str(include_str!("maximal.json")).unwrap();
