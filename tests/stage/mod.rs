@@ -6,7 +6,7 @@ mod invariants;
 mod people;
 mod pipeline;
 mod recorder;
-mod story;
+pub(crate) mod story;
 
 pub(crate) use application::{Application, CLUSTER};
 pub(crate) use claims::without_ids;
