@@ -8,7 +8,7 @@ use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::{CallRecord, Service, Settings, Simulator, World};
 
-use crate::stage::{Application, CLUSTER, Story};
+use crate::stage::{Application, CLUSTER, Story, WORKER_KEY};
 
 /// One observation.
 const OBSERVATION: Duration = Duration::from_secs(2);
@@ -22,13 +22,15 @@ const CALLS_MOST: usize = 20;
 /// - `PollForJobs`, `AcknowledgeJob`, and `PutJobSuccessResult` with a continuation token;
 /// - the observer's `DescribeServices`, `DescribeServiceDeployments`, `DescribeAlarms`, and the stopped tasks of a
 ///   service that changed: `ListTasks(STOPPED)` and `DescribeTasks`. The running tasks are counted by a turn, not by the
-///   observer: each page of `ListTasks(RUNNING)` is charged, with the `DescribeTasks` that follows from it.
+///   observer: each page of `ListTasks(RUNNING)` is charged, with the `DescribeTasks` that follows from it;
+/// - the ledger, which a worker keeps for all of its jobs together. (Artifacts are read with credentials of their own.)
 fn is_free(call: &CallRecord) -> bool {
     match call.operation.as_str() {
         "PollForJobs" | "AcknowledgeJob" => true,
         "PutJobSuccessResult" => call.request.get("continuationToken").is_some(),
         "DescribeServices" | "DescribeServiceDeployments" | "DescribeAlarms" | "DescribeTasks" => true,
         "ListTasks" => call.request["desiredStatus"] == "STOPPED",
+        _ if call.service == Service::S3 => call.access_key == WORKER_KEY,
         _ => false,
     }
 }
@@ -44,7 +46,7 @@ fn charged(story: &Story, run: &ActionRun) -> BTreeMap<String, usize> {
         }
     });
     let took = run.updated.duration_since(run.started).unwrap_or_default();
-    if let Some(looks) = counts.get_mut("GetPipelineExecution") {
+    if let Some(looks) = counts.get_mut("ListActionExecutions") {
         *looks = looks.saturating_sub(usize::try_from(took.as_secs() / 30).unwrap());
     }
     counts
