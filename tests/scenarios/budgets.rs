@@ -8,7 +8,7 @@ use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::{CallRecord, Service, Settings, Simulator, World};
 
-use crate::stage::{Application, CLUSTER, Story};
+use crate::stage::{Application, CLUSTER, Story, WORKER_KEY};
 
 /// One observation.
 const OBSERVATION: Duration = Duration::from_secs(2);
@@ -22,13 +22,15 @@ const CALLS_MOST: usize = 20;
 /// - `PollForJobs`, `AcknowledgeJob`, and `PutJobSuccessResult` with a continuation token;
 /// - the observer's `DescribeServices`, `DescribeServiceDeployments`, `DescribeAlarms`, and the stopped tasks of a
 ///   service that changed: `ListTasks(STOPPED)` and `DescribeTasks`. The running tasks are counted by a turn, not by the
-///   observer: each page of `ListTasks(RUNNING)` is charged, with the `DescribeTasks` that follows from it.
+///   observer: each page of `ListTasks(RUNNING)` is charged, with the `DescribeTasks` that follows from it;
+/// - the ledger, which a worker keeps for all of its jobs together. (Artifacts are read with credentials of their own.)
 fn is_free(call: &CallRecord) -> bool {
     match call.operation.as_str() {
         "PollForJobs" | "AcknowledgeJob" => true,
         "PutJobSuccessResult" => call.request.get("continuationToken").is_some(),
         "DescribeServices" | "DescribeServiceDeployments" | "DescribeAlarms" | "DescribeTasks" => true,
         "ListTasks" => call.request["desiredStatus"] == "STOPPED",
+        _ if call.service == Service::S3 => call.access_key == WORKER_KEY,
         _ => false,
     }
 }
@@ -44,7 +46,7 @@ fn charged(story: &Story, run: &ActionRun) -> BTreeMap<String, usize> {
         }
     });
     let took = run.updated.duration_since(run.started).unwrap_or_default();
-    if let Some(looks) = counts.get_mut("GetPipelineExecution") {
+    if let Some(looks) = counts.get_mut("ListActionExecutions") {
         *looks = looks.saturating_sub(usize::try_from(took.as_secs() / 30).unwrap());
     }
     counts
@@ -65,7 +67,6 @@ async fn an_action_with_one_image_costs_at_most_twenty_calls() {
         for action in ["Canary", "Full"] {
             let counts = charged(&story, &story.action("app", &execution, action));
             let sum: usize = counts.values().sum();
-            println!("{action}: {sum} {counts:?}");
             assert!(sum <= CALLS_MOST, "{action} made {sum} calls: {counts:#?}");
             assert!(sum >= 8, "{action}'s calls are not counted: {counts:#?}");
         }
@@ -91,26 +92,35 @@ fn taken_and_told(story: &Story, execution: &str, action: &str) -> (SystemTime, 
     (taken, run.updated)
 }
 
+/// How long after ECS was done, or after the job was there again where it was handed back just then, a result came.
+/// Hand-backs take as long as CodePipeline takes to offer the job again.
+async fn delay(story: &Story, execution: &str, action: &str, service: &str) -> (Duration, bool) {
+    let done = finished(story, service).await;
+    let (taken, told) = taken_and_told(story, execution, action);
+    (told.duration_since(done.max(taken)).unwrap(), taken > done)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_success_is_told_within_one_observation_of_ecs() {
     let app = Application::web("app", 3).canary_with("BakeTime", "0s").full_with("BakeTime", "0s");
-    let mut delays = Vec::new();
-    for seed in 0..12 {
-        let story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
+    let mut across = 0;
+    for seed in 0..16 {
+        let mut story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
+        if seed % 2 == 1 {
+            // Hands back so often that the end often comes between two turns.
+            story.stop_worker().await;
+            story.start_lingering_worker(Duration::from_secs(4));
+        }
         let execution = story.release(&app, "v2", Behaviour::Good);
         story.approve_all("app").await;
         assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
         for (action, service) in [("Canary", "app-canary"), ("Full", "app")] {
-            let done = finished(&story, service).await;
-            let (taken, told) = taken_and_told(&story, &execution, action);
-            let since = |date: SystemTime| told.duration_since(date).unwrap();
-            delays.push((seed, action, since(done), taken > done, since(done.max(taken))));
+            let (delay, handed_back) = delay(&story, &execution, action, service).await;
+            across += u32::from(handed_back);
+            assert!(delay <= OBSERVATION + CALL * 14, "{action} with seed {seed}: {delay:?} (across: {handed_back})");
         }
     }
-    println!("{delays:#?}");
-    for (seed, action, _, _, delay) in &delays {
-        assert!(*delay <= OBSERVATION + CALL * 14, "{action} with seed {seed}: {delays:#?}");
-    }
+    assert!(across >= 4, "only {across} ends came between two turns");
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,9 +132,7 @@ async fn a_rollback_by_ecs_is_told_within_one_observation_of_its_end() {
         story.rolling("app-canary").await;
         story.somebody_stops("app-canary").await;
         assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
-        let done = finished(&story, "app-canary").await;
-        let (taken, told) = taken_and_told(&story, &execution, "Canary");
-        let delay = told.duration_since(done.max(taken)).unwrap();
+        let (delay, _) = delay(&story, &execution, "Canary", "app-canary").await;
         assert!(delay <= OBSERVATION + CALL * 14, "{delay:?} with seed {seed}");
     }
 }
@@ -158,7 +166,6 @@ async fn looking_at_ten_quiet_services_for_a_minute_costs_at_most_sixty_calls() 
         }
     });
     let a_minute = counts.values().sum::<usize>() / 10;
-    println!("{a_minute} calls a minute: {counts:?} in ten");
     assert!((25..=60).contains(&a_minute), "{a_minute} calls a minute: {counts:#?} in ten");
     for app in &apps {
         story.answer(&app.name, "Release", ApprovalStatus::Rejected).await;

@@ -365,6 +365,16 @@ async fn read_artifact(turn: &Turn<'_>, artifact: &crate::aws::codepipeline::Art
 
 /// The release's images as our revision names them, for a turn that did not do the preflight itself.
 pub(crate) async fn images_of(turn: &Turn<'_>, revision: &Revision) -> Result<Vec<Image>, AwsError> {
+    let (releases, action) = (&turn.tools.releases, &turn.job.context.action_execution);
+    if let Some(images) = releases.get(action) {
+        return Ok(images);
+    }
+    let images = look_up(turn, revision).await?;
+    releases.keep(action, &images);
+    Ok(images)
+}
+
+async fn look_up(turn: &Turn<'_>, revision: &Revision) -> Result<Vec<Image>, AwsError> {
     let unusable = |problem: String| AwsError::unusable("reading the release again", problem);
     let definition = turn
         .tools

@@ -1,5 +1,6 @@
 //! What every turn works with: the adapters, made once from the one door to the world.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::aws::ecs::Ecs;
 use crate::aws::logs::Logs;
 use crate::aws::observer::Observer;
 use crate::clock::{Clock, Time, fresh_name};
+use crate::deploy::release::Image;
 use crate::ledger::{Held, Location, Store};
 
 /// The adapters and the clock of one worker.
@@ -39,6 +41,33 @@ pub struct Tools {
     pub linger: Duration,
     /// The hand-backs whose continuations can be expected.
     pub handed_back: HandedBack,
+    /// The releases that this worker has looked up.
+    pub releases: Releases,
+}
+
+/// The images of the releases that this worker has looked up, by action execution: the next turn of an action need not
+/// read its artifact again. They never change; whoever has not got them reads them again.
+#[derive(Debug, Default)]
+pub struct Releases(Mutex<BTreeMap<String, Vec<Image>>>);
+
+impl Releases {
+    /// More actions than a worker is at. Above it all are forgotten.
+    const MOST: usize = 200;
+
+    /// Remembers a release.
+    pub fn keep(&self, action_execution: &str, images: &[Image]) {
+        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(action_execution.to_owned(), images.to_vec());
+    }
+
+    /// A release that was looked up before.
+    #[must_use]
+    pub fn get(&self, action_execution: &str) -> Option<Vec<Image>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(action_execution).cloned()
+    }
 }
 
 /// The hand-backs of this worker: their continuations are polled for at once, not at leisure, because nobody observes
@@ -89,6 +118,7 @@ impl Tools {
             door,
             linger,
             handed_back: HandedBack::default(),
+            releases: Releases::default(),
         }
     }
 }

@@ -315,6 +315,7 @@ impl Turn<'_> {
                 self.progress.former = Some(plan.former);
                 self.progress.revision = Some(revision);
                 self.progress.phase = Phase::Deploy;
+                self.tools.releases.keep(&self.job.context.action_execution, &plan.images);
                 self.view.images = Some(plan.images);
                 self.view.ignore_red(&self.action, &self.progress);
                 Ok(Pass::Again)

@@ -63,6 +63,8 @@ struct State {
     services: BTreeMap<Name, Entry>,
     alarm_names: BTreeMap<String, usize>,
     alarms: BTreeMap<String, Alarm>,
+    /// The names that were asked for last: a name that is not among them is not missing, it was not looked for yet.
+    alarms_asked: BTreeSet<String>,
     alarms_at: Option<Time>,
     alarm_problem: Option<AwsError>,
 }
@@ -125,9 +127,6 @@ impl Observer {
     pub fn alarms(&self, names: &[String]) -> AlarmWatch {
         let mut state = self.shared.lock();
         for name in names {
-            if !state.alarms.contains_key(name) {
-                state.alarms_at = None;
-            }
             *state.alarm_names.entry(name.clone()).or_default() += 1;
         }
         AlarmWatch { shared: Arc::clone(&self.shared), names: names.to_vec() }
@@ -196,7 +195,7 @@ impl AlarmWatch {
         let fresh = state
             .alarms_at
             .is_some_and(|at| (self.shared.clock.now() - at).to_std().unwrap_or_default() <= ALARM_INTERVAL * 2);
-        if !fresh {
+        if !fresh || !self.names.iter().all(|name| state.alarms_asked.contains(name)) {
             return Err(state.alarm_problem.clone());
         }
         Ok(self.names.iter().filter_map(|name| state.alarms.get(name).cloned()).collect())
@@ -413,7 +412,8 @@ impl Shared {
         let names: Vec<String> = {
             let state = self.lock();
             let fresh = state.alarms_at.is_some_and(|at| (now - at).to_std().unwrap_or_default() < ALARM_INTERVAL);
-            if fresh { Vec::new() } else { state.alarm_names.keys().cloned().collect() }
+            let all_asked = state.alarm_names.keys().all(|name| state.alarms_asked.contains(name));
+            if fresh && all_asked { Vec::new() } else { state.alarm_names.keys().cloned().collect() }
         };
         if names.is_empty() {
             return;
@@ -430,6 +430,7 @@ impl Shared {
         }
         let mut state = self.lock();
         state.alarms = alarms;
+        state.alarms_asked = names.into_iter().collect();
         state.alarms_at = Some(now);
         state.alarm_problem = None;
     }

@@ -136,11 +136,12 @@ pub fn canary(
             let text = format!("canary {} was told by somebody else to run {}", canary.label(), canary.revision);
             end(terms, progress, sight, text)
         }
-        Target::Unknown if following => {
-            Decision::new(Step::Wait, format!("ECS is rolling canary {} back: {}", canary.label(), tasks(canary)))
-        }
+        // Already while ECS rolls it back, so that its end can be told at once.
         Target::Unknown => {
             Decision::new(Step::PlanRestore, format!("finding what canary {} goes back to", canary.label()))
+        }
+        _ if following => {
+            Decision::new(Step::Wait, format!("ECS is rolling canary {} back: {}", canary.label(), tasks(canary)))
         }
         Target::Zero if canary.desired > 0 => {
             let update = Update { which, revision: None, desired: Some(0), percents: None };
