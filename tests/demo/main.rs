@@ -70,7 +70,7 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
         Application::web("search", 4).with_breaker(),
         Application::queue_workers("background", 2, 18).with_breaker(),
     ];
-    simulator.with_world(|world| stage::prepare(world, &applications, arguments.serve.is_none()));
+    simulator.with_world(|world| stage::story::prepare(world, &applications, arguments.serve.is_none()));
     let (stop, stopped) = oneshot::channel();
     let worker = tokio::spawn(work(door(&simulator, &endpoint), stopped));
     if arguments.serve.is_some() {
@@ -100,7 +100,7 @@ fn door(simulator: &Simulator, endpoint: &str) -> SdkConfig {
 
 async fn work(door: SdkConfig, stopped: oneshot::Receiver<()>) {
     let settings =
-        Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(30), ledger: stage::ledger() };
+        Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(30), ledger: stage::story::ledger() };
     run::run(&door, &settings, async {
         let _ = stopped.await;
     })
@@ -158,7 +158,7 @@ async fn bad(simulator: &Simulator, app: &Application, view: &View, approver: &A
 fn release(world: &mut World, app: &Application, tag: &str, behaviour: Behaviour) -> String {
     app.push(world, tag, behaviour);
     let definitions = app.image_definitions(world, tag);
-    stage::upload(world, app, definitions.as_bytes());
+    stage::story::upload(world, app, definitions.as_bytes());
     world.start_pipeline(&app.name, &Default::default()).unwrap_or_default()
 }
 

@@ -18,7 +18,7 @@ const OF_THE_REVISION: [&str; 7] = [
     "registeredBy",
 ];
 
-/// Every member that RegisterTaskDefinition knows, and some that are newer than the SDK: top-level, in a volume, in a
+/// Every member that `RegisterTaskDefinition` knows, and some that are newer than the SDK: top-level, in a volume, in a
 /// resource requirement.
 fn maximal() -> (Value, Value) {
     let text: Value = serde_json::from_str(include_str!("maximal.json")).unwrap();
@@ -113,7 +113,7 @@ async fn a_tag_that_moves_during_the_hold_does_not_move_the_release() {
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
     for service in ["app", "app-canary"] {
-        assert_eq!(story.digests(service), [approved.clone()]);
+        assert_eq!(story.digests(service), std::slice::from_ref(&approved));
         assert!(image(&story.definition(service).await.0).ends_with(&format!("/app@{approved}")));
     }
 }

@@ -4,7 +4,7 @@ use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, CLUSTER, Story};
+use crate::stage::{Application, Story};
 
 /// Sizes at the edges of the arithmetic: one task, fewer than ten, a batch of one below and above, a batch of ten.
 const SIZES: [i32; 7] = [1, 2, 3, 9, 10, 19, 100];

@@ -6,9 +6,9 @@ mod invariants;
 mod people;
 mod pipeline;
 mod recorder;
-mod story;
+pub(crate) mod story;
 
 pub(crate) use application::{Application, CLUSTER};
 pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{Story, WORKER_KEY, Worker, ledger, prepare, settings, upload, zipped};
+pub(crate) use story::{Story, WORKER_KEY, Worker, settings, zipped};

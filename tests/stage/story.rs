@@ -45,11 +45,6 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Ends it as a power cut does.
-    pub(crate) fn kill(self) {
-        self.running.abort();
-    }
-
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
         let door = simulator.sdk_config(key);
@@ -111,11 +106,6 @@ impl Story {
         self.worker.take().expect("a running worker").stop().await
     }
 
-    /// Ends the worker as a power cut does.
-    pub(crate) fn kill_worker(&mut self) {
-        self.worker.take().expect("a running worker").kill();
-    }
-
     /// A call as raw JSON, which also shows what the SDK does not know; the reply.
     pub(crate) async fn raw(&self, target: &str, request: &Value) -> Value {
         let request = http::Request::post("/").header("x-amz-target", target).body(request.to_string().into());
@@ -142,12 +132,6 @@ impl Story {
         let answer = self.simulator.with_world(look);
         self.invariants.assert_held();
         answer
-    }
-
-    /// A person changes a full service on purpose: from then on, what it has become is what a release must not touch.
-    pub(crate) fn by_hand<T>(&self, application: &Application, change: impl FnOnce(&mut World) -> T) -> T {
-        self.expect_change(&application.name);
-        self.world(change)
     }
 
     /// A person is about to change a service on purpose.
