@@ -10,7 +10,7 @@ use crate::stage::{Application, Story};
 
 /// Claims that the worker answered within one observation of two seconds, and the calls that it takes.
 fn at_once(since: std::time::SystemTime, answered: std::time::SystemTime) {
-    let took = answered.duration_since(since).unwrap();
+    let took = answered.duration_since(since).expect("an answer after it");
     assert!(took <= Duration::from_millis(2_500), "it took {took:?}");
 }
 
@@ -46,11 +46,11 @@ async fn a_canary_that_is_superseded_fails_at_once_and_leaves_the_other_deployme
 #[tokio::test(start_paused = true)]
 async fn whatever_the_moment_a_canary_that_is_superseded_leaves_the_other_deployment_alone() {
     let app = Application::web("app", 1);
-    for moment in 0..40 {
+    for moment in 0..20 {
         let mut story = Story::begin(Simulator::new(Settings::seeded(400 + moment)), &[&app]);
         let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
         story.rolling("app-canary").await;
-        story.pass(Duration::from_millis(moment * 50)).await;
+        story.pass(Duration::from_millis(moment * 100)).await;
         let other = story.somebody_deploys(&app, "app-canary", Behaviour::Good).await;
         let since = story.now();
         assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);

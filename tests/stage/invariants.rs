@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, JobStatus, PipelineExecutionStatus};
@@ -22,6 +23,8 @@ pub(crate) struct Invariants {
     broken: Arc<Mutex<Option<String>>>,
     /// Full services whose present state a person made: it counts as untouched.
     by_hand: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether workers die: then a second result may come, as long as CodePipeline refuses it.
+    deadly: Arc<AtomicBool>,
     seed: u64,
 }
 
@@ -29,7 +32,7 @@ impl Invariants {
     /// Watches a world for as long as it is there.
     pub(crate) fn watch(simulator: &Simulator, applications: &[&Application]) -> Self {
         let (broken, by_hand) = (Arc::default(), Arc::default());
-        let invariants = Self { broken, by_hand, seed: simulator.settings().seed };
+        let invariants = Self { broken, by_hand, deadly: Arc::default(), seed: simulator.settings().seed };
         let mut watchers: Vec<Watcher> = applications.iter().map(|application| Watcher::of(application)).collect();
         let told = invariants.clone();
         simulator.with_world(|world| {
@@ -40,7 +43,7 @@ impl Invariants {
                         told.tell(world, &broken);
                     }
                 }
-                if let Err(broken) = results_are_single(world) {
+                if let Err(broken) = results_are_single(world, told.deadly.load(Ordering::Relaxed)) {
                     told.tell(world, &broken);
                 }
             });
@@ -51,6 +54,11 @@ impl Invariants {
     /// A person is about to change a full service: what its next change makes of it is what a release must not change.
     pub(crate) fn expect_change(&self, full: &str) {
         self.by_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(full.to_owned());
+    }
+
+    /// Workers die from now on: what two of them say of one job may come twice, but not be taken twice.
+    pub(crate) fn expect_deaths(&self) {
+        self.deadly.store(true, Ordering::Relaxed);
     }
 
     /// Fails with what broke.
@@ -235,11 +243,12 @@ fn release(world: &World, canary: &ActionRun) -> Option<Release> {
 }
 
 /// No job gets a second result, and no action a second end.
-fn results_are_single(world: &World) -> Result<(), String> {
+fn results_are_single(world: &World, deadly: bool) -> Result<(), String> {
     let mut ended = BTreeSet::new();
     for job in world.codepipeline.jobs() {
         let late = u32::from(job.status == JobStatus::TimedOut);
-        if job.results.len() + usize::try_from(job.refused_results.saturating_sub(late)).unwrap_or_default() > 1 {
+        let refused = if deadly { 0 } else { job.refused_results.saturating_sub(late) };
+        if job.results.len() + usize::try_from(refused).unwrap_or_default() > 1 {
             return Err(format!("job {} of {}/{} was given a second result", job.id, job.pipeline, job.action));
         }
         let last = job.results.iter().any(|result| *result != JobResult::Continued);

@@ -41,7 +41,7 @@ const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
 #[derive(Debug)]
 pub(crate) struct Worker {
     stop: oneshot::Sender<()>,
-    running: JoinHandle<Stopped>,
+    running: JoinHandle<Option<Stopped>>,
 }
 
 impl Worker {
@@ -49,11 +49,12 @@ impl Worker {
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
         let door = simulator.sdk_config(key);
         let (stop, stopped) = oneshot::channel();
+        let (simulator, key) = (simulator.clone(), key.to_owned());
         let running = tokio::spawn(async move {
-            run::run(&door, &settings, async {
+            let working = run::run(&door, &settings, async {
                 let _ = stopped.await;
-            })
-            .await
+            });
+            simulator.while_alive(&key, working).await.ok()
         });
         Self { stop, running }
     }
@@ -61,7 +62,7 @@ impl Worker {
     /// Stops it as SIGTERM does; how it ended.
     pub(crate) async fn stop(self) -> Stopped {
         let _ = self.stop.send(());
-        self.running.await.expect("the worker does not panic")
+        self.running.await.expect("the worker does not panic").expect("the worker lives")
     }
 }
 
@@ -132,6 +133,11 @@ impl Story {
         let answer = self.simulator.with_world(look);
         self.invariants.assert_held();
         answer
+    }
+
+    /// Workers are about to die.
+    pub(crate) fn expect_deaths(&self) {
+        self.invariants.expect_deaths();
     }
 
     /// A person is about to change a service on purpose.

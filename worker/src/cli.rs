@@ -75,7 +75,7 @@ struct RunArguments {
     /// How long a job is held before it is handed back, so that its progress shows in the console
     #[arg(long, env = "COALMINE_LINGER", default_value = "60s", value_name = "DURATION", value_parser = linger)]
     linger: Duration,
-    /// Where workers note which jobs they hold, so that a dead one's jobs go on: s3://bucket/prefix, or dir:PATH
+    /// Where workers note which jobs they hold, so that a dead one's jobs go on: `s3://bucket/prefix` or `dir:PATH`
     ///
     /// A folder serves one worker on one machine that comes back after a crash. Several workers, or a container whose
     /// disk goes with it, need S3. By default a folder in the user's state directory.

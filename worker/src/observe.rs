@@ -196,7 +196,7 @@ pub(crate) struct Gathered {
     asked: Vec<Asked>,
     /// Why nothing is asked for, where the artifact names no image.
     no_images: Option<String>,
-    canary: Option<CanaryFound>,
+    pub(crate) canary: Option<CanaryFound>,
     mode: String,
     never_deployed: bool,
 }

@@ -152,7 +152,8 @@ pub(crate) async fn failure(turn: &Turn<'_>, done: &str) -> Ending {
     };
     let service = format!("{}/{}", turn.action.cluster, turn.action.service);
     let text = message::failure(turn.action.role, &service, &cause, done, log.as_ref());
-    Ending::Failed { kind: FailureKind::Job, text, id: turn.progress.deployment.clone() }
+    let kind = if cause.kind == CauseKind::Refused { FailureKind::Configuration } else { FailureKind::Job };
+    Ending::Failed { kind, text, id: turn.progress.deployment.clone() }
 }
 
 /// The cause with what the deployment's tasks ended with, where that was not known yet when the verdict fell.

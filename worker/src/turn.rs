@@ -21,7 +21,7 @@ use crate::deploy::action::Action;
 use crate::deploy::decision::{Decision, Role, Step, elapsed};
 use crate::deploy::preflight::{self, Check};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
-use crate::deploy::{rollout, undo};
+use crate::deploy::{restore, rollout, undo};
 use crate::ledger::held::HeldError;
 use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
@@ -290,7 +290,7 @@ impl Turn<'_> {
             None => return Ok(Pass::Again),
         };
         match check {
-            Check::Refuse(problems) => Ok(Pass::End(configuration(refusal(&self.action, &problems)))),
+            Check::Refuse(problems) => Ok(self.turn_down(refusal(&self.action, &problems))),
             Check::Wait { reason, busy } => {
                 self.waited = true;
                 let since = busy.then(|| busy_since.unwrap_or(now));
@@ -321,6 +321,20 @@ impl Turn<'_> {
                 Ok(Pass::Again)
             }
         }
+    }
+
+    /// Ends an action that touched nothing. A turnover that is refused gives its canary back, too: nobody will turn it
+    /// over any more, because a retry of the stage begins with the canary.
+    fn turn_down(&mut self, text: String) -> Pass {
+        let execution = &self.job.context.execution;
+        let canary = self.gathered.as_ref().and_then(|gathered| gathered.canary.as_ref());
+        if !canary.is_some_and(|canary| restore::is_ours(&canary.definition, execution)) {
+            return Pass::End(configuration(text));
+        }
+        let cause = Cause { kind: CauseKind::Refused, text, witness: None };
+        self.progress.phase = undo::begin(self.action.role, &cause, self.tools.clock.now().timestamp());
+        self.progress.cause = Some(cause);
+        Pass::Again
     }
 
     fn decide(&self, phase: &Phase) -> Result<Decision, AwsError> {

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use crate::call::Service;
 use crate::error::ErrorReply;
 
-/// How SigV4 writes a date.
+/// How `SigV4` writes a date.
 const FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
 /// The error for a request whose signature bears a date too far from `now`: five minutes, at S3 fifteen.

@@ -19,7 +19,7 @@ pub(super) fn can_happen(fault: &Fault, call: &Call) -> bool {
     }
 }
 
-/// Whether an operation only reads. PollForJobs does not: it hands jobs out.
+/// Whether an operation only reads. `PollForJobs` does not: it hands jobs out.
 pub(crate) fn reads(operation: &str) -> bool {
     ["Describe", "List", "Get", "BatchGet", "FilterLogEvents"].iter().any(|prefix| operation.starts_with(prefix))
 }

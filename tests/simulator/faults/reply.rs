@@ -113,7 +113,7 @@ fn is_run_task(call: &Call) -> bool {
     call.service == Service::Ecs && call.operation == "RunTask"
 }
 
-/// What RunTask answers when it starts nothing.
+/// What `RunTask` answers when it starts nothing.
 pub(crate) fn nothing_run(call: &Call, reason: &str) -> Option<Value> {
     is_run_task(call).then(|| json!({ "tasks": [], "failures": [{ "reason": reason }] }))
 }

@@ -42,11 +42,11 @@ pub enum Fault {
     TimeOut(Moment),
     /// `AccessDeniedException`, HTTP 400; at S3 `AccessDenied`, HTTP 403. Nothing is done.
     AccessDenied,
-    /// RegisterTaskDefinition only: `ClientException`, "Too many concurrent attempts …". Nothing is done.
+    /// `RegisterTaskDefinition` only: `ClientException`, "Too many concurrent attempts …". Nothing is done.
     Crowded,
     /// Any other refusal. Nothing is done.
     Refuse(ErrorReply),
-    /// Reads (Describe…, List…, Get…, BatchGet…) of all services but S3 answer as of some time ago, drawn evenly
+    /// Reads (Describe…, List…, Get…, `BatchGet`…) of all services but S3 answer as of some time ago, drawn evenly
     /// between the two bounds and at most back to when the plan was injected.
     StaleRead(Duration, Duration),
     /// Lists answer at most so many items and a token. At least 1.
@@ -56,7 +56,7 @@ pub enum Fault {
     /// The second and later pages of a list: the items of the page before stand in this one again, in front.
     RepeatedItems,
     /// The last item of an answer stands in `failures[]` instead, with this reason: ECS `Describe…`, ECR
-    /// BatchGetImage. RunTask starts nothing and answers one failure.
+    /// `BatchGetImage`. `RunTask` starts nothing and answers one failure.
     Failures(String),
     /// A member of the reply, `service.status` or `serviceDeployments[].status`, has the value `SOMETHING_NEW`.
     UnknownValue(String),

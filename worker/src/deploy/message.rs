@@ -29,6 +29,12 @@ pub fn failure(role: Role, service: &str, cause: &Cause, done: &str, log: Option
         CauseKind::Stopped => "was stopped",
         CauseKind::TimedOut => "timed out",
         CauseKind::Changed => "changed under the deployment",
+        CauseKind::Refused => {
+            // It says by itself what is wrong, a problem a line.
+            let end = format!("\nDone: {}.", printable(done));
+            let room = FAILURE_MESSAGE_CHARS - end.chars().count().min(FAILURE_MESSAGE_CHARS / 2);
+            return cut(&format!("{}{end}", cut(&cause.text, room)), FAILURE_MESSAGE_CHARS).into_owned();
+        }
     };
     let mut text = format!("The deployment to {what} {service} {ends}: {}.", printable(&cause.text));
     if !done.is_empty() {
@@ -53,6 +59,7 @@ fn look_at(cause: &Cause, log: Option<&LogTail>) -> &'static str {
         }
         CauseKind::Alarm => "the alarm's metric in CloudWatch",
         CauseKind::Superseded | CauseKind::Changed => "who else deploys to this service (CloudTrail: UpdateService)",
+        CauseKind::Refused => "what is wrong above",
         CauseKind::Stopped => "who stopped it (CloudTrail: StopServiceDeployment)",
         CauseKind::TimedOut => "the service's events in the ECS console; the option deadline sets the time",
     }
@@ -125,6 +132,17 @@ mod tests {
              Done: canary main/app-canary runs app:7 again.\n\
              Look at: the log lines below and the stopped tasks in the ECS console.\n\
              Last log lines of task t1 (/ecs/app/app/app/t1):\n  starting\n  [31mno database"
+        );
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_lines_and_says_what_became_of_the_canary() {
+        let text = "Nothing was deployed to full service main/app:\n- one\n- two".to_owned();
+        let cause = Cause { kind: CauseKind::Refused, text, witness: None };
+        let text = failure(Role::Full, "main/app", &cause, "canary main/app-canary runs app-canary:1 again", None);
+        assert_eq!(
+            text,
+            "Nothing was deployed to full service main/app:\n- one\n- two\nDone: canary main/app-canary runs app-canary:1 again."
         );
     }
 

@@ -184,6 +184,8 @@ pub enum CauseKind {
     TimedOut,
     /// The service changed under us in a way that makes going on unsafe.
     Changed,
+    /// The turnover was refused before it touched anything; the text is the refusal.
+    Refused,
 }
 
 /// A token that this program cannot go on from.

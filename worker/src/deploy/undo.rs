@@ -22,7 +22,7 @@ pub fn begin(role: Role, cause: &Cause, now: i64) -> Phase {
     match (role, cause.kind) {
         // Somebody else is deploying to it now.
         (Role::Canary, CauseKind::Superseded) => Phase::LeaveCanary,
-        (Role::Canary, _) | (Role::Full, CauseKind::Superseded) => restore,
+        (Role::Canary, _) | (Role::Full, CauseKind::Superseded | CauseKind::Refused) => restore,
         (Role::Full, _) => Phase::UndoFull { since: now, stopped: false },
     }
 }

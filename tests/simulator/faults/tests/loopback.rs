@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-/// Sends UpdateService for one more task than there is, with the given key; the reply as far as it came.
+/// Sends `UpdateService` for one more task than there is, with the given key; the reply as far as it came.
 async fn post(address: std::net::SocketAddr, desired: u32) -> io::Result<String> {
     let body = format!(r#"{{"cluster":"main","service":"a","desiredCount":{desired}}}"#);
     let mut stream = TcpStream::connect(address).await?;
