@@ -7,7 +7,6 @@ mod approver;
     dead_code,
     unused_imports,
     clippy::expect_used,
-    clippy::panic,
     reason = "made for the scenarios; the demo plays a part of it"
 )]
 mod stage;

@@ -1,5 +1,5 @@
 //! Whole stories, told to the programs under test through the simulated AWS.
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
 #[path = "../stage/mod.rs"]
 mod stage;

@@ -64,9 +64,7 @@ impl Invariants {
     /// Fails with what broke.
     pub(crate) fn assert_held(&self) {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(broken) = broken {
-            panic!("{broken}");
-        }
+        assert!(broken.is_none(), "{}", broken.unwrap_or_default());
     }
 
     /// Fails where an execution has ended without exactly one result for each of its jobs, or its actions.

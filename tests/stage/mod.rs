@@ -1,6 +1,7 @@
 //! The stage on which scenarios and the demo play: applications as a team would have them, on a simulated account.
 
 mod application;
+mod budget;
 mod claims;
 mod invariants;
 mod people;
