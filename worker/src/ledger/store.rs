@@ -85,7 +85,7 @@ pub enum StoreError {
         /// The object.
         key: String,
     },
-    /// The object is larger than [`OBJECT_BYTES_MAX`].
+    /// The object is larger than `OBJECT_BYTES_MAX`, 1 MiB.
     #[error("{key} has more than {OBJECT_BYTES_MAX} bytes")]
     TooLarge {
         /// The object.
