@@ -22,7 +22,7 @@ fn reads_every_family_of_ecr_hosts() {
         assert_eq!((ecr.account.as_str(), ecr.region.as_str(), ecr.family), ("123456789012", region, family));
         assert_eq!(ecr.host(), host);
         assert_eq!((image.repository(), image.tag()), ("shop/app", Some("v7")));
-        assert_eq!(image.digest().unwrap().as_str(), format!("sha256:{HEX}"));
+        assert_eq!(image.digest().unwrap().to_string(), format!("sha256:{HEX}"));
     }
 }
 

@@ -1,0 +1,1 @@
+//! Which revisions of a task definition count as recent, and so are roots of their own.
