@@ -69,9 +69,8 @@ impl Registries<'_> {
     /// Whether a deletion in the cleaned registry would reach this repository.
     fn is_ours(&self, ecr: &EcrRepository) -> bool {
         let at = |home: &Home| home.account == ecr.account && home.region == ecr.region;
-        let copied = |rule: &Replication| {
-            rule.deletes && rule.names(&ecr.repository) && rule.destinations.iter().any(at)
-        };
+        let copied =
+            |rule: &Replication| rule.deletes && rule.names(&ecr.repository) && rule.destinations.iter().any(at);
         at(self.home) || self.replication.iter().any(copied)
     }
 

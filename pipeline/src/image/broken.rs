@@ -27,7 +27,9 @@ impl BrokenReference {
         let at = LABELS
             .iter()
             .filter_map(|label| lower.find(label))
-            .chain(accounts.iter().filter_map(|account| digits(&lower).find(|(_, run)| run == account).map(|(at, _)| at)))
+            .chain(
+                accounts.iter().filter_map(|account| digits(&lower).find(|(_, run)| run == account).map(|(at, _)| at)),
+            )
             .min()?;
         let begin = lower[..at].rfind('/').map_or(0, |slash| slash + 1);
         let (host, path) = lower[begin..].split_once('/').unwrap_or((&lower[begin..], ""));
