@@ -150,18 +150,17 @@ fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -
         return vec![Standing::Stays(Kept::Frozen); case.images.len()];
     }
     let latest = latest(case.images, case.graph);
-    let newest = newest(case.images, case.graph, rule.keep_newest);
+    let newest = Newest::of(case.images, case.graph, rule.keep_newest);
     let min_age = rule.min_age.max(TimeDelta::from_std(AGE_FLOOR).unwrap_or(TimeDelta::MAX));
-    let standing = |(image, life): (&Image, Option<(Life, DateTime<Utc>)>)| {
+    let standing = |(at, (image, life)): (u32, (&Image, Option<(Life, DateTime<Utc>)>))| {
         let Some(life) = life.filter(|_| image.status != Status::Unknown && !image.media_type.is_unknown()) else {
             return Standing::Stays(Kept::Unknown);
         };
-        let is_newest = newest.is_some_and(|newest| image.pushed.is_some_and(|pushed| pushed >= newest));
         if image.status != Status::Active {
             Standing::Stays(Kept::Archived)
         } else if image.tags.iter().any(|tag| rule.protects(tag)) {
             Standing::Stays(Kept::ProtectedTag)
-        } else if is_newest {
+        } else if newest.contain(case.graph, at, image) {
             Standing::Stays(Kept::Newest)
         } else if case.now - life.1 <= min_age {
             Standing::Stays(Kept::Young(life.0, life.1))
@@ -171,7 +170,7 @@ fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -
             Standing::MayGo(Condemned { rule: place, life, since })
         }
     };
-    case.images.iter().zip(latest).map(standing).collect()
+    (0..).zip(case.images.iter().zip(latest)).map(standing).collect()
 }
 
 /// Each image's last sign of life. A child that only one index lists lives and dies with that index: a pull of the child
@@ -193,21 +192,40 @@ fn latest(images: &Images, graph: &Graph) -> Vec<Option<(Life, DateTime<Utc>)>> 
     latest
 }
 
-/// The push time from which on an image is among the newest: of active images that stand for themselves, neither listed by
-/// an index nor about another image. Whoever was pushed at the very same time is as new.
-fn newest(images: &Images, graph: &Graph, keep: u32) -> Option<DateTime<Utc>> {
-    let stands = |at: u32, image: &Image| {
-        let is_about = image.subject.is_some()
-            || (!image.tags.is_empty() && image.tags.iter().all(|tag| subject_of_tag(tag).is_some()));
-        image.status == Status::Active
-            && !image.media_type.is_unknown()
-            && !is_about
-            && graph.parents_of(at).next().is_none()
-    };
-    let pushed =
-        (0..).zip(images.iter()).filter(|(at, image)| stands(*at, image)).filter_map(|(_, image)| image.pushed);
-    let mut pushed: Vec<DateTime<Utc>> = pushed.collect();
-    pushed.sort_unstable_by(|a, b| b.cmp(a));
-    let last = usize::try_from(keep.max(1)).unwrap_or(usize::MAX).min(pushed.len());
-    pushed.get(last.checked_sub(1)?).copied()
+/// The newest images of a repository, by when they were pushed. Who was pushed at the very same time is as new.
+struct Newest {
+    /// From then on, an image that stands for itself is among them.
+    standing: Option<DateTime<Utc>>,
+    /// When the very newest of all was pushed, whatever it is.
+    very: Option<DateTime<Utc>>,
+}
+
+impl Newest {
+    fn of(images: &Images, graph: &Graph, keep: u32) -> Self {
+        let standing = (0..).zip(images.iter()).filter(|(at, image)| stands_for_itself(graph, *at, image));
+        let mut standing: Vec<DateTime<Utc>> = standing.filter_map(|(_, image)| image.pushed).collect();
+        standing.sort_unstable_by(|a, b| b.cmp(a));
+        let last = usize::try_from(keep.max(1)).unwrap_or(usize::MAX).min(standing.len());
+        Self {
+            standing: last.checked_sub(1).and_then(|last| standing.get(last)).copied(),
+            very: images.iter().filter_map(|image| image.pushed).max(),
+        }
+    }
+
+    fn contain(&self, graph: &Graph, at: u32, image: &Image) -> bool {
+        let since =
+            |date: Option<DateTime<Utc>>| date.is_some_and(|date| image.pushed.is_some_and(|pushed| pushed >= date));
+        since(self.very) || (since(self.standing) && stands_for_itself(graph, at, image))
+    }
+}
+
+/// Whether an image is a release of its own: active, listed by no index, about no other image. An index and its children
+/// count once, signatures not at all: else they would crowd out the images that they belong to.
+fn stands_for_itself(graph: &Graph, at: u32, image: &Image) -> bool {
+    let is_about = image.subject.is_some()
+        || (!image.tags.is_empty() && image.tags.iter().all(|tag| subject_of_tag(tag).is_some()));
+    image.status == Status::Active
+        && !image.media_type.is_unknown()
+        && !is_about
+        && graph.parents_of(at).next().is_none()
 }
