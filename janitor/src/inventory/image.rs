@@ -149,3 +149,44 @@ fn merge(first: &mut Image, other: &Image) {
     first.artifact_type = first.artifact_type.take().max(other.artifact_type.clone());
     first.subject = first.subject.max(other.subject);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(n: u8, tags: &[&str]) -> Image {
+        Image {
+            digest: Digest::from_bytes([n; 32]),
+            tags: tags.iter().map(|tag| Box::from(*tag)).collect(),
+            pushed: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+            pulled: None,
+            activated: None,
+            archived: None,
+            status: Status::Active,
+            size_bytes: None,
+            media_type: MediaType::OciManifest,
+            artifact_type: None,
+            subject: None,
+        }
+    }
+
+    #[test]
+    fn an_image_on_two_pages_is_one_image_with_all_that_both_say() {
+        let pulled = "2026-05-01T00:00:00Z".parse().unwrap();
+        let first = image(2, &["v2", "v1"]);
+        let second = Image { pulled: Some(pulled), status: Status::Archived, ..image(2, &["v3", "v1"]) };
+        let images: Images = [first.clone(), image(1, &[]), second.clone()].into_iter().collect();
+        assert_eq!(images.iter().map(|image| image.digest).collect::<Vec<_>>(), [image(1, &[]).digest, first.digest]);
+        assert_eq!(images[1].tags.iter().map(|tag| &**tag).collect::<Vec<_>>(), ["v1", "v2", "v3"]);
+        assert_eq!((images[1].pulled, images[1].status), (Some(pulled), Status::Archived));
+        let turned: Images = [second, image(1, &[]), first].into_iter().collect();
+        assert_eq!(images, turned);
+    }
+
+    #[test]
+    fn what_two_pages_disagree_on_is_not_known() {
+        let other = Image { media_type: MediaType::OciIndex, pushed: None, ..image(1, &[]) };
+        let images: Images = [image(1, &[]), other].into_iter().collect();
+        assert_eq!((&images[0].media_type, images[0].pushed, images[0].latest()), (&MediaType::Absent, None, None));
+    }
+}

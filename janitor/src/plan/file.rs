@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::{Digest, Home};
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::make::{Judged, Plan};
 use super::verdict::Verdict;
+use crate::inventory::Names;
 
 /// The version of this form.
 const VERSION: u32 = 1;
@@ -64,8 +66,8 @@ pub struct Deletion {
     /// Its size as ECR tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
-    /// Why it goes, for people.
-    pub why: String,
+    /// Why it goes, for people. An index and its children mostly go for one reason.
+    pub why: Arc<str>,
 }
 
 /// An image that stays.
@@ -160,6 +162,7 @@ impl Plan<'_> {
         let mut placed = vec![false; judged.verdicts.len()];
         let mut waiting: Vec<u32> = (0..).zip(&judged.verdicts).map(|(at, _)| at).filter(|at| goes(*at)).collect();
         let mut deletions = Vec::with_capacity(waiting.len());
+        let mut reasons = Names::default();
         while !waiting.is_empty() {
             let is_ready =
                 |at: &u32| !judged.graph.keepers_of(*at).any(|(keeper, _)| goes(keeper) && !placed[keeper as usize]);
@@ -169,7 +172,8 @@ impl Plan<'_> {
                 ready.push(rest.remove(0));
             }
             for at in &ready {
-                deletions.extend(self.deletion(judged, *at, |keeper| goes(keeper) && placed[keeper as usize]));
+                deletions
+                    .extend(self.deletion(judged, *at, &mut reasons, |keeper| goes(keeper) && placed[keeper as usize]));
             }
             for at in ready {
                 placed[at as usize] = true;
@@ -179,7 +183,13 @@ impl Plan<'_> {
         deletions
     }
 
-    fn deletion(&self, judged: &Judged<'_>, at: u32, is_before: impl Fn(u32) -> bool) -> Option<Deletion> {
+    fn deletion(
+        &self,
+        judged: &Judged<'_>,
+        at: u32,
+        reasons: &mut Names,
+        is_before: impl Fn(u32) -> bool,
+    ) -> Option<Deletion> {
         let image = judged.listed().get(at as usize)?;
         let Verdict::Delete(condemned) = judged.verdicts.get(at as usize)? else { return None };
         let before = judged.graph.keepers_of(at).map(|(keeper, _)| keeper).filter(|keeper| is_before(*keeper));
@@ -191,7 +201,7 @@ impl Plan<'_> {
             after: after.into_iter().collect(),
             latest: condemned.life.1,
             size_bytes: image.size_bytes,
-            why: self.why(judged, at as usize),
+            why: reasons.get(&self.why(judged, at as usize)),
         })
     }
 

@@ -38,11 +38,13 @@ pub(super) fn choose(graph: &Graph, guards: &Guards, candidates: &[Option<DateTi
         .collect();
     tops.sort_unstable();
     let mut taken = 0;
+    // The top in whose group an image was seen last.
+    let mut seen = vec![None; candidates.len()];
     for (_, top) in tops {
         let mut group = vec![top];
-        let mut seen = std::collections::HashSet::from([top]);
+        seen[top as usize] = Some(top);
         graph.spread(vec![top], |at, _, _| {
-            let is_new = seen.insert(at);
+            let is_new = seen[at as usize].replace(top) != Some(top);
             if is_new && is_candidate(at) && !chosen[at as usize] {
                 group.push(at);
             }

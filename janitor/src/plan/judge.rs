@@ -50,45 +50,36 @@ enum Standing {
 pub(super) fn judge(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -> Judgement {
     let standings = standings(case, since);
     let reached = reached(case);
-    let mut stays: Vec<Option<Kept>> = standings
-        .iter()
-        .map(|standing| match standing {
-            Standing::Stays(kept) => Some(*kept),
-            Standing::MayGo(_) => None,
-        })
-        .collect();
-    spread(case.graph, &mut stays);
+    let mut stays = Stays::default();
+    stays.also(case.graph, &standings, |_, standing| match standing {
+        Standing::Stays(kept) => Some(*kept),
+        Standing::MayGo(_) => None,
+    });
     let condemned = (0..)
-        .zip(standings.iter().zip(stays.iter().zip(&reached)))
+        .zip(standings.iter().zip(stays.0.iter().zip(&reached)))
         .filter_map(|(at, (standing, reasons))| match (standing, reasons) {
             (Standing::MayGo(condemned), (None, None)) => Some((at, condemned.since)),
             _ => None,
         })
         .collect();
     // From here on, what is in quarantine stays as well, and keeps what belongs to it.
-    for (stay, standing) in stays.iter_mut().zip(&standings) {
-        if let (None, Standing::MayGo(condemned)) = (&stay, standing)
-            && case.now - condemned.since < case.guards.quarantine
-        {
-            *stay = Some(Kept::Quarantined(condemned.since));
+    stays.also(case.graph, &standings, |_, standing| match standing {
+        Standing::MayGo(condemned) if case.now - condemned.since < case.guards.quarantine => {
+            Some(Kept::Quarantined(condemned.since))
         }
-    }
-    spread(case.graph, &mut stays);
+        _ => None,
+    });
     let candidates: Vec<Option<DateTime<Utc>>> = standings
         .iter()
-        .zip(&stays)
+        .zip(&stays.0)
         .map(|(standing, stay)| match (standing, stay) {
             (Standing::MayGo(condemned), None) => Some(condemned.life.1),
             _ => None,
         })
         .collect();
     let chosen = guard::choose(case.graph, case.guards, &candidates);
-    for (at, stay) in stays.iter_mut().enumerate() {
-        if stay.is_none() && !chosen[at] {
-            *stay = Some(Kept::Guarded);
-        }
-    }
-    spread(case.graph, &mut stays);
+    stays.also(case.graph, &standings, |at, _| (!chosen[at]).then_some(Kept::Guarded));
+    let stays = stays.0;
     let held_back =
         stays.iter().zip(&reached).filter(|(stay, reached)| **stay == Some(Kept::Guarded) && reached.is_none());
     let held_back = held_back.count();
@@ -122,13 +113,32 @@ fn reached(case: &Case<'_>) -> Vec<Option<Kept>> {
     for (at, root) in case.graph.listing(hits.iter().filter(|hit| hit.is_running).map(|hit| (hit.image, hit.root))) {
         hit_at(at, root);
     }
-    spread(case.graph, &mut reached);
+    let from = (0..).zip(&reached).filter(|(_, kept)| kept.is_some()).map(|(at, _)| at).collect();
+    spread(case.graph, &mut reached, from);
     reached
 }
 
+/// Why images stay, as far as it is known.
+#[derive(Default)]
+struct Stays(Vec<Option<Kept>>);
+
+impl Stays {
+    /// Adds reasons where there was none, and lets what stays by them keep what belongs to it.
+    fn also(&mut self, graph: &Graph, standings: &[Standing], reason: impl Fn(usize, &Standing) -> Option<Kept>) {
+        self.0.resize(standings.len(), None);
+        let mut added = Vec::new();
+        for (at, (stay, standing)) in self.0.iter_mut().zip(standings).enumerate() {
+            if stay.is_none() {
+                *stay = reason(at, standing);
+                added.extend(stay.and_then(|_| u32::try_from(at).ok()));
+            }
+        }
+        spread(graph, &mut self.0, added);
+    }
+}
+
 /// Lets what is kept keep what belongs to it.
-fn spread(graph: &Graph, kept: &mut [Option<Kept>]) {
-    let from = (0..).zip(kept.iter()).filter(|(_, kept)| kept.is_some()).map(|(at, _)| at).collect();
+fn spread(graph: &Graph, kept: &mut [Option<Kept>], from: Vec<u32>) {
     graph.spread(from, |at, keeper, bond| {
         let place = &mut kept[at as usize];
         let is_new = place.is_none();

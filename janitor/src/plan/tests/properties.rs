@@ -54,7 +54,7 @@ fn policy(tape: &mut Tape) -> String {
 
 fn world(tape: &mut Tape) -> World {
     let mut world = World::empty(&policy(tape));
-    for _ in 0..tape.pick(16) {
+    for _ in 0..tape.pick(24) {
         image(&mut world, tape);
     }
     for _ in 0..tape.pick(5) {
@@ -65,7 +65,7 @@ fn world(tape: &mut Tape) -> World {
         let days = tape.of(&[200, 91, 90, 5, 1, 0]);
         let (active, text) = (!tape.one_in(4), text(tape));
         let arn = world.definition("app", u32::from(revision), active, days, &text);
-        if tape.one_in(6) {
+        if tape.one_in(10) {
             world.in_use.definitions.get_mut(&arn).unwrap().content =
                 tape.of(&[Content::Gone, Content::NotRead].each_ref()).clone();
         }
@@ -74,7 +74,7 @@ fn world(tape: &mut Tape) -> World {
             world.memory.active.insert(arn, world.now - TimeDelta::hours(hours));
         }
     }
-    if tape.one_in(12) {
+    if tape.one_in(20) {
         let at = usize::from(tape.pick(world.in_use.sources.len().try_into().unwrap()));
         world.in_use.sources[at].reach = Reach::Incomplete { why: "throttled".into() };
     }
@@ -110,9 +110,9 @@ fn image(world: &mut World, tape: &mut Tape) {
             let child = u8::try_from(tape.pick(12)).unwrap();
             children.extend((child > n).then(|| Child { digest: digest(child), platform: None }));
         }
-        match tape.pick(20) {
-            19 => {}
-            18 => {
+        match tape.pick(40) {
+            39 => {}
+            38 => {
                 world.manifests.insert(digest(n), Manifest::Unreadable("archived".into()));
             }
             _ => {
