@@ -111,8 +111,8 @@ fn peak_mib() -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) / 1024
 }
 
-/// The time that a processor has worked for this process, by the kernel, in hundredths of a second: a plan is one thread,
-/// and whatever else the machine does is none of its time.
+/// The time that a processor has worked for this process, by the kernel, in hundredths of a second: a plan is one
+/// thread, and whatever else the machine does is none of its time.
 fn busy() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');

@@ -9,8 +9,8 @@
 //!   memory     ─┘          └──► why, report, the memory for the next scan
 //! ```
 //!
-//! [`inventory`], [`in_use`], [`policy`], [`memory`] and [`plan`] are values and synchronous functions of them and `now`:
-//! no SDK, no clock, no async, no log.
+//! [`inventory`], [`in_use`], [`policy`], [`memory`] and [`plan`] are values and synchronous functions of them and
+//! `now`: no SDK, no clock, no async, no log.
 
 pub mod in_use;
 pub mod inventory;

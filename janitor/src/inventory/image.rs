@@ -1,11 +1,12 @@
-//! Images as DescribeImages tells of them.
+//! Images as `DescribeImages` tells of them.
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::Digest;
 
 use super::MediaType;
 
-/// An image of a repository (DescribeImages, `ImageDetail`). An index and each of its children are images of their own.
+/// An image of a repository (`DescribeImages`, `ImageDetail`). An index and each of its children are images of their
+/// own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// `imageDigest`.
@@ -58,8 +59,8 @@ impl Status {
 }
 
 impl Image {
-    /// The latest sign of life, what it was, and when: pushed, pulled or activated. `None` without a push time: then the
-    /// image's age is not known.
+    /// The latest sign of life, what it was, and when: pushed, pulled or activated. `None` without a push time: then
+    /// the image's age is not known.
     pub fn latest(&self) -> Option<(Life, DateTime<Utc>)> {
         let pushed = (Life::Pushed, self.pushed?);
         let others = [(Life::Pulled, self.pulled), (Life::Activated, self.activated)];
@@ -81,8 +82,8 @@ pub enum Life {
 
 /// A repository's images, sorted by digest, each once.
 ///
-/// Collecting them is where pages meet: the order of pages means nothing, and an image that was on two pages, because it
-/// was tagged between them, is one image with both pages' tags and the later of both pages' dates.
+/// Collecting them is where pages meet: the order of pages means nothing, and an image that was on two pages, because
+/// it was tagged between them, is one image with both pages' tags and the later of both pages' dates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Images(Vec<Image>);
 
@@ -117,7 +118,7 @@ impl FromIterator<Image> for Images {
         for image in &mut sorted {
             image.tags.sort_unstable();
         }
-        sorted.sort_by(|a, b| a.digest.cmp(&b.digest));
+        sorted.sort_by_key(|image| image.digest);
         sorted.dedup_by(|other, first| {
             let same = other.digest == first.digest;
             if same {

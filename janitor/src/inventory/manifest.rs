@@ -47,9 +47,10 @@ impl Names {
     }
 }
 
-/// Reads the text of a manifest (BatchGetImage, `imageManifest`).
+/// Reads the text of a manifest (`BatchGetImage`, `imageManifest`).
 ///
-/// A digest in it that is not understood makes the whole manifest unreadable: a child that is overlooked could be deleted.
+/// A digest in it that is not understood makes the whole manifest unreadable: a child that is overlooked could be
+/// deleted.
 pub fn read_manifest(text: &str, names: &mut Names) -> Manifest {
     #[derive(Deserialize)]
     struct Index {

@@ -125,8 +125,8 @@ impl Graph {
         found
     }
 
-    /// Everything that these images keep, directly or not. `reach` is told of each image, its keeper and their bond, and
-    /// answers whether the image is new to it: only from such ones it goes on.
+    /// Everything that these images keep, directly or not. `reach` is told of each image, its keeper and their bond,
+    /// and answers whether the image is new to it: only from such ones it goes on.
     pub(super) fn spread(&self, from: Vec<u32>, mut reach: impl FnMut(u32, u32, Bond) -> bool) {
         let mut ahead = std::collections::VecDeque::from(from);
         while let Some(keeper) = ahead.pop_front() {

@@ -1,8 +1,8 @@
 //! The verdicts of one repository.
 //!
 //! Two questions are kept apart. What the policy says of an image alone, its *standing*, does not look at roots, and
-//! neither does the guard's choice of what one run may take. Roots then only ever take images away from that choice: so a
-//! reference more can never make a run delete more.
+//! neither does the guard's choice of what one run may take. Roots then only ever take images away from that choice: so
+//! a reference more can never make a run delete more.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -33,11 +33,15 @@ pub(super) struct Case<'a> {
 pub(super) struct Judgement {
     /// One per image.
     pub(super) verdicts: Vec<Verdict>,
-    /// Images that are old and unreferenced, whatever quarantine and guards say, with the first scan that found them so.
+    /// Images that are old and unreferenced, whatever quarantine and guards say, with the first scan that found them
+    /// so.
     pub(super) condemned: Vec<(u32, DateTime<Utc>)>,
     /// Whether a guard held something back.
     pub(super) guard: Option<Guard>,
 }
+
+/// A sign of life and its date.
+type Sign = (Life, DateTime<Utc>);
 
 /// What the policy says of an image alone.
 #[derive(Clone, Copy)]
@@ -162,7 +166,7 @@ fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -
     let latest = latest(case.images, case.graph);
     let newest = Newest::of(case.images, case.graph, rule.keep_newest);
     let min_age = rule.min_age.max(TimeDelta::from_std(AGE_FLOOR).unwrap_or(TimeDelta::MAX));
-    let standing = |(at, (image, life)): (u32, (&Image, Option<(Life, DateTime<Utc>)>))| {
+    let standing = |at: u32, image: &Image, life: Option<Sign>| {
         let Some(life) = life.filter(|_| image.status != Status::Unknown && !image.media_type.is_unknown()) else {
             return Standing::Stays(Kept::Unknown);
         };
@@ -180,12 +184,13 @@ fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -
             Standing::MayGo(Condemned { rule: place, life, since })
         }
     };
-    (0..).zip(case.images.iter().zip(latest)).map(standing).collect()
+    let images = (0..).zip(case.images.iter().zip(latest));
+    images.map(|(at, (image, life))| standing(at, image, life)).collect()
 }
 
-/// Each image's last sign of life. A child that only one index lists lives and dies with that index: a pull of the child
-/// is a use of the index.
-fn latest(images: &Images, graph: &Graph) -> Vec<Option<(Life, DateTime<Utc>)>> {
+/// Each image's last sign of life. A child that only one index lists lives and dies with that index: a pull of the
+/// child is a use of the index.
+fn latest(images: &Images, graph: &Graph) -> Vec<Option<Sign>> {
     let own: Vec<_> = images.iter().map(Image::latest).collect();
     let mut latest = own.clone();
     for (at, life) in (0..).zip(own) {
@@ -229,8 +234,8 @@ impl Newest {
     }
 }
 
-/// Whether an image is a release of its own: active, listed by no index, about no other image. An index and its children
-/// count once, signatures not at all: else they would crowd out the images that they belong to.
+/// Whether an image is a release of its own: active, listed by no index, about no other image. An index and its
+/// children count once, signatures not at all: else they would crowd out the images that they belong to.
 fn stands_for_itself(graph: &Graph, at: u32, image: &Image) -> bool {
     let is_about = image.subject.is_some()
         || (!image.tags.is_empty() && image.tags.iter().all(|tag| subject_of_tag(tag).is_some()));

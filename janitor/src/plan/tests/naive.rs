@@ -1,4 +1,5 @@
-//! What should be deleted, said once more: slow, plain, and sharing nothing with the planner but the types that it reads.
+//! What should be deleted, said once more: slow, plain, and sharing nothing with the planner but the types that it
+//! reads.
 
 use std::collections::BTreeSet;
 
@@ -127,10 +128,8 @@ impl Naive<'_> {
         });
         let newer: Vec<&Definition> = newer.collect();
         let is_old = |definition: &Definition, at: DateTime<Utc>| matches!(&definition.content, Content::Read { registered: Some(registered), .. } if at - *registered > recent.window);
-        let has_old_above = newer
-            .iter()
-            .enumerate()
-            .any(|(_, other)| self.rank(other) >= recent.keep_revisions as usize && is_old(other, self.now));
+        let has_old_above =
+            newer.iter().any(|other| self.rank(other) >= recent.keep_revisions as usize && is_old(other, self.now));
         definition.is_active
             && definition.content != Content::Gone
             && (recent.all_active
