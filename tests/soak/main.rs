@@ -24,6 +24,7 @@ mod people;
 mod play;
 mod rest;
 mod tally;
+mod verdicts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -89,7 +90,12 @@ fn whatever_happens_the_invariants_hold() {
             scope.spawn(|| {
                 while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match outcome(*seed) {
-                        Ok(one) => tally.lock().unwrap_or_else(PoisonError::into_inner).add(&one),
+                        Ok(one) => {
+                            if std::env::var("SOAKDBG").is_ok() {
+                                println!("DBG {seed} {one}");
+                            }
+                            tally.lock().unwrap_or_else(PoisonError::into_inner).add(&one)
+                        }
                         Err(what) => {
                             println!("life {seed} failed: {}", what.lines().next().unwrap_or_default());
                             failures.lock().unwrap_or_else(PoisonError::into_inner).push((*seed, what));

@@ -9,6 +9,7 @@ use simulator::codepipeline::{ActionRun, Execution};
 use crate::people::People;
 use crate::play::Play;
 use crate::stage::{Application, CLUSTER};
+use crate::verdicts;
 
 /// What is not over yet, for people.
 pub(crate) fn unfinished(play: &Play<'_>) -> String {
@@ -34,6 +35,7 @@ pub(crate) fn claim(play: &Play<'_>, people: &People) -> Result<(), String> {
     play.simulator.with_world(|world| {
         play.invariants.look_at_results(world);
         nobody_holds_a_job(world)?;
+        verdicts::claim(world, play.life, people)?;
         play.life.applications.iter().try_for_each(|app| services_are_at_rest(world, app, people))
     })
 }

@@ -71,7 +71,8 @@ pub(crate) struct Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let date = DateTime::<Utc>::from(self.at).format("%F %T%.3f");
-        write!(f, "an invariant broke at {date} with seed {}: {}", self.seed, self.what)
+        write!(f, "an invariant broke at {date} with seed {}: {}", self.seed, self.what)?;
+        self.service.iter().try_for_each(|service| write!(f, "; look at {service}"))
     }
 }
 
