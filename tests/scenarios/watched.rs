@@ -110,12 +110,12 @@ async fn percents_that_do_not_come_back_break_the_story() {
 #[should_panic(expected = "of app/Canary is held for more than 1800s")]
 async fn a_job_that_is_held_for_ever_breaks_the_story() {
     let app = Application::web("app", 3);
-    let mut story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);
+    let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);
     story.release_to_canary(&app, "v2", Behaviour::Good).await;
     let dies = Rule::new(Fault::Kill(Moment::AfterTheAct)).caller(WORKER_KEY).operation("AcknowledgeJob");
     story.simulator.inject(FaultPlan::seeded(7).rule(dies));
     story.pass(Duration::from_secs(31 * 60)).await;
-    story.start_worker();
+    story.world(|_| ());
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,7 +126,7 @@ async fn an_action_that_does_not_end_breaks_the_story() {
     story.stop_worker().await;
     story.release_to_canary(&app, "v2", Behaviour::Good).await;
     story.pass(Duration::from_secs(3 * 3_600)).await;
-    story.start_worker();
+    story.world(|_| ());
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,17 +26,17 @@ impl Life {
         }
         let workers = 2 + dice.few(2);
         let workers: Vec<Hand> = (0..workers).map(|place| dice.hand(place)).collect();
-        let weather = (0..dice.few(3)).map(|_| dice.weather(workers.len())).collect();
+        let weather = (0..1 + dice.few(5)).map(|_| dice.weather(workers.len())).collect();
         let mut releases: Vec<Release> = Vec::new();
         for pipeline in 0..pipelines.len() {
-            for _ in 0..1 + dice.few(2) {
+            for _ in 0..1 + dice.few(3) {
                 let number = releases.len() + 2;
                 releases.push(dice.release(number, pipeline, pipelines[pipeline].patience.is_some()));
             }
         }
         releases.sort_by_key(|release| release.at);
         let mut happenings: Vec<(Duration, Happening)> = Vec::new();
-        for _ in 0..dice.few(3) {
+        for _ in 0..dice.few(5) {
             let happening = dice.happening(&applications, pipelines.len(), workers.len());
             happenings.push((dice.seconds(0, PLANS + 600), happening));
         }
@@ -118,7 +118,7 @@ impl Dice {
             1 => Skew::Behind(self.seconds(1, 50)),
             _ => Skew::None,
         };
-        let mishaps = (0..self.few(3)).map(|_| self.mishap()).collect();
+        let mishaps = (0..self.few(4)).map(|_| self.mishap()).collect();
         let slots = if self.in_a_hundred(15) { 1 } else { 20 };
         Hand { key: format!("AKIAHAND{place}"), slots, skew, back: self.seconds(1, 240), mishaps }
     }
@@ -153,7 +153,7 @@ impl Dice {
         let chance = 0.05 + 0.9 * f64::from(self.0.u32(0..100)) / 100.0;
         let mut weather = Weather {
             from,
-            until: from + self.seconds(5, 300),
+            until: from + self.seconds(20, 500),
             worker: self.in_a_hundred(40).then(|| self.0.usize(0..workers)),
             service: None,
             operation: None,
@@ -176,7 +176,12 @@ impl Dice {
             69..73 => Fault::RepeatedItems,
             73..79 => Fault::Failures("MISSING".into()),
             79..85 => Fault::UnknownValue(
-                self.one_of(&["serviceDeployments[].status", "serviceDeployments[].lifecycleStage"]).into(),
+                self.one_of(&[
+                    "serviceDeployments[].status",
+                    "services[].status",
+                    "services[].deployments[].rolloutState",
+                ])
+                .into(),
             ),
             85..93 => Fault::Delay(self.seconds(1, 20)),
             93..96 => Fault::Crowded,
