@@ -25,4 +25,5 @@ mod sick_canary;
 mod sick_turnover;
 mod sizes;
 mod somebody_else;
+mod stopped;
 mod watched;

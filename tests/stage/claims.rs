@@ -23,6 +23,22 @@ impl Story {
         self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").percents)
     }
 
+    /// How many service deployments a service has had, all in all.
+    pub(crate) async fn deployments(&self, service: &str) -> usize {
+        let listed = self.somebody().list_service_deployments().cluster(CLUSTER).service(service).max_results(100);
+        listed.send().await.expect("a list").service_deployments().len()
+    }
+
+    /// Claims that every job that was created came to exactly one result, or was abandoned and came to none.
+    pub(crate) fn each_job_has_one_result_or_was_abandoned(&self) {
+        self.world(|world| {
+            for job in world.codepipeline.jobs() {
+                let expected = usize::from(job.abandoned.is_none());
+                assert_eq!(job.results.len(), expected, "results of job {} of {} ({:?})", job.id, job.action, job.status);
+            }
+        });
+    }
+
     /// `status` of a service's newest service deployment.
     pub(crate) fn deployment_status(&self, service: &str) -> String {
         self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").deployment_status)

@@ -246,7 +246,8 @@ fn release(world: &World, canary: &ActionRun) -> Option<Release> {
 fn results_are_single(world: &World, deadly: bool) -> Result<(), String> {
     let mut ended = BTreeSet::new();
     for job in world.codepipeline.jobs() {
-        let late = u32::from(job.status == JobStatus::TimedOut);
+        // Whoever works on is told only by the refusal of what came to be of it.
+        let late = u32::from(job.status == JobStatus::TimedOut || job.abandoned.is_some());
         let refused = if deadly { 0 } else { job.refused_results.saturating_sub(late) };
         if job.results.len() + usize::try_from(refused).unwrap_or_default() > 1 {
             return Err(format!("job {} of {}/{} was given a second result", job.id, job.pipeline, job.action));
@@ -270,10 +271,14 @@ fn results_are_complete(world: &World) -> Result<(), String> {
                 .filter(|job| job.action_execution == run.id && job.status != JobStatus::TimedOut)
                 .map(|job| job.results.as_slice())
                 .collect();
-            let last =
-                if run.status == ActionExecutionStatus::Succeeded { JobResult::Succeeded } else { JobResult::Failed };
+            let last: &[JobResult] = match run.status {
+                ActionExecutionStatus::Succeeded => &[JobResult::Succeeded],
+                // Nobody wanted the result of the job that was open then.
+                ActionExecutionStatus::Abandoned => &[],
+                _ => &[JobResult::Failed],
+            };
             let (end, before) = results.split_last().ok_or("an action without a job")?;
-            if *end != [last] || before.iter().any(|results| *results != [JobResult::Continued]) {
+            if *end != last || before.iter().any(|results| *results != [JobResult::Continued]) {
                 return Err(format!(
                     "{}/{} is {}, but its jobs ended with {results:?}",
                     execution.pipeline, run.name, run.status

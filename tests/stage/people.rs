@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_codepipeline::types::{ActionCategory, ActionOwner, ActionTypeId, ApprovalStatus};
+use aws_sdk_codepipeline::types::{
+    ActionCategory, ActionOwner, ActionTypeId, ApprovalStatus, JobStatus, StageRetryMode,
+};
 use aws_sdk_ecs::types::StopServiceDeploymentStopType;
 use simulator::World;
 use simulator::cloudwatch::{AlarmState, set_alarm_state};
@@ -63,6 +65,27 @@ impl Story {
         execution
     }
 
+    /// Somebody stops an execution and waits for the actions in progress.
+    pub(crate) fn stop_and_wait(&self, pipeline: &str, execution: &str) {
+        self.world(|world| world.stop_execution(pipeline, execution, false)).expect("an execution that can be stopped");
+    }
+
+    /// Somebody stops an execution and abandons the actions in progress: their worker is not told.
+    pub(crate) fn abandon(&self, pipeline: &str, execution: &str) {
+        self.world(|world| world.stop_execution(pipeline, execution, true)).expect("an execution that can be stopped");
+    }
+
+    /// Somebody retries the stage with the services, from its first action or with what failed.
+    pub(crate) fn retry(&self, pipeline: &str, execution: &str, mode: StageRetryMode) {
+        self.world(|world| world.retry_stage(pipeline, "Release", execution, mode)).expect("a stage that can be retried");
+    }
+
+    /// Waits until the newest job of an action is being worked at in a phase of its progress, as its token names it:
+    /// `"deploy"`, `{"bake"`.
+    pub(crate) async fn in_phase(&self, action: &str, phase: &str) {
+        self.until(&format!("{action} in {phase}"), |world| is_in(world, action, phase)).await;
+    }
+
     /// Waits until a service rolls a revision out, and a little longer.
     pub(crate) async fn rolling(&self, service: &str) {
         self.until(&format!("a deployment of {service}"), |world| {
@@ -118,4 +141,13 @@ impl Story {
         codepipeline.acknowledge_job().job_id(&id).nonce(nonce).send().await.expect("an acknowledgement");
         codepipeline.put_job_success_result().job_id(&id).continuation_token(token).send().await.expect("a result");
     }
+}
+
+/// Whether the newest job of an action is being worked at, in this phase of its progress.
+fn is_in(world: &World, action: &str, phase: &str) -> bool {
+    let job = world.codepipeline.jobs().iter().rev().find(|job| job.action == action);
+    job.is_some_and(|job| {
+        let token = job.continuation_token.as_deref().unwrap_or_default();
+        job.status == JobStatus::InProgress && token.contains(&format!("\"p\":{phase}"))
+    })
 }
