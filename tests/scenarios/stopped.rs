@@ -69,7 +69,11 @@ async fn an_execution_that_is_stopped_and_waited_for_ends_its_action_and_starts_
             world.codepipeline.execution("app", &execution).expect("one").status == PipelineExecutionStatus::Stopped
         };
         story.until("the stop", stopped).await;
-        assert_eq!(story.action("app", &execution, place.action()).status, ActionExecutionStatus::Succeeded, "{place:?}");
+        assert_eq!(
+            story.action("app", &execution, place.action()).status,
+            ActionExecutionStatus::Succeeded,
+            "{place:?}"
+        );
         assert_eq!(story.final_results(&execution, place.action()), 1, "{place:?}");
         story.each_job_has_one_result();
         story.runs_image(&app, "app-canary", "v2");
@@ -107,7 +111,8 @@ async fn a_worker_notices_within_half_a_minute_that_its_action_was_abandoned_and
         let looked = story.calls("DescribeServices").last().expect("an observation").0;
         let looking = looked.duration_since(abandoned).unwrap_or_default();
         assert!(looking < NOTICED + Duration::from_secs(35), "{place:?}: it still looked after {looking:?}");
-        let (status, deployments) = (story.deployment_status(place.service()), story.deployments(place.service()).await);
+        let (status, deployments) =
+            (story.deployment_status(place.service()), story.deployments(place.service()).await);
         assert_eq!((status.as_str(), deployments), ("SUCCESSFUL", 2), "{place:?}");
         story.runs_image(&app, place.service(), "v2");
     }
@@ -120,9 +125,8 @@ async fn whatever_the_moment_an_abandoned_action_is_looked_for_before_each_act()
     for moment in 0..12 {
         let mut story = Story::begin(Simulator::new(Settings::seeded(820 + moment)), &[&app]);
         let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-        let taken = |world: &simulator::World| {
-            world.codepipeline.jobs().iter().any(|job| job.status == JobStatus::InProgress)
-        };
+        let taken =
+            |world: &simulator::World| world.codepipeline.jobs().iter().any(|job| job.status == JobStatus::InProgress);
         story.until("a job", taken).await;
         story.pass(Duration::from_millis(moment * 250)).await;
         story.abandon("app", &execution);
@@ -175,4 +179,34 @@ async fn the_release_after_an_abandoned_one_waits_for_what_ecs_was_told_and_goes
         assert_eq!((story.deployments("app").await, story.deployments("app-canary").await), (full, 3), "{place:?}");
         story.each_job_has_one_result_or_was_abandoned();
     }
+}
+
+/// What an abandoned turnover left is not what somebody set since.
+#[tokio::test(start_paused = true)]
+async fn percents_that_somebody_sets_after_an_abandonment_are_the_services_own() {
+    let app = app();
+    let (story, abandoned) = release_at(&app, Place::Turnover, 871).await;
+    assert_eq!(story.percents("app"), (90, 100));
+    story.abandon("app", &abandoned);
+    story.pass(Duration::from_secs(900)).await;
+    assert_eq!(story.percents("app"), (90, 100), "nothing is undone of what is abandoned");
+    story.somebody_sets_percents("app", 50, 150).await;
+    let execution = story.release(&app, "v3", Behaviour::Good);
+    story.approve_all("app").await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
+    story.runs_image(&app, "app", "v3");
+    assert_eq!(story.percents("app"), (50, 150));
+}
+
+/// The next release is ill: what it goes back to has the service's own percents, too.
+#[tokio::test(start_paused = true)]
+async fn an_ill_release_after_an_abandoned_turnover_gives_the_right_percents_back() {
+    let app = app();
+    let (story, abandoned) = release_at(&app, Place::Turnover, 872).await;
+    story.abandon("app", &abandoned);
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(5), exit_code: 3, lines: Vec::new() };
+    let execution = story.release_to_full(&app, "v3", crash).await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    assert_eq!(story.percents("app"), (100, 200));
+    story.runs_image(&app, "app", "v2");
 }
