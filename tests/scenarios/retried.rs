@@ -8,7 +8,7 @@ use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Freeze, Rule};
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, PEER_KEY, Story, WORKER_KEY, Worker, settings};
+use crate::stage::{Application, Story, WORKER_KEY};
 
 /// Claims that both services ended as after a single clean run of one release.
 async fn as_after_one_clean_run(story: &Story, app: &Application, execution: &str) {
@@ -57,11 +57,11 @@ async fn a_retried_turnover_takes_the_deployment_of_its_first_try_over() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_is_not_disturbed_by_the_frozen_worker_of_the_first_try() {
     for (seed, service) in [(911, "app-canary"), (912, "app")] {
-        for length in [45, 75, 120, 600] {
-            let app = Application::web("app", 4);
+        for length in [45, 110, 600] {
+            let app = Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s");
             let story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
             story.expect_deaths();
-            let peer = Worker::start(&story.simulator, PEER_KEY, settings("default", 20));
+            let _peer = story.peer_from_the_freeze_on();
             let freeze = Fault::Freeze(Freeze::WhileSending, Duration::from_secs(length));
             let freezes = Rule::new(freeze).caller(WORKER_KEY).operation("UpdateService").subject(service).nth(1);
             story.simulator.inject(FaultPlan::seeded(seed).rule(freezes));
@@ -71,25 +71,22 @@ async fn a_retry_is_not_disturbed_by_the_frozen_worker_of_the_first_try() {
                 story.answer("app", "Release", ApprovalStatus::Approved).await;
             }
             let words = format!("{service}, frozen for {length} s");
-            let frozen = story.until_frozen_or(WORKER_KEY, service, Duration::from_secs(600)).await;
-            if frozen {
-                story.abandon("app", &execution);
-                story.retry("app", &execution, StageRetryMode::FailedActions);
-            }
+            story.frozen().await;
+            story.abandon("app", &execution);
+            story.retry("app", &execution, StageRetryMode::FailedActions);
             if service == "app-canary" {
                 story.answer("app", "Release", ApprovalStatus::Approved).await;
             }
             assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded, "{words}");
             // Whatever the frozen worker still sends comes now, if it has not come yet.
             story.expect_late_calls("app");
-            story.pass(Duration::from_secs(1_800)).await;
+            story.pass(Duration::from_secs(900)).await;
             for service in ["app", "app-canary"] {
                 story.runs_image(&app, service, "v2");
                 assert_eq!(story.percents(service), (100, 200), "{words}: {service}");
                 assert_eq!(story.deployments(service).await, 2, "{words}: {service}");
             }
             assert_eq!(story.final_results(&execution, "Full"), 1, "{words}");
-            drop(peer);
         }
     }
 }
