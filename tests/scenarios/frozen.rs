@@ -8,24 +8,25 @@ use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Freeze, Rule};
 use simulator::{Service, Settings, Simulator};
 
-use crate::stage::{Application, PEER_KEY, Story, WORKER_KEY, Worker, settings};
+use crate::stage::{Application, Story, WORKER_KEY, Worker};
 
-const MOMENTS: [Freeze; 3] = [Freeze::BeforeSending, Freeze::WhileSending, Freeze::AfterSending];
+/// A worker that begins when the first one stands still.
+type Peer = tokio::task::JoinHandle<Worker>;
 
 /// A story with a peer, whose first worker stops for so long at the calls of a rule.
-fn frozen_at(app: &Application, seed: u64, freeze: Freeze, seconds: u64, at: impl Fn(Rule) -> Rule) -> (Story, Worker) {
+fn frozen_at(app: &Application, seed: u64, freeze: Freeze, seconds: u64, at: impl Fn(Rule) -> Rule) -> (Story, Peer) {
     let simulator = Simulator::new(Settings::seeded(seed));
     let rule = at(Rule::new(Fault::Freeze(freeze, Duration::from_secs(seconds))).caller(WORKER_KEY).nth(1));
     simulator.inject(FaultPlan::seeded(seed).rule(rule));
     let story = Story::begin(simulator, &[app]);
     story.expect_deaths();
-    let peer = Worker::start(&story.simulator, PEER_KEY, settings("default", 20));
+    let peer = story.peer_from_the_freeze_on();
     (story, peer)
 }
 
 /// A good release whose worker is frozen; claims that it ends like any other.
 async fn goes_well(seed: u64, freeze: Freeze, seconds: u64, words: &str, at: impl Fn(Rule) -> Rule) {
-    let app = Application::web("app", 4).canary_with("BakeTime", "1m").full_with("BakeTime", "1m");
+    let app = Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s");
     let (story, _peer) = frozen_at(&app, seed, freeze, seconds, at);
     let words = format!("{words}, {freeze:?}, {seconds} s");
     let execution = story.release(&app, "v2", Behaviour::Good);
@@ -44,78 +45,89 @@ async fn goes_well(seed: u64, freeze: Freeze, seconds: u64, words: &str, at: imp
     story.each_job_has_one_accepted_result();
 }
 
+/// Some moments and lengths: shorter than a worker's death (60 s), about as long, longer, and until all is over.
+const SOME: [(Freeze, u64); 5] = [
+    (Freeze::WhileSending, 45),
+    (Freeze::WhileSending, 75),
+    (Freeze::WhileSending, 110),
+    (Freeze::BeforeSending, 110),
+    (Freeze::AfterSending, 110),
+];
+
 #[tokio::test(start_paused = true)]
-async fn a_worker_frozen_while_it_updates_a_service_starts_no_second_deployment() {
-    for (seed, service) in [(1001, "app-canary"), (1002, "app")] {
-        for freeze in MOMENTS {
-            for seconds in [70, 100, 200] {
-                let at = |rule: Rule| rule.operation("UpdateService").subject(service);
-                goes_well(seed, freeze, seconds, &format!("UpdateService {service}"), at).await;
-            }
-        }
+async fn a_worker_frozen_while_it_updates_the_canary_starts_no_second_deployment() {
+    for (freeze, seconds) in SOME {
+        let at = |rule: Rule| rule.operation("UpdateService").subject("app-canary");
+        goes_well(1001, freeze, seconds, "UpdateService", at).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_frozen_while_it_changes_percents_leaves_the_former_ones() {
-    // The second update of the full service gives the percents back.
-    for freeze in MOMENTS {
-        for seconds in [70, 100, 300] {
-            let at = |rule: Rule| rule.operation("UpdateService").subject("app").nth(2);
-            goes_well(1003, freeze, seconds, "the percents", at).await;
-        }
+async fn a_worker_frozen_while_it_updates_the_full_service_starts_no_second_deployment() {
+    for (freeze, seconds) in SOME {
+        let at = |rule: Rule| rule.operation("UpdateService").subject("app");
+        goes_well(1002, freeze, seconds, "UpdateService", at).await;
+    }
+    // Long after the end of the release, with the percents of its turnover.
+    let at = |rule: Rule| rule.operation("UpdateService").subject("app");
+    goes_well(1002, Freeze::WhileSending, 900, "UpdateService", at).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_frozen_while_it_gives_percents_back_does_no_harm() {
+    for (freeze, seconds) in [(Freeze::WhileSending, 75), (Freeze::WhileSending, 300), (Freeze::AfterSending, 75)] {
+        goes_well(1003, freeze, seconds, "the percents", |rule| rule.operation("UpdateService").subject("app").nth(2))
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_frozen_while_it_registers_a_task_definition_does_no_harm() {
-    for (seed, family) in [(1004, "app-canary"), (1005, "app")] {
-        for seconds in [70, 100] {
-            let at = |rule: Rule| rule.operation("RegisterTaskDefinition").subject(family);
-            goes_well(seed, Freeze::WhileSending, seconds, &format!("RegisterTaskDefinition {family}"), at).await;
-        }
+    for (seconds, family) in [(75, "app-canary"), (110, "app-canary"), (110, "app")] {
+        let at = |rule: Rule| rule.operation("RegisterTaskDefinition").subject(family);
+        goes_well(1004, Freeze::WhileSending, seconds, &format!("RegisterTaskDefinition {family}"), at).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_frozen_while_it_acknowledges_never_shares_a_job() {
-    for freeze in MOMENTS {
-        for seconds in [20, 70, 100] {
-            goes_well(1006, freeze, seconds, "AcknowledgeJob", |rule| rule.operation("AcknowledgeJob")).await;
-        }
+    for (freeze, seconds) in SOME {
+        goes_well(1006, freeze, seconds, "AcknowledgeJob", |rule| rule.operation("AcknowledgeJob")).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_frozen_while_it_writes_the_ledger_knows_when_it_wakes() {
-    for freeze in MOMENTS {
-        for seconds in [70, 100] {
-            for write in [2, 5, 9, 14] {
-                let at = |rule: Rule| rule.service(Service::S3).operation("PutObject").nth(write);
-                goes_well(1007, freeze, seconds, &format!("ledger write {write}"), at).await;
-            }
-        }
+    for (freeze, seconds, write) in [
+        (Freeze::WhileSending, 75, 2),
+        (Freeze::WhileSending, 65, 4),
+        (Freeze::AfterSending, 75, 5),
+        (Freeze::WhileSending, 110, 9),
+        (Freeze::BeforeSending, 75, 9),
+    ] {
+        let at = |rule: Rule| rule.service(Service::S3).operation("PutObject").nth(write);
+        goes_well(1007, freeze, seconds, &format!("ledger write {write}"), at).await;
     }
 }
 
+/// The first results hand the job back, the last one of an action ends it.
 #[tokio::test(start_paused = true)]
 async fn a_worker_frozen_while_it_tells_a_result_does_not_tell_it_twice() {
-    // The first results hand the job back; the last one of an action ends it.
-    for freeze in MOMENTS {
-        for result in 1..=4 {
-            let at = |rule: Rule| rule.operation("PutJobSuccessResult").nth(result);
-            goes_well(1008, freeze, 80, &format!("result {result}"), at).await;
-        }
+    for (freeze, result) in
+        [(Freeze::WhileSending, 1), (Freeze::WhileSending, 2), (Freeze::AfterSending, 2), (Freeze::WhileSending, 3)]
+    {
+        goes_well(1008, freeze, 80, &format!("result {result}"), |rule| {
+            rule.operation("PutJobSuccessResult").nth(result)
+        })
+        .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_frozen_between_two_calls_goes_on_or_lets_go() {
-    for seconds in [15, 30, 70, 100] {
-        for look in [4, 30, 75] {
-            let at = |rule: Rule| rule.operation("DescribeServices").nth(look);
-            goes_well(1009, Freeze::AfterSending, seconds, &format!("observation {look}"), at).await;
-        }
+    for (seconds, look) in [(15, 4), (30, 12), (75, 4), (110, 12)] {
+        let at = |rule: Rule| rule.operation("DescribeServices").nth(look);
+        goes_well(1009, Freeze::AfterSending, seconds, &format!("observation {look}"), at).await;
     }
 }
 
@@ -128,8 +140,8 @@ fn crashing() -> Behaviour {
 /// but the worker that sent it.
 #[tokio::test(start_paused = true)]
 async fn a_canary_that_is_deployed_too_late_is_undone_by_the_worker_that_did_it() {
-    for seconds in [200, 400, 1_000] {
-        let app = Application::web("app", 4);
+    for seconds in [200, 600] {
+        let app = Application::web("app", 2);
         let at = |rule: Rule| rule.operation("UpdateService").subject("app-canary");
         let (story, _peer) = frozen_at(&app, 1011, Freeze::WhileSending, seconds, at);
         let full = story.portrait("app").await;
@@ -146,8 +158,8 @@ async fn a_canary_that_is_deployed_too_late_is_undone_by_the_worker_that_did_it(
 
 #[tokio::test(start_paused = true)]
 async fn a_turnover_that_begins_too_late_is_undone_by_the_worker_that_did_it() {
-    for seconds in [300, 600, 1_500] {
-        let app = Application::web("app", 4);
+    for seconds in [300, 900] {
+        let app = Application::web("app", 2).canary_with("BakeTime", "20s");
         let at = |rule: Rule| rule.operation("UpdateService").subject("app");
         let (story, _peer) = frozen_at(&app, 1012, Freeze::WhileSending, seconds, at);
         let execution = story.release_to_full(&app, "v2", crashing()).await;
@@ -175,10 +187,12 @@ async fn a_frozen_worker_whose_object_was_lost_gives_its_job_back() {
     story.expect_deaths();
     let execution = story.release(&app, "v2", Behaviour::Good);
     story.answer("app", "Approve", ApprovalStatus::Approved).await;
-    assert!(story.until_frozen_or(WORKER_KEY, "app-canary", Duration::from_secs(60)).await);
+    story.frozen().await;
     story.world(|world| {
-        let keys = world.s3.keys("ledger", "coalmine/workers/");
-        keys.iter().for_each(|key| world.s3.remove("ledger", key));
+        let bucket = world.s3.bucket("ledger").expect("the ledger");
+        let objects: Vec<String> = bucket.keys().filter(|key| key.contains("/workers/")).map(str::to_owned).collect();
+        assert_eq!(objects.len(), 1, "the worker's own");
+        world.s3.delete("ledger", &objects[0]);
     });
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
