@@ -52,6 +52,8 @@ pub(crate) struct Invariants {
     broken: Arc<Mutex<Vec<Broken>>>,
     /// Services whose next change is a person's.
     by_hand: Arc<Mutex<BTreeSet<String>>>,
+    /// Services that a worker which wakes may still change, and has to put right.
+    late: Arc<Mutex<BTreeSet<String>>>,
     /// Whether workers die: then a second result may come, as long as CodePipeline refuses it.
     deadly: Arc<AtomicBool>,
     seed: u64,
@@ -97,12 +99,14 @@ impl Invariants {
     /// Watches a world for as long as it is there.
     pub(crate) fn watch(simulator: &Simulator, applications: &[&Application]) -> Self {
         let seed = simulator.settings().seed;
-        let invariants = Self { broken: Arc::default(), by_hand: Arc::default(), deadly: Arc::default(), seed };
+        let (broken, by_hand, late, deadly) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        let invariants = Self { broken, by_hand, late, deadly, seed };
         let mut watchers: Vec<Watcher> = applications.iter().map(|application| Watcher::of(application)).collect();
         let (mut results, told) = (Results::default(), invariants.clone());
         simulator.with_world(|world| {
             world.watch(move |world| {
                 let mut expected = told.by_hand.lock().unwrap_or_else(PoisonError::into_inner);
+                expected.extend(told.late.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
                 let deadly = told.deadly.load(Ordering::Relaxed);
                 let mut found: Vec<Finding> =
                     watchers.iter_mut().flat_map(|watcher| watcher.look(world, &mut expected, deadly)).collect();
@@ -118,6 +122,11 @@ impl Invariants {
     /// A person is about to change a service: its next change is not the worker's.
     pub(crate) fn expect_change(&self, service: &str) {
         self.by_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned());
+    }
+
+    /// A worker that wakes may change a service any number of times from now on.
+    pub(crate) fn expect_late_calls(&self, service: &str) {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned());
     }
 
     /// Workers die from now on: what two of them say of one job may come twice, but not be taken twice.
