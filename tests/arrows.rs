@@ -137,6 +137,7 @@ fn no_file_is_longer_than_a_reader_bears() {
         "tests/scenarios",
         "tests/stage",
         "tests/demo",
+        "tests/soak",
     ] {
         for (path, text) in sources(&root().join(folder)) {
             assert!(text.lines().count() <= 500, "{} has more than 500 lines", path.display());
