@@ -44,6 +44,11 @@ fn category(service: Service, operation: &str) -> Option<(&'static str, Rate)> {
         (Service::CodePipeline, "PollForJobs") => ("job poll", rate(30, 10)),
         (Service::CodePipeline, _) => ("pipeline", rate(30, 10)),
         (Service::Ecr, "BatchGetImage") => ("image read", rate(2000, 2000)),
+        (Service::Ecr, "PutImage") => ("image put", rate(10, 10)),
+        (Service::Ecr, "UploadLayerPart") => ("layer part", rate(500, 500)),
+        (Service::Ecr, "InitiateLayerUpload" | "CompleteLayerUpload") => ("layer upload", rate(100, 100)),
+        // ECR publishes no rates of these: assumed, deletions as slow as PutImage, and all else in one bucket.
+        (Service::Ecr, "BatchDeleteImage") => ("image delete", rate(20, 10)),
         (Service::Ecr, _) => ("registry read", rate(50, 20)),
         _ => return None,
     })

@@ -15,6 +15,8 @@ pub enum Event {
     CodePipeline(codepipeline::Event),
     /// An alarm is evaluated.
     CloudWatch(cloudwatch::Event),
+    /// An image comes back from the archive.
+    Ecr(ecr::Event),
 }
 
 type Watcher = Box<dyn FnMut(&World) + Send>;
@@ -99,6 +101,7 @@ impl World {
                 Event::Ecs(event) => ecs::happen(self, event),
                 Event::CodePipeline(event) => codepipeline::happen(self, event),
                 Event::CloudWatch(event) => cloudwatch::happen(self, event),
+                Event::Ecr(event) => ecr::happen(self, event),
             }
             self.changed();
         }

@@ -44,6 +44,12 @@ pub(super) fn pull(world: &mut World, number: u64) -> Result<(), String> {
             return Err(reason);
         }
     };
+    let now = world.now;
+    let World { ecs, ecr, .. } = &mut *world;
+    let containers = ecs.tasks.get(&number).map(|task| task.containers.as_slice()).unwrap_or_default();
+    for (container, pulled) in containers.iter().zip(&pulled) {
+        ecr.record_reference(&container.image, [&pulled.digest, &pulled.platform_digest], now);
+    }
     let report_platform = world.ecs.tasks_report_platform_digest;
     let runtime_ids: Vec<String> = pulled.iter().map(|_| world.hex(32)).collect();
     let Some(task) = world.ecs.tasks.get_mut(&number) else { return Ok(()) };
