@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use coalmine_pipeline::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::in_use::Arn;
+
+/// How long a revision counts that is not listed as ACTIVE any more. Deregistration takes up to ten minutes to be seen
+/// everywhere, and a deployment may begin in between; a day lies beyond both, and within every sensible schedule.
+pub const ACTIVE_FOR: TimeDelta = TimeDelta::hours(24);
 
 /// What the plan of one registry needs to know of earlier scans. To lose it only delays deletions.
 ///

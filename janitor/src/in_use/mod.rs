@@ -20,8 +20,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::keep_list::read_keep_list;
+pub use self::recent::Recency;
 pub use self::reference::{Referred, Registries};
-pub use self::roots::{Root, Roots, Trouble};
+pub use self::roots::{Missing, Root, Roots, Wanted};
 pub use self::source::{Reach, Source, SourceReport};
 pub use self::step::Step;
 

@@ -92,6 +92,11 @@ impl Images {
         self.position(digest).and_then(|at| self.0.get(at))
     }
 
+    /// The image at a place.
+    pub fn get_at(&self, at: u32) -> Option<&Image> {
+        self.0.get(usize::try_from(at).ok()?)
+    }
+
     /// Where the image with this digest stands.
     pub fn position(&self, digest: &Digest) -> Option<usize> {
         self.0.binary_search_by(|image| image.digest.cmp(digest)).ok()

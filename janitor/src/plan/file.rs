@@ -1,11 +1,23 @@
-//! The plan as a file.
+//! The plan as a file: JSON that is refused if it was cut, edited, or made for something else.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::{Digest, Home};
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::make::{Judged, Plan};
+use super::verdict::Verdict;
+
+/// The version of this form.
+const VERSION: u32 = 1;
 
 /// What is to be deleted, as it is written by `plan` and carried out by `sweep`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFile {
     /// Version of this form.
@@ -22,15 +34,17 @@ pub struct PlanFile {
     pub repositories: Vec<RepositoryPlan>,
 }
 
-/// What is to be deleted from a repository.
+/// What is to be done in a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryPlan {
     /// Its name.
     pub name: String,
     /// What goes, in this order: an index before its children, an image before what is about it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deletions: Vec<Deletion>,
+    /// What stays, for people. Whoever carries the plan out does not read it: here it is empty.
+    #[serde(deserialize_with = "nothing")]
+    pub kept: Vec<KeptImage>,
 }
 
 /// An image that goes.
@@ -54,36 +68,177 @@ pub struct Deletion {
     pub why: String,
 }
 
-/// A plan file that cannot be read.
+/// An image that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptImage {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its tags, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The path that keeps it, or the reason.
+    pub why: String,
+}
+
+/// A plan file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanFileError {
-    /// It is not what `plan` wrote.
-    #[error("{0}")]
-    Damaged(String),
+    /// It is not whole JSON in the form of a plan.
+    #[error("the plan is cut off, or no plan at all ({0}): make a new one")]
+    Malformed(String),
+    /// Its checksum does not fit.
+    #[error("the plan was changed after it was made: make a new one, and change the policy instead of the plan")]
+    Changed,
+    /// Another version of this program made it.
+    #[error("the plan has the form of version {0}, this is {VERSION}: make a new one")]
+    Version(u32),
 }
 
 /// Why a plan is not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refusal(pub String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Refusal {
+    /// It was made for another registry: its own, this one.
+    #[error("the plan was made for registry {0}, this is {1}")]
+    Registry(Home, Home),
+    /// It was made by another policy.
+    #[error("the plan was made by another policy")]
+    Policy,
+    /// It is too old.
+    #[error("the plan was to be carried out until {0}")]
+    Expired(DateTime<Utc>),
+    /// It comes from the future.
+    #[error("the plan was made at {0}, which is still to come: correct the clock")]
+    Future(DateTime<Utc>),
+    /// A repository of it does not exist any more, or no rule names it.
+    #[error("the plan is about the repository {0}, which does not exist or which no rule names")]
+    Repository(String),
+}
 
-impl PlanFile {
-    /// The file's bytes: JSON with a checksum, equal for equal plans.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        todo!()
+impl Plan<'_> {
+    /// What is to be done in each repository that a rule names, one after the other. With `kept`, what stays is told too.
+    fn parts(&self, kept: bool) -> impl Iterator<Item = RepositoryPlan> {
+        self.repositories.iter().filter(|judged| judged.rule.is_some()).map(move |judged| RepositoryPlan {
+            name: judged.repository.name.clone(),
+            deletions: self.deletions(judged),
+            kept: if kept { self.kept_images(judged) } else { Vec::new() },
+        })
     }
 
+    /// What is to be carried out.
+    pub fn file(&self) -> PlanFile {
+        let (created, expires) = (self.now, self.now + self.policy.run.plan_ttl);
+        PlanFile {
+            version: VERSION,
+            registry: self.snapshot.inventory.home.clone(),
+            created,
+            expires,
+            policy: self.policy.hash().to_owned(),
+            repositories: self.parts(false).collect(),
+        }
+    }
+
+    /// Writes the plan with a verdict for every image. Equal plans are equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// What writing to `out` fails with.
+    pub fn write(&self, out: impl Write) -> io::Result<()> {
+        let mut out = Summing { out, sum: Sha256::new(), is_open: false };
+        out.write_all(b"{\"plan\":")?;
+        out.is_open = true;
+        let mut buffered = io::BufWriter::new(&mut out);
+        serde_json::to_writer(&mut buffered, &Written(self))?;
+        buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+        out.is_open = false;
+        let sum = Digest::from_bytes(out.sum.finalize_reset().into());
+        out.write_all(format!(",\"checksum\":\"{sum}\"}}\n").as_bytes())?;
+        out.flush()
+    }
+
+    fn deletions(&self, judged: &Judged<'_>) -> Vec<Deletion> {
+        let goes = |at: u32| matches!(judged.verdicts.get(at as usize), Some(Verdict::Delete(_)));
+        let mut placed = vec![false; judged.verdicts.len()];
+        let mut waiting: Vec<u32> = (0..).zip(&judged.verdicts).map(|(at, _)| at).filter(|at| goes(*at)).collect();
+        let mut deletions = Vec::with_capacity(waiting.len());
+        while !waiting.is_empty() {
+            let is_ready =
+                |at: &u32| !judged.graph.keepers_of(*at).any(|(keeper, _)| goes(keeper) && !placed[keeper as usize]);
+            let (mut ready, mut rest): (Vec<u32>, Vec<u32>) = waiting.iter().partition(|at| is_ready(at));
+            if ready.is_empty() {
+                // Only tags can make a circle, of images that each claim to be about the other.
+                ready.push(rest.remove(0));
+            }
+            for at in &ready {
+                deletions.extend(self.deletion(judged, *at, |keeper| goes(keeper) && placed[keeper as usize]));
+            }
+            for at in ready {
+                placed[at as usize] = true;
+            }
+            waiting = rest;
+        }
+        deletions
+    }
+
+    fn deletion(&self, judged: &Judged<'_>, at: u32, is_before: impl Fn(u32) -> bool) -> Option<Deletion> {
+        let image = judged.listed().get(at as usize)?;
+        let Verdict::Delete(condemned) = judged.verdicts.get(at as usize)? else { return None };
+        let before = judged.graph.keepers_of(at).map(|(keeper, _)| keeper).filter(|keeper| is_before(*keeper));
+        let after: BTreeSet<Digest> =
+            before.filter_map(|keeper| Some(judged.listed().get(keeper as usize)?.digest)).collect();
+        Some(Deletion {
+            digest: image.digest,
+            tags: image.tags.iter().map(|tag| tag.to_string()).collect(),
+            after: after.into_iter().collect(),
+            latest: condemned.life.1,
+            size_bytes: image.size_bytes,
+            why: self.why(judged, at as usize),
+        })
+    }
+
+    fn kept_images(&self, judged: &Judged<'_>) -> Vec<KeptImage> {
+        let kept = judged.images().enumerate().filter(|(_, (_, verdict))| matches!(verdict, Verdict::Keep(_)));
+        kept.map(|(at, (image, _))| KeptImage {
+            digest: image.digest,
+            tags: image.tags.iter().map(|tag| tag.to_string()).collect(),
+            why: self.why(judged, at),
+        })
+        .collect()
+    }
+}
+
+impl PlanFile {
     /// Reads a file.
     ///
     /// # Errors
     ///
-    /// Anything that is not, byte for byte, what [`PlanFile::to_bytes`] wrote.
+    /// Anything that is not, byte for byte, what [`Plan::write`] wrote.
     pub fn read(bytes: &[u8]) -> Result<Self, PlanFileError> {
-        let _ = bytes;
-        todo!()
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Sealed<'b> {
+            #[serde(borrow)]
+            plan: &'b RawValue,
+            checksum: Digest,
+        }
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
+        let sealed: Sealed<'_> = serde_json::from_slice(bytes).map_err(malformed)?;
+        let text = sealed.plan.get();
+        if Digest::from_bytes(Sha256::digest(text).into()) != sealed.checksum {
+            return Err(PlanFileError::Changed);
+        }
+        let Versioned { version } = serde_json::from_str(text).map_err(malformed)?;
+        if version != VERSION {
+            return Err(PlanFileError::Version(version));
+        }
+        serde_json::from_str(text).map_err(malformed)
     }
 
-    /// Whether the plan may be carried out in this registry, by this policy, now. `repositories` are those that exist.
+    /// Whether the plan may be carried out in this registry, by this policy, now. `repositories` are those that exist and
+    /// that a rule names; there may be more of them than the plan knows.
     ///
     /// # Errors
     ///
@@ -92,10 +247,82 @@ impl PlanFile {
         &self,
         registry: &Home,
         policy: &str,
-        repositories: &[&str],
+        repositories: &BTreeSet<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), Vec<Refusal>> {
-        let _ = (registry, policy, repositories, now);
-        todo!()
+        let mut refusals = Vec::new();
+        if self.registry != *registry {
+            refusals.push(Refusal::Registry(self.registry.clone(), registry.clone()));
+        }
+        if self.policy != policy {
+            refusals.push(Refusal::Policy);
+        }
+        if now > self.expires {
+            refusals.push(Refusal::Expired(self.expires));
+        }
+        if now < self.created {
+            refusals.push(Refusal::Future(self.created));
+        }
+        let strange = self.repositories.iter().filter(|repository| !repositories.contains(repository.name.as_str()));
+        refusals.extend(strange.map(|repository| Refusal::Repository(repository.name.clone())));
+        if refusals.is_empty() { Ok(()) } else { Err(refusals) }
+    }
+}
+
+/// A plan on its way to a file, one repository after the other: all of them at once would be larger than all that was read.
+struct Written<'p, 'a>(&'p Plan<'a>);
+
+impl Serialize for Written<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Head<'p, 'a> {
+            version: u32,
+            registry: &'p Home,
+            created: DateTime<Utc>,
+            expires: DateTime<Utc>,
+            policy: &'p str,
+            repositories: Parts<'p, 'a>,
+        }
+        struct Parts<'p, 'a>(&'p Plan<'a>);
+        impl Serialize for Parts<'_, '_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_seq(self.0.parts(true))
+            }
+        }
+        Head {
+            version: VERSION,
+            registry: &self.0.snapshot.inventory.home,
+            created: self.0.now,
+            expires: self.0.now + self.0.policy.run.plan_ttl,
+            policy: self.0.policy.hash(),
+            repositories: Parts(self.0),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Reads past what is for people.
+fn nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<KeptImage>, D::Error> {
+    Vec::<IgnoredAny>::deserialize(deserializer).map(|_| Vec::new())
+}
+
+/// Sums up what is written while it is open.
+struct Summing<W> {
+    out: W,
+    sum: Sha256,
+    is_open: bool,
+}
+
+impl<W: Write> Write for Summing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        if self.is_open {
+            self.sum.update(&bytes[..written]);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

@@ -3,29 +3,51 @@
 //! ```text
 //!   Snapshot, Policy, Memory, now ──► plan() ──► Plan ──► memory()   what the next scan has to know
 //!                                                  │  └──► why()      the path that keeps an image, or the rule
-//!                                                  └────► file()     PlanFile: what `sweep` carries out
+//!                                                  └────► write()    the file that `sweep` carries out
 //!
-//!   PlanFile ──► check() ──► Sweep: recheck → next → BatchDeleteImage → record → confirm → next …
+//!   PlanFile ──► check() ──► recheck ──► Sweep: next_batch → BatchDeleteImage → record → confirm → next_batch …
+//!
+//!   within plan():   aim      from roots to images
+//!                    graph    which images keep which
+//!                    freeze, gap, guard     what holds back: of a repository, of the whole scan, of a run
+//!                    judge    all of it together, one repository at a time
 //! ```
+//!
+//! What the clock can do. A clock that is behind makes every image and every revision younger and every quarantine
+//! shorter: it deletes nothing that the right one would not. A clock that is ahead deletes only what an earlier scan
+//! found old and unreferenced, and nothing that is referenced: it can only cut quarantines short. In both cases guards
+//! hold, because they count images and not days.
 
+mod aim;
 mod file;
+mod freeze;
+mod gap;
+mod graph;
+mod guard;
+mod judge;
+mod make;
 mod recheck;
 mod reply;
+mod size;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod verdict;
+mod why;
 
-use chrono::{DateTime, Utc};
-
-pub use self::file::{Deletion, PlanFile, PlanFileError, Refusal, RepositoryPlan};
+pub use self::file::{Deletion, KeptImage, PlanFile, PlanFileError, Refusal, RepositoryPlan};
+pub use self::freeze::Freeze;
+pub use self::gap::Gap;
+pub use self::guard::Guard;
+pub use self::make::{Judged, Plan, candidates, plan};
 pub use self::recheck::{Answer, Fresh, recheck};
-pub use self::reply::{Failure, Identifier, Outcome, Reply};
+pub use self::reply::{Failure, Identifier, Outcome, Reply, identifiers};
+pub use self::size::Freed;
 pub use self::sweep::{Batch, Sweep};
 pub use self::verdict::{Condemned, Kept, Verdict};
 
 use crate::in_use::InUse;
 use crate::inventory::{Inventory, Manifests};
-use crate::memory::Memory;
-use crate::policy::Policy;
 
 /// Everything that one scan saw, of one registry and of all places in which references to it are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,36 +58,4 @@ pub struct Snapshot {
     pub manifests: Manifests,
     /// What refers to images.
     pub in_use: InUse,
-}
-
-/// What is to be done with each image, and why.
-#[derive(Debug)]
-pub struct Plan<'a> {
-    snapshot: &'a Snapshot,
-}
-
-/// Repositories in which something could go if nothing referred to it: what the policy alone condemns. Only these need
-/// their manifests, repository policies and lifecycle policies read, and only for these the service deployments.
-pub fn candidates(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Vec<String> {
-    let _ = (inventory, policy, now);
-    todo!()
-}
-
-/// Decides every image of the snapshot.
-pub fn plan<'a>(snapshot: &'a Snapshot, policy: &'a Policy, memory: &'a Memory, now: DateTime<Utc>) -> Plan<'a> {
-    let _ = (policy, memory, now);
-    let _ = Plan { snapshot }.snapshot;
-    todo!()
-}
-
-impl Plan<'_> {
-    /// What the next scan has to know. Unchanged after an incomplete scan.
-    pub fn memory(&self) -> Memory {
-        todo!()
-    }
-
-    /// What is to be carried out.
-    pub fn file(&self) -> PlanFile {
-        todo!()
-    }
 }

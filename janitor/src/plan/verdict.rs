@@ -1,11 +1,11 @@
 //! Verdicts.
 
 use chrono::{DateTime, Utc};
-use coalmine_pipeline::Digest;
 
 use crate::inventory::Life;
 
-/// What is to be done with an image.
+/// What is to be done with an image. Other images are named by their place in the repository's
+/// [`Images`](crate::inventory::Images).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It stays.
@@ -17,12 +17,12 @@ pub enum Verdict {
 /// Why an image stays: the strongest reason there is, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// A root names it; the number is the root's place in [`Plan::roots`](super::Plan::roots).
+    /// A root names it; the number is the root's place in [`Roots::roots`](crate::in_use::Roots::roots).
     Root(u32),
     /// It is a child of this kept index.
-    Child(Digest),
+    Child(u32),
     /// It is about this kept image: a signature, an SBOM, an attestation.
-    Referrer(Digest),
+    Referrer(u32),
     /// No rule names its repository.
     Untouched,
     /// Its repository is frozen.
@@ -37,7 +37,7 @@ pub enum Kept {
     Newest,
     /// It is too young.
     Young(Life, DateTime<Utc>),
-    /// It is old and unreferenced, but not for long enough yet.
+    /// It is old and unreferenced, but not for long enough yet: since then.
     Quarantined(DateTime<Utc>),
     /// It would go, but a guard says that this is enough for one run.
     Guarded,

@@ -1,8 +1,19 @@
 //! The policy: what may go, what must stay, where references are read, how careful to be.
 
+mod patterns;
+mod problem;
+mod read;
+mod reader;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use coalmine_pipeline::Home;
+
+use self::patterns::{Repositories, Tags};
+pub use self::problem::{Problem, Problems};
 
 use crate::in_use::Source;
 
@@ -42,27 +53,23 @@ pub struct Rule {
     /// How reports call it: its `name`, or its patterns.
     pub name: String,
     /// An image is kept until it is older than this, counted from the latest of pushed, pulled, activated.
-    pub min_age: Duration,
+    pub min_age: TimeDelta,
     /// The newest images that stay whatever their age.
     pub keep_newest: u32,
+    patterns: Vec<String>,
     names: Repositories,
     protected: Tags,
 }
-
-#[derive(Debug, Clone)]
-struct Repositories;
-#[derive(Debug, Clone)]
-struct Tags;
 
 /// Limits that hold whatever rules say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guards {
     /// At most this part of a repository's images in one run, in percent.
-    pub max_percent: u8,
+    pub max_percent: u32,
     /// At most so many images of a repository in one run.
     pub max_images: u32,
     /// How far apart the first and the last scan have to be that found an image old and unreferenced.
-    pub quarantine: Duration,
+    pub quarantine: TimeDelta,
 }
 
 /// Which references count as recent.
@@ -71,7 +78,7 @@ pub struct Recent {
     /// So many newest ACTIVE revisions of each family are roots, at least 1.
     pub keep_revisions: u32,
     /// ACTIVE revisions that were registered within this time are roots, too.
-    pub window: Duration,
+    pub window: TimeDelta,
     /// All ACTIVE revisions are roots.
     pub all_active: bool,
     /// So many last successful deployments of each service are roots.
@@ -97,7 +104,7 @@ pub struct KeepList {
     /// Its path, or `s3://bucket/key`.
     pub file: String,
     /// A file that was written longer ago than this does not count as read: whoever writes it has stopped doing so.
-    pub max_age: Option<Duration>,
+    pub max_age: Option<TimeDelta>,
 }
 
 /// Users of a repository beyond the configured accounts that its owner answers for.
@@ -105,6 +112,7 @@ pub struct KeepList {
 pub struct Shared {
     /// Accounts, services, or `*`.
     pub with: Vec<String>,
+    patterns: Vec<String>,
     names: Repositories,
 }
 
@@ -114,9 +122,9 @@ pub struct Run {
     /// Time for reading; a colder cache is filled by further runs.
     pub budget: Duration,
     /// How long a plan may be applied.
-    pub plan_ttl: Duration,
+    pub plan_ttl: TimeDelta,
     /// The part of AWS's rates to use, in percent: deployments share them.
-    pub rate_percent: u8,
+    pub rate_percent: u32,
 }
 
 impl Policy {
@@ -126,11 +134,10 @@ impl Policy {
     ///
     /// All problems at once, each with line and column.
     pub fn parse(text: &str) -> Result<Self, Problems> {
-        let _ = text;
-        todo!()
+        read::parse(text)
     }
 
-    /// sha256 of what the policy says, comments and order of keys aside: 64 hexadecimal digits.
+    /// sha256 of what the policy says, comments, order of keys and `[run]` aside: 64 hexadecimal digits.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -140,32 +147,33 @@ impl Policy {
         !self.off.contains(&source)
     }
 
-    /// The rule for a repository; `None`: it is not touched.
-    pub fn rule(&self, repository: &str) -> Option<&Rule> {
-        let _ = repository;
-        todo!()
+    /// The rule for a repository, and its place in [`Policy::rules`]; `None`: the repository is not touched.
+    pub fn rule(&self, repository: &str) -> Option<(u32, &Rule)> {
+        (0..).zip(&self.rules).find(|(_, rule)| rule.names.contain(repository))
     }
 
     /// Every place in which references have to be read, the registry's own first, each once.
     pub fn homes(&self, registry: &Home) -> Vec<Home> {
-        let _ = registry;
-        todo!()
+        let mut homes = vec![registry.clone()];
+        for reader in &self.readers {
+            homes.extend(reader.regions.iter().filter_map(|region| {
+                let home = Home { account: reader.account.clone(), region: region.clone() };
+                (home != *registry).then_some(home)
+            }));
+        }
+        homes
+    }
+
+    /// Whether the policy answers for `user`, an account, a service or `*`, of a repository.
+    pub fn shares(&self, repository: &str, user: &str) -> bool {
+        let covers = |shared: &Shared| shared.with.iter().any(|with| with == user || with == "*");
+        self.shared.iter().any(|shared| shared.names.contain(repository) && covers(shared))
     }
 }
 
-/// All problems of a policy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Problems(pub Vec<Problem>);
-
-/// A problem of a policy: where, what was found, what was expected.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-pub struct Problem {
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    /// The key, what was found, what was expected.
-    pub message: String,
+impl Rule {
+    /// Whether a tag protects its image.
+    pub fn protects(&self, tag: &str) -> bool {
+        self.protected.contain(tag)
+    }
 }
