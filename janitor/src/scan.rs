@@ -186,7 +186,8 @@ impl Scan<'_> {
             }
             self.progress.begin(source.name());
             let read = sources::read(source, from).await;
-            reports.push(self.report(source, Some(&place.home), read.as_ref().map(drop).map_err(words)));
+            let outcome = read.as_ref().map(|_| ()).map_err(words);
+            reports.push(self.report(source, Some(&place.home), outcome));
             if let Ok(found) = read {
                 active.extend(found.active);
                 uses.extend(found.uses);

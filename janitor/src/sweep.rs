@@ -10,7 +10,7 @@ use coalmine_pipeline::Digest;
 use tracing::{info, warn};
 
 use crate::in_use::{InUse, Reach};
-use crate::inventory::{Image, Images, Manifests, Names, Reading};
+use crate::inventory::{Image, Images, Manifests, Names, Replication};
 use crate::memory::Memory;
 use crate::plan::{Answer, Fresh, Outcome, PlanFile, RepositoryPlan, Sweep, recheck};
 use crate::scan::{Scan, words};
@@ -35,19 +35,20 @@ pub struct Swept {
 /// A look at everything that refers to images.
 struct Look {
     in_use: InUse,
+    replication: Vec<Replication>,
     began: Time,
     good_for: Duration,
 }
 
 impl Scan<'_> {
-    /// Carries a plan out. `is_new` says that the plan was made a moment ago, in this run.
-    pub async fn sweep(&self, plan: &PlanFile, memory: &Memory, is_new: bool) -> Swept {
+    /// Carries a plan out that agrees with what was planned a moment ago.
+    pub async fn sweep(&self, plan: &PlanFile, memory: &Memory) -> Swept {
         let mut swept = Swept::default();
         let mut look: Option<Look> = None;
         self.progress.begin("deleting");
         self.progress.expect(plan.repositories.iter().filter(|one| !one.deletions.is_empty()).count());
         for repository in plan.repositories.iter().filter(|repository| !repository.deletions.is_empty()) {
-            match self.repository(repository, memory, &mut look, is_new).await {
+            match self.repository(repository, memory, &mut look).await {
                 Ok(outcomes) => drop(swept.outcomes.insert(repository.name.clone(), outcomes)),
                 Err(why) => {
                     warn!(repository = repository.name, why, "the sweep stops: nothing more is deleted");
@@ -65,16 +66,10 @@ impl Scan<'_> {
         plan: &RepositoryPlan,
         memory: &Memory,
         look: &mut Option<Look>,
-        is_new: bool,
     ) -> Result<Vec<(Digest, Outcome)>, String> {
         let names = Mutex::new(Names::default());
         let images = self.registry.images(&plan.name, &names).await.map_err(|problem| words(&problem))?;
         let images = images.unwrap_or_default();
-        let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
-        if !is_new && self.is_open_to_strangers(plan).await? {
-            let why = String::from("its repository policy has changed, or was not read: plan again");
-            return Ok(plan.deletions.iter().map(|one| (one.digest, Outcome::Kept { why: why.clone() })).collect());
-        }
         let manifests = self.manifests(plan, &images).await.map_err(|problem| words(&problem))?;
         let look = self.look(look).await?;
         let now = self.clock.now();
@@ -84,7 +79,7 @@ impl Scan<'_> {
         }
         let fresh = Fresh {
             registry: &self.registry.home,
-            replication: &replication,
+            replication: &look.replication,
             images: &images,
             manifests: &manifests,
             roots: &roots,
@@ -95,7 +90,7 @@ impl Scan<'_> {
                 info!(repository = plan.name, digest = %digest, why, "an image stays after the last look");
             }
         }
-        Ok(self.delete(plan, answers).await)
+        Ok(self.delete(plan, &answers).await)
     }
 
     /// What refers to images, read again unless that was done a moment ago.
@@ -108,21 +103,12 @@ impl Scan<'_> {
             if let Some(report) = incomplete {
                 return Err(report.to_string());
             }
+            let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
             let took = (self.clock.now() - now).to_std().unwrap_or_default();
             let good_for = took + (took * 2).clamp(FRESH_MIN, FRESH_MAX);
-            *last = Some(Look { in_use, began: now, good_for });
+            *last = Some(Look { in_use, replication, began: now, good_for });
         }
         last.as_ref().ok_or_else(|| String::from("nothing was read"))
-    }
-
-    /// Whether somebody else may use a repository whose plan was made in another run.
-    async fn is_open_to_strangers(&self, plan: &RepositoryPlan) -> Result<bool, String> {
-        let access = self.registry.access(&plan.name).await.map_err(|problem| words(&problem))?;
-        Ok(match access {
-            Reading::None => false,
-            Reading::NotRead => true,
-            Reading::Some(access) => !self.policy.strangers(&plan.name, &access, &self.registry.home).is_empty(),
-        })
     }
 
     /// What lists what in a repository now: an index that was pushed since the plan was made saves its children.
@@ -138,7 +124,7 @@ impl Scan<'_> {
         Ok(manifests)
     }
 
-    async fn delete(&self, plan: &RepositoryPlan, answers: Vec<(Digest, Answer)>) -> Vec<(Digest, Outcome)> {
+    async fn delete(&self, plan: &RepositoryPlan, answers: &[(Digest, Answer)]) -> Vec<(Digest, Outcome)> {
         let registry = self.registry.without_end();
         let mut sweep = Sweep::begin(plan, answers);
         for _ in 0..ROUNDS_MAX {
@@ -160,7 +146,7 @@ impl Scan<'_> {
                 // Not known to be gone, so whatever waits for it stays.
                 Err(problem) => {
                     warn!(repository = plan.name, error = %problem, "what was deleted cannot be confirmed");
-                    sweep.confirm(&waiting, &waiting);
+                    sweep.unconfirmed(&waiting, &words(&problem));
                 }
             }
         }

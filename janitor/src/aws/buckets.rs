@@ -75,7 +75,7 @@ pub struct Buckets {
     clock: Clock,
     start: Time,
     /// The part of AWS's rates that is used, in percent.
-    percent: u8,
+    percent: u32,
     limiters: Mutex<BTreeMap<Bucket, Kept>>,
 }
 
@@ -102,7 +102,7 @@ impl GovernorClock for SinceStart {
 impl Buckets {
     /// Full buckets, of `percent` of AWS's rates.
     #[must_use]
-    pub fn new(clock: &Clock, percent: u8) -> Self {
+    pub fn new(clock: &Clock, percent: u32) -> Self {
         Self { clock: clock.clone(), start: clock.now(), percent, limiters: Mutex::default() }
     }
 
@@ -130,7 +130,7 @@ impl Buckets {
 
     fn full(&self, bucket: Bucket) -> Kept {
         let (rate, burst) = bucket.rate();
-        let part = |of: u32| NonZeroU32::new(of * u32::from(self.percent) / 100).unwrap_or(NonZeroU32::MIN);
+        let part = |of: u32| NonZeroU32::new(of * self.percent / 100).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(part(rate)).allow_burst(part(burst));
         let limiter = RateLimiter::direct_with_clock(quota, SinceStart(self.clock.clone(), self.start));
         Kept { limiter, resting_until: None, rest: REST_MIN }

@@ -46,7 +46,7 @@ impl Counts {
 impl Calls {
     /// Calls at `percent` of AWS's rates; reads that begin before `until`.
     #[must_use]
-    pub fn new(clock: &Clock, percent: u8, until: Option<Time>, counts: &Counts) -> Self {
+    pub fn new(clock: &Clock, percent: u32, until: Option<Time>, counts: &Counts) -> Self {
         let buckets = Arc::new(Buckets::new(clock, percent));
         Self { clock: clock.clone(), buckets, until, counts: counts.clone() }
     }

@@ -43,9 +43,9 @@ fn one(list: &KeepList, registry: &Home, now: Time) -> Result<Vec<Use>, String> 
     }
     if let Some(most) = list.max_age {
         let written = facts.modified().map_err(|problem| told(&problem))?;
-        let age = (now - Time::from(written)).to_std().unwrap_or_default();
+        let age = now - Time::from(written);
         if age > most {
-            return Err(told(&format!("was written {} hours ago: whoever writes it has stopped", age.as_secs() / 3600)));
+            return Err(told(&format!("was written {} hours ago: whoever writes it has stopped", age.num_hours())));
         }
     }
     let mut text = String::new();
