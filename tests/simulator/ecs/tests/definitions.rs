@@ -6,13 +6,7 @@ use crate::{Call, Service};
 /// Calls as a client does that knows more than the SDK.
 fn raw(stage: &Stage, operation: &str, raw: Value) -> crate::Answer<Value> {
     stage.simulator.with_world(|world| {
-        let call = Call {
-            at: world.now,
-            service: Service::Ecs,
-            operation: operation.into(),
-            access_key: "AKIATEST".into(),
-            raw,
-        };
+        let call = Call::from_inside(world, Service::Ecs, operation, "AKIATEST", raw);
         crate::ecs::dispatch(world, &call)
     })
 }
