@@ -116,3 +116,16 @@ async fn somebody_may_act_right_before_any_call() {
     assert_eq!(digest(&config).await, Ok(moved));
     assert_eq!(*seen.lock().unwrap(), ["DescribeImages eu-central-1"; 3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_pulls_from_another_registry_once_it_reaches_that() {
+    let (simulator, [home, _, own]) = three();
+    let registry = simulator.with_world(|world| world.ecr.clone());
+    let image = format!("{}:v1", registry.uri("app"));
+    simulator.with_world_of(OTHER.0, OTHER.1, |world| {
+        assert!(world.ecr.pull(&image, "arm64").unwrap_err().contains("403 Forbidden"));
+        world.ecr.reach(&registry);
+        assert_eq!(world.ecr.pull(&image, "arm64").unwrap().digest, home);
+        assert_eq!(world.ecr.pull(&format!("{}:v1", world.ecr.uri("app")), "arm64").unwrap().digest, own);
+    });
+}

@@ -1,6 +1,6 @@
 //! How stories build their world, and act in it as people, autoscaling and AWS do.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ecs::operation::create_cluster::CreateClusterInput;
 use aws_sdk_ecs::operation::create_service::CreateServiceInput;
@@ -78,7 +78,19 @@ impl World {
     /// # Errors
     /// What `RegisterTaskDefinition` refuses.
     pub fn add_task_definition(&mut self, raw: &Value) -> Answer<String> {
+        self.add_task_definition_at(raw, self.now)
+    }
+
+    /// Registers a task definition as if that had been at another date; its ARN.
+    ///
+    /// # Errors
+    /// What `RegisterTaskDefinition` refuses.
+    pub fn add_task_definition_at(&mut self, raw: &Value, at: SystemTime) -> Answer<String> {
         let (family, revision) = task_definitions::add(self, raw, "operator")?;
+        let revisions = self.ecs.families.get_mut(&family);
+        if let Some(definition) = revisions.and_then(|revisions| revisions.get_mut(&revision)) {
+            definition.registered_at = at;
+        }
         Ok(self.arn("ecs", &format!("task-definition/{family}:{revision}")))
     }
 

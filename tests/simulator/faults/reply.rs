@@ -62,7 +62,8 @@ pub(crate) fn page_of(call: &Call) -> Option<Page> {
     let mut request = call.raw.clone();
     let members = request.as_object_mut()?;
     let token = TOKENS.iter().find_map(|name| members.shift_remove(*name));
-    let key = format!("{} {} {} {request}", call.access_key, call.service.name(), call.operation);
+    let Call { access_key, account, region, operation, .. } = call;
+    let key = format!("{access_key} {account} {region} {} {operation} {request}", call.service.name());
     Some(Page { key, follows: token.is_some_and(|token| !token.is_null()) })
 }
 
