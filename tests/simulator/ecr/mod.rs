@@ -54,6 +54,8 @@ pub struct State {
     start: SystemTime,
     repositories: BTreeMap<String, Repository>,
     replication: policies::Replication,
+    /// Other registries that agents of this account may pull from, as they were when [`State::reach`] was told of them.
+    others: Vec<State>,
 }
 
 /// What happens by itself.
@@ -126,6 +128,7 @@ impl State {
             start,
             repositories: BTreeMap::new(),
             replication: policies::Replication::default(),
+            others: Vec::new(),
         }
     }
 

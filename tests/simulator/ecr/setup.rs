@@ -137,6 +137,12 @@ impl State {
         Ok(digest)
     }
 
+    /// Lets agents of this account pull from another account's or region's registry, as it is now.
+    pub fn reach(&mut self, other: &Self) {
+        self.others.retain(|known| (&known.account, &known.region) != (&other.account, &other.region));
+        self.others.push(other.clone());
+    }
+
     /// Takes a tag away and leaves its image; an owner can, by pushing something else under that tag and deleting it.
     ///
     /// # Errors

@@ -212,7 +212,7 @@ pub(super) fn list(world: &mut World, _call: &Call, input: ListServicesInput) ->
             && input
                 .resource_management_type
                 .as_ref()
-                .is_none_or(|asked| *asked == types::ResourceManagementType::Customer)
+                .is_none_or(|asked| service.echo.resource_management_type.as_ref() == Some(asked))
     };
     let arns = world.ecs.services.values().filter(shown);
     let arns = arns.map(|service| (service.arn.clone(), service.arn.clone())).collect();
