@@ -35,7 +35,9 @@ pub enum Referred {
         /// What is wrong with it.
         why: String,
     },
-    /// To another registry. The digest counts all the same: what looks like another registry may be a proxy of this one.
+    /// To another registry of ECR: to none of these images, whatever digest it has.
+    OtherRegistry,
+    /// To somewhere else. A digest counts all the same: behind a foreign name may be a proxy of this registry.
     Elsewhere {
         /// The digest that was written.
         digest: Option<Digest>,
@@ -55,8 +57,7 @@ impl Registries<'_> {
         let digest = reference.digest().copied();
         let Some(ecr) = reference.ecr() else { return Referred::Elsewhere { digest } };
         if !self.is_ours(ecr) {
-            // Another registry of ECR is no proxy of this one.
-            return Referred::Elsewhere { digest: None };
+            return Referred::OtherRegistry;
         }
         let tag = match (reference.tag(), digest) {
             (Some(tag), _) => Some(tag),
@@ -79,13 +80,18 @@ impl Registries<'_> {
         let copies = || self.replication.iter().filter(|rule| rule.deletes).flat_map(|rule| &rule.destinations);
         let homes = || std::iter::once(self.home).chain(copies());
         let accounts: Vec<&str> = homes().map(|home| home.account.as_str()).collect();
-        let elsewhere = Referred::Elsewhere { digest: written_digest(text) };
-        let Some(broken) = BrokenReference::find(text, &accounts) else { return elsewhere };
+        let Some(broken) = BrokenReference::find(text, &accounts) else {
+            return Referred::Elsewhere { digest: written_digest(text) };
+        };
         let may_be = |home: &Home| {
             broken.account.as_ref().is_none_or(|account| *account == home.account)
                 && broken.region.as_ref().is_none_or(|region| *region == home.region)
         };
-        if homes().any(may_be) { Referred::Unclear { repository: broken.repository, why } } else { elsewhere }
+        if homes().any(may_be) {
+            Referred::Unclear { repository: broken.repository, why }
+        } else {
+            Referred::OtherRegistry
+        }
     }
 }
 
@@ -147,19 +153,19 @@ mod tests {
         for text in [
             format!("210987654321.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:{HEX}"),
             format!("123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:{HEX}"),
-            "nginx:1".to_owned(),
         ] {
-            assert_eq!(read(&text), Referred::Elsewhere { digest: None }, "{text}");
+            assert_eq!(read(&text), Referred::OtherRegistry, "{text}");
         }
+        assert_eq!(read("nginx:1"), Referred::Elsewhere { digest: None });
     }
 
     #[test]
     fn a_copy_that_deletions_are_replicated_to_counts_as_the_original() {
         let copy = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
         assert_eq!(read(&format!("{copy}/shop/app:v1")), image("shop/app", Some("v1"), false));
-        assert_eq!(read(&format!("{copy}/base:v1")), Referred::Elsewhere { digest: None });
+        assert_eq!(read(&format!("{copy}/base:v1")), Referred::OtherRegistry);
         let unspread = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/app:v1";
-        assert_eq!(read(unspread), Referred::Elsewhere { digest: None });
+        assert_eq!(read(unspread), Referred::OtherRegistry);
     }
 
     #[test]
@@ -183,12 +189,11 @@ mod tests {
             let Referred::Unclear { repository: named, .. } = &found else { panic!("{text}: {found:?}") };
             assert_eq!(named.as_deref(), repository, "{text}");
         }
-        for text in [
-            "210987654321.dkr.ecr.eu-west-1.amazonaws.com/Shop",
-            "123456789012.dkr.ecr.ap-south-1.amazonaws.com/Shop",
-            "Nginx",
-        ] {
-            assert_eq!(read(text), Referred::Elsewhere { digest: None }, "{text}");
+        for text in
+            ["210987654321.dkr.ecr.eu-west-1.amazonaws.com/Shop", "123456789012.dkr.ecr.ap-south-1.amazonaws.com/Shop"]
+        {
+            assert_eq!(read(text), Referred::OtherRegistry, "{text}");
         }
+        assert_eq!(read("Nginx"), Referred::Elsewhere { digest: None });
     }
 }

@@ -10,14 +10,24 @@ use crate::inventory::Images;
 /// What the roots come to in one repository, or in a registry.
 #[derive(Debug, Default)]
 pub(super) struct Aimed {
-    /// Per repository: image and root, by their places. An image may be hit several times.
-    pub(super) hits: Vec<Vec<(u32, u32)>>,
+    /// Per repository, what is hit. An image may be hit several times.
+    pub(super) hits: Vec<Vec<Hit>>,
     /// Per repository: roots that keep all of it.
     pub(super) whole: Vec<Vec<u32>>,
     /// Per repository: roots that are not understood, with what is wrong; `None` for those that may mean any.
     pub(super) unclear: Vec<(Option<u32>, u32, String)>,
     /// Roots that lead to nothing.
     pub(super) dangling: Vec<u32>,
+}
+
+/// A root that leads to an image, both by their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hit {
+    pub(super) image: u32,
+    pub(super) root: u32,
+    /// Whether AWS told the digest as the one that runs. For an index it does not document whether that is the index's
+    /// own digest or a child's, so the indexes that list such an image are in use as well.
+    pub(super) is_running: bool,
 }
 
 /// A repository to be aimed at.
@@ -75,7 +85,7 @@ pub(super) fn aim(roots: &[Root<'_>], registries: Registries<'_>, targets: &mut 
                 let running = running.map(Digest::parse);
                 if let Some(Err(wrong)) = &running {
                     // A digest of another algorithm, or a text that AWS never wrote before.
-                    if !matches!(referred, Referred::Elsewhere { .. }) {
+                    if !matches!(referred, Referred::OtherRegistry | Referred::Elsewhere { .. }) {
                         aimed.unclear.push((None, at, wrong.to_string()));
                     }
                 }
@@ -98,6 +108,7 @@ impl Aimed {
         anywhere: &mut HashMap<Digest, u32>,
     ) {
         match referred {
+            Referred::OtherRegistry => {}
             Referred::Elsewhere { digest } => {
                 for digest in digest.into_iter().chain(running) {
                     anywhere.entry(digest).or_insert(root);
@@ -117,13 +128,18 @@ impl Aimed {
                     return;
                 };
                 let hits = &mut self.hits[at];
-                let pinned: Vec<Digest> = digest.into_iter().chain(running).collect();
-                let found: Vec<u32> = pinned.iter().filter_map(|digest| target.digest(digest)).collect();
-                let mut is_missing = found.len() < pinned.len();
-                hits.extend(found.into_iter().map(|image| (image, root)));
+                let mut is_missing = false;
+                for (digest, is_running) in
+                    digest.map(|digest| (digest, false)).into_iter().chain(running.map(|digest| (digest, true)))
+                {
+                    match target.digest(&digest) {
+                        Some(image) => hits.push(Hit { image, root, is_running }),
+                        None => is_missing = true,
+                    }
+                }
                 if let Some(tag) = &tag {
                     let before = hits.len();
-                    hits.extend(target.tagged(tag).map(|image| (image, root)));
+                    hits.extend(target.tagged(tag).map(|image| Hit { image, root, is_running: false }));
                     // A digest beside the tag is what gets pulled.
                     is_missing |= digest.is_none() && hits.len() == before;
                 }
@@ -142,7 +158,7 @@ impl Aimed {
         for (target, hits) in targets.iter().zip(&mut self.hits) {
             let images = target.images.map_or(&[][..], |images| images);
             let found = (0..).zip(images).filter_map(|(at, image)| Some((at, *anywhere.get(&image.digest)?)));
-            hits.extend(found);
+            hits.extend(found.map(|(image, root)| Hit { image, root, is_running: true }));
         }
     }
 }

@@ -68,15 +68,29 @@ impl Graph {
         of(&self.keepers, kept)
     }
 
+    /// The indexes that list an image.
+    pub(super) fn parents_of(&self, child: u32) -> impl Iterator<Item = u32> {
+        self.keepers_of(child).filter(|(_, bond)| *bond == Bond::Child).map(|(parent, _)| parent)
+    }
+
     /// The index that lists an image, if it is the only one.
     pub(super) fn only_parent(&self, child: u32) -> Option<u32> {
-        let mut parents = self.keepers_of(child).filter(|(_, bond)| *bond == Bond::Child).map(|(parent, _)| parent);
+        let mut parents = self.parents_of(child);
         parents.next().filter(|_| parents.next().is_none())
     }
 
-    /// Whether any index lists an image.
-    pub(super) fn is_child(&self, image: u32) -> bool {
-        self.keepers_of(image).any(|(_, bond)| bond == Bond::Child)
+    /// The indexes that list some of these images, directly or not, each with what its child came with.
+    pub(super) fn listing(&self, images: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, u32)> {
+        let mut seen = std::collections::HashSet::new();
+        let mut found = Vec::new();
+        let mut ahead: std::collections::VecDeque<(u32, u32)> = images.collect();
+        while let Some((child, with)) = ahead.pop_front() {
+            for parent in self.parents_of(child).filter(|parent| seen.insert(*parent)) {
+                found.push((parent, with));
+                ahead.push_back((parent, with));
+            }
+        }
+        found
     }
 
     /// Everything that the marked images keep, directly or not. `reach` is told of each image once, with its keeper, and

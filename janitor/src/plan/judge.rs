@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::aim::Hit;
 use super::graph::{Bond, Graph, subject_of_tag};
 use super::guard::{self, Guard};
 use super::verdict::{Condemned, Kept, Verdict};
@@ -22,8 +23,8 @@ pub(super) struct Case<'a> {
     pub(super) is_frozen: bool,
     /// Whether the scan lacks something.
     pub(super) is_incomplete: bool,
-    /// Image and root, by their places.
-    pub(super) hits: &'a [(u32, u32)],
+    /// What roots lead to.
+    pub(super) hits: &'a [Hit],
     pub(super) now: DateTime<Utc>,
 }
 
@@ -109,12 +110,17 @@ pub(super) fn judge(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<U
 fn reached(case: &Case<'_>) -> Vec<Option<Kept>> {
     let mut reached = vec![None; case.images.len()];
     let mut hits = case.hits.to_vec();
-    hits.sort_unstable();
-    hits.dedup_by_key(|(image, _)| *image);
-    for (image, root) in &hits {
-        if let Some(place) = reached.get_mut(*image as usize) {
-            *place = Some(Kept::Root(*root));
+    hits.sort_unstable_by_key(|hit| (hit.root, hit.image));
+    let mut hit_at = |at: u32, root: u32| {
+        if let Some(place) = reached.get_mut(at as usize) {
+            place.get_or_insert(Kept::Root(root));
         }
+    };
+    for hit in &hits {
+        hit_at(hit.image, hit.root);
+    }
+    for (at, root) in case.graph.listing(hits.iter().filter(|hit| hit.is_running).map(|hit| (hit.image, hit.root))) {
+        hit_at(at, root);
     }
     spread(case.graph, &mut reached);
     reached
@@ -193,7 +199,10 @@ fn newest(images: &Images, graph: &Graph, keep: u32) -> Option<DateTime<Utc>> {
     let stands = |at: u32, image: &Image| {
         let is_about = image.subject.is_some()
             || (!image.tags.is_empty() && image.tags.iter().all(|tag| subject_of_tag(tag).is_some()));
-        image.status == Status::Active && !image.media_type.is_unknown() && !is_about && !graph.is_child(at)
+        image.status == Status::Active
+            && !image.media_type.is_unknown()
+            && !is_about
+            && graph.parents_of(at).next().is_none()
     };
     let pushed =
         (0..).zip(images.iter()).filter(|(at, image)| stands(*at, image)).filter_map(|(_, image)| image.pushed);

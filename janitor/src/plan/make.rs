@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use coalmine_pipeline::Digest;
 
 use super::Snapshot;
-use super::aim::{Aimed, Target, aim};
+use super::aim::{Aimed, Hit, Target, aim};
 use super::freeze::{self, Freeze};
 use super::gap::{self, Gap};
 use super::graph::Graph;
@@ -172,14 +172,7 @@ fn freeze_unclear(judged: &mut [Judged<'_>], aimed: &Aimed, roots: &[Root<'_>]) 
 }
 
 impl<'a> Judged<'a> {
-    fn decide(
-        &mut self,
-        policy: &Policy,
-        memory: &Memory,
-        hits: &[(u32, u32)],
-        is_incomplete: bool,
-        now: DateTime<Utc>,
-    ) {
+    fn decide(&mut self, policy: &Policy, memory: &Memory, hits: &[Hit], is_incomplete: bool, now: DateTime<Utc>) {
         let Some(images) = self.repository.images.as_ref() else { return };
         let remembered = memory.condemned.get(&self.repository.name);
         let decide = |is_frozen| {

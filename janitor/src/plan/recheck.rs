@@ -44,7 +44,7 @@ pub enum Answer {
 pub fn recheck(plan: &RepositoryPlan, fresh: &Fresh<'_>) -> Vec<(Digest, Answer)> {
     let planned: BTreeSet<Digest> = plan.deletions.iter().map(|deletion| deletion.digest).collect();
     let graph = Graph::new(fresh.images, fresh.manifests);
-    let mut kept = rooted(plan, fresh);
+    let mut kept = rooted(plan, fresh, &graph);
     let in_doubt = doubt(fresh, &graph, &planned);
     for deletion in &plan.deletions {
         let Some(image) = fresh.images.get(&deletion.digest) else { continue };
@@ -83,15 +83,17 @@ pub fn recheck(plan: &RepositoryPlan, fresh: &Fresh<'_>) -> Vec<(Digest, Answer)
 }
 
 /// What a root names by now, with the root's path.
-fn rooted(plan: &RepositoryPlan, fresh: &Fresh<'_>) -> BTreeMap<Digest, String> {
+fn rooted(plan: &RepositoryPlan, fresh: &Fresh<'_>, graph: &Graph) -> BTreeMap<Digest, String> {
     let registries = Registries { home: fresh.registry, replication: fresh.replication };
     let mut targets = [Target::new(&plan.name, Some(fresh.images))];
     let aimed = aim(&fresh.roots.roots, registries, &mut targets);
     let path = |root: u32| fresh.roots.roots.get(root as usize).map(ToString::to_string).unwrap_or_default();
     let mut kept = BTreeMap::new();
-    for (image, root) in aimed.hits.iter().flatten() {
-        if let Some(image) = fresh.images.get_at(*image) {
-            kept.entry(image.digest).or_insert_with(|| format!("it is in use by now: {}", path(*root)));
+    let hits = || aimed.hits.iter().flatten();
+    let running = hits().filter(|hit| hit.is_running).map(|hit| (hit.image, hit.root));
+    for (image, root) in hits().map(|hit| (hit.image, hit.root)).chain(graph.listing(running)) {
+        if let Some(image) = fresh.images.get_at(image) {
+            kept.entry(image.digest).or_insert_with(|| format!("it is in use by now: {}", path(root)));
         }
     }
     let whole = aimed.whole.iter().flatten().map(|root| path(*root)).next();
