@@ -23,6 +23,8 @@ pub(crate) struct Invariants {
     broken: Arc<Mutex<Option<String>>>,
     /// Full services whose present state a person made: it counts as untouched.
     by_hand: Arc<Mutex<BTreeSet<String>>>,
+    /// Full services that a worker which wakes may still change, and has to put right.
+    late: Arc<Mutex<BTreeSet<String>>>,
     /// Whether workers die: then a second result may come, as long as CodePipeline refuses it.
     deadly: Arc<AtomicBool>,
     seed: u64,
@@ -32,12 +34,14 @@ impl Invariants {
     /// Watches a world for as long as it is there.
     pub(crate) fn watch(simulator: &Simulator, applications: &[&Application]) -> Self {
         let (broken, by_hand) = (Arc::default(), Arc::default());
-        let invariants = Self { broken, by_hand, deadly: Arc::default(), seed: simulator.settings().seed };
+        let (late, deadly) = (Arc::default(), Arc::default());
+        let invariants = Self { broken, by_hand, late, deadly, seed: simulator.settings().seed };
         let mut watchers: Vec<Watcher> = applications.iter().map(|application| Watcher::of(application)).collect();
         let told = invariants.clone();
         simulator.with_world(|world| {
             world.watch(move |world| {
                 let mut expected = told.by_hand.lock().unwrap_or_else(PoisonError::into_inner);
+                expected.extend(told.late.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
                 for watcher in &mut watchers {
                     if let Err(broken) = watcher.look(world, &mut expected) {
                         told.tell(world, &broken);
@@ -54,6 +58,11 @@ impl Invariants {
     /// A person is about to change a full service: what its next change makes of it is what a release must not change.
     pub(crate) fn expect_change(&self, full: &str) {
         self.by_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(full.to_owned());
+    }
+
+    /// A worker that wakes may change a full service any number of times from now on.
+    pub(crate) fn expect_late_calls(&self, full: &str) {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).insert(full.to_owned());
     }
 
     /// Workers die from now on: what two of them say of one job may come twice, but not be taken twice.
@@ -115,6 +124,7 @@ impl Watcher {
     fn look(&mut self, world: &World, expected: &mut BTreeSet<String>) -> Result<(), String> {
         let Some(service) = world.ecs.outline(CLUSTER, &self.full) else { return Ok(()) };
         self.learn_releases(world);
+        self.learn_rollbacks(world);
         let approved = runs(world, "Coalmine-Full", &self.full)
             .find(|(execution, run)| run.status == ActionExecutionStatus::InProgress && is_approved(execution, run));
         let shape = (service.task_definition, service.primary, service.percents);
@@ -161,6 +171,20 @@ impl Watcher {
         let canary = format!("{}-canary", self.full);
         for (execution, run) in runs(world, "Coalmine-Canary", &canary) {
             if !self.releases.contains_key(&execution.id)
+                && let Some(release) = release(world, run)
+            {
+                self.releases.insert(execution.id.clone(), release);
+            }
+        }
+    }
+
+    /// A stage that is rolled back alone has no canary: what counts is what its artifact names.
+    fn learn_rollbacks(&mut self, world: &World) {
+        for (execution, run) in runs(world, "Coalmine-Full", &self.full) {
+            let alone = execution.rollback_target.is_some()
+                && execution.actions.iter().all(|other| other.action_type.provider != "Coalmine-Canary");
+            if alone
+                && !self.releases.contains_key(&execution.id)
                 && let Some(release) = release(world, run)
             {
                 self.releases.insert(execution.id.clone(), release);
@@ -246,7 +270,8 @@ fn release(world: &World, canary: &ActionRun) -> Option<Release> {
 fn results_are_single(world: &World, deadly: bool) -> Result<(), String> {
     let mut ended = BTreeSet::new();
     for job in world.codepipeline.jobs() {
-        let late = u32::from(job.status == JobStatus::TimedOut);
+        // Whoever works on is told only by the refusal of what came to be of it.
+        let late = u32::from(job.status == JobStatus::TimedOut || job.abandoned.is_some());
         let refused = if deadly { 0 } else { job.refused_results.saturating_sub(late) };
         if job.results.len() + usize::try_from(refused).unwrap_or_default() > 1 {
             return Err(format!("job {} of {}/{} was given a second result", job.id, job.pipeline, job.action));
@@ -270,10 +295,14 @@ fn results_are_complete(world: &World) -> Result<(), String> {
                 .filter(|job| job.action_execution == run.id && job.status != JobStatus::TimedOut)
                 .map(|job| job.results.as_slice())
                 .collect();
-            let last =
-                if run.status == ActionExecutionStatus::Succeeded { JobResult::Succeeded } else { JobResult::Failed };
+            let last: &[JobResult] = match run.status {
+                ActionExecutionStatus::Succeeded => &[JobResult::Succeeded],
+                // Nobody wanted the result of the job that was open then.
+                ActionExecutionStatus::Abandoned => &[],
+                _ => &[JobResult::Failed],
+            };
             let (end, before) = results.split_last().ok_or("an action without a job")?;
-            if *end != [last] || before.iter().any(|results| *results != [JobResult::Continued]) {
+            if *end != last || before.iter().any(|results| *results != [JobResult::Continued]) {
                 return Err(format!(
                     "{}/{} is {}, but its jobs ended with {results:?}",
                     execution.pipeline, run.name, run.status
