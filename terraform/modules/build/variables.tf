@@ -77,10 +77,12 @@ variable "branch" {
   nullable    = false
 }
 
-variable "connection_arn" {
-  description = "ARN of a connection to the git host. Without one a connection is created; somebody has to confirm it once in the console before the first build."
-  type        = string
-  default     = null
+variable "connection" {
+  description = "The connection to the git host, by ARN. Without one a connection is created; somebody has to confirm it once in the console before the first build."
+  type = object({
+    arn = string
+  })
+  default = null
 }
 
 variable "connection_provider" {
@@ -137,10 +139,12 @@ variable "log_retention_days" {
   nullable    = false
 }
 
-variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts images, bucket and logs. Its policy has to admit CloudWatch Logs. Without one a key is created."
-  type        = string
-  default     = null
+variable "kms_key" {
+  description = "The KMS key that encrypts images, bucket and logs, by ARN. Its policy has to admit CloudWatch Logs. Without one a key is created. (An object, because Terraform has to know while it plans whether there is one.)"
+  type = object({
+    arn = string
+  })
+  default = null
 }
 
 variable "tags" {

@@ -113,10 +113,13 @@ variable "log_retention_days" {
 
 # -- What it remembers and what it may do ------------------------------------------------------------------------------
 
-variable "state_bucket" {
-  description = "Name of the bucket that holds the janitor's state; the worker's ledger bucket serves. Without one a bucket is created."
-  type        = string
-  default     = null
+variable "state" {
+  description = "The bucket that holds the janitor's state, by name, and the KMS key that encrypts it and the logs, by ARN: the worker's ledger bucket and key serve. The key's policy has to admit CloudWatch Logs. Without it both are created."
+  type = object({
+    bucket      = string
+    kms_key_arn = string
+  })
+  default = null
 }
 
 variable "state_prefix" {
@@ -131,24 +134,10 @@ variable "state_prefix" {
   }
 }
 
-variable "ledger" {
-  description = "The worker's ledger, so that images which a rollback may need are kept: bucket and prefix of the worker module."
-  type = object({
-    bucket = string
-    prefix = string
-  })
-  default = null
-}
-
-variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts logs and state; where state_bucket is given, the key of that bucket. Its policy has to admit CloudWatch Logs. Without one a key is created."
+variable "ledger_prefix" {
+  description = "The prefix of the worker's ledger where it is in the same bucket, so that images which a rollback may need are kept."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.state_bucket == null || var.kms_key_arn != null
-    error_message = "Give kms_key_arn the key that encrypts state_bucket, such as module.worker.kms_key_arn: without it the janitor cannot read its state."
-  }
 }
 
 variable "repository_tag" {

@@ -150,10 +150,12 @@ variable "ledger_prefix" {
   }
 }
 
-variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts ledger and logs. Its policy has to admit CloudWatch Logs. Without one a key is created."
-  type        = string
-  default     = null
+variable "kms_key" {
+  description = "The KMS key that encrypts ledger and logs, by ARN. Its policy has to admit CloudWatch Logs. Without one a key is created. (An object, because Terraform has to know while it plans whether there is one.)"
+  type = object({
+    arn = string
+  })
+  default = null
 }
 
 # -- What they may do --------------------------------------------------------------------------------------------------
