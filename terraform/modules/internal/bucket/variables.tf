@@ -1,11 +1,11 @@
 variable "prefix" {
-  description = "The beginning of the bucket's name; Terraform appends something unique."
+  description = "The beginning of the bucket's name; account and region follow, so that it is the only one of its name in the world."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,36}$", var.prefix))
-    error_message = "Give prefix 2 to 37 small letters, digits and hyphens: 26 more characters have to fit."
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,34}$", var.prefix))
+    error_message = "Give prefix 2 to 35 small letters, digits and hyphens: account and region have to fit into the 63 characters of a bucket's name."
   }
 }
 
