@@ -153,6 +153,13 @@ variable "repository_tag" {
   nullable = false
 }
 
+variable "reader_role_arns" {
+  description = "ARNs of roles in other accounts that the janitor assumes to read what refers to images there. The policy file names them, too."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 # -- Who is told -------------------------------------------------------------------------------------------------------
 
 variable "alarm_actions" {
