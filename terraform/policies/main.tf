@@ -39,7 +39,7 @@ module "worker" {
   subnet_ids      = local.surroundings.subnet_ids
   kms_key         = { arn = local.surroundings.key }
   service_arns    = ["arn:aws:ecs:${local.here}:service/main/*"]
-  task_role_arns  = ["arn:aws:iam::123456789012:role/application", "arn:aws:iam::123456789012:role/execution"]
+  task_role_arns  = ["arn:aws:iam::123456789012:role/app", "arn:aws:iam::123456789012:role/execution"]
   repository_arns = ["arn:aws:ecr:${local.here}:repository/*"]
   log_group_arns  = ["arn:aws:logs:${local.here}:log-group:/ecs/*"]
 }
@@ -54,6 +54,8 @@ module "janitor" {
   policy        = "# the default"
   state         = { bucket = module.worker.ledger_bucket, kms_key_arn = module.worker.kms_key_arn }
   ledger_prefix = module.worker.ledger_prefix
+
+  reader_role_arns = ["arn:aws:iam::210987654321:role/coalmine-reader"]
 }
 
 output "policies" {

@@ -16,6 +16,7 @@ mod happy;
 mod judged_once_more;
 mod patience;
 mod people_decide;
+mod permissions;
 mod queue_workers;
 mod refused;
 mod scaling;

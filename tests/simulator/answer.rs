@@ -26,10 +26,14 @@ impl Simulator {
         incoming.call.at = now;
         if checks_dates {
             let error = faults::stale_signature(incoming.request.headers(), incoming.call.service, now);
-            incoming.unreadable = incoming.unreadable.or(error);
+            incoming.refused = incoming.refused.or(error);
         }
         let mut inside = self.lock();
         inside.advance(now);
+        if incoming.refused.is_none() {
+            let Inside { permissions, world, .. } = &mut *inside;
+            incoming.refused = permissions.refuse(world, &incoming);
+        }
         let writes = !faults::reads(&incoming.call.operation);
         let mut changing = Changing { fault, before, found: true, page: None };
         let mut reply = match incoming.format {
@@ -71,8 +75,8 @@ impl Inside {
         changing: &mut Changing<'_>,
         settings: &Settings,
     ) -> Response<Bytes> {
-        let Incoming { call, subject, unreadable, .. } = incoming;
-        let answer = match unreadable {
+        let Incoming { call, subject, refused, .. } = incoming;
+        let answer = match refused {
             Some(error) => Err(error.clone()),
             None => self.outcome(call, changing, settings),
         };
@@ -139,9 +143,9 @@ impl Inside {
     }
 
     fn answer_s3(&mut self, incoming: Incoming, fault: Option<&Fault>) -> Response<Bytes> {
-        let Incoming { mut call, request, unreadable, .. } = incoming;
+        let Incoming { mut call, request, refused, .. } = incoming;
         let refusal = fault.and_then(|fault| faults::instead_of_the_act(fault, &call, &self.world.account));
-        let reply = match (unreadable, refusal, fault) {
+        let reply = match (refused, refusal, fault) {
             (Some(error), ..) => s3::refuse(&mut self.world, &request, error),
             (None, Some((Moment::BeforeTheAct, error)), _) => s3::refuse(&mut self.world, &request, error),
             (None, Some((Moment::AfterTheAct, error)), _) => {

@@ -23,8 +23,8 @@ pub(crate) struct Incoming {
     pub(crate) request: Request<Bytes>,
     /// The body's format; `None` for S3.
     pub(crate) format: Option<Format>,
-    /// Why its body could not be read.
-    pub(crate) unreadable: Option<ErrorReply>,
+    /// Why it is refused before it is looked at: its body could not be read, or the caller may not do it.
+    pub(crate) refused: Option<ErrorReply>,
 }
 
 impl Incoming {
@@ -34,15 +34,15 @@ impl Incoming {
         let Some((service, operation, format)) = target(&request) else {
             let (operation, subject) = s3::about(&request);
             let call = Call { at, service: Service::S3, operation, access_key, raw: Value::Null };
-            return Self { call, subject, request, format: None, unreadable: None };
+            return Self { call, subject, request, format: None, refused: None };
         };
-        let (raw, unreadable) = match wire::parse(format, request.body()) {
+        let (raw, refused) = match wire::parse(format, request.body()) {
             Ok(raw) => (raw, None),
             Err(error) => (Value::Null, Some(error)),
         };
         let subject = calls::subject(&raw);
         let call = Call { at, service, operation, access_key, raw };
-        Self { call, subject, request, format: Some(format), unreadable }
+        Self { call, subject, request, format: Some(format), refused }
     }
 }
 

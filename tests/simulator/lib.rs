@@ -8,8 +8,8 @@
 //!   SdkConfig ──► mount::in_process ─┐                       ┌─ codepipeline  pipelines, executions, jobs, approvals
 //!                 (virtual time)     ├─► exchange ► answer ──┤  ecs           task definitions, services, tasks
 //!   AWS CLI ────► mount::loopback ───┘   faults    wire ►    │  ecr  s3  logs  cloudwatch
-//!                 (a socket)             on the    buckets ► └─ World: now, rng, event queue, call log
-//!                                        way       dispatch
+//!                 (a socket)             on the    permis- ► └─ World: now, rng, event queue, call log
+//!                                        way       sions, buckets, dispatch
 //! ```
 //!
 //! Nothing here depends on Coalmine. Time is a [`Clock`]: tokio's, which tests pause, times a speed factor. All
@@ -33,6 +33,7 @@ mod incoming;
 pub mod logs;
 pub mod mount;
 mod paging;
+pub mod permissions;
 pub mod s3;
 mod simulator;
 mod socket;

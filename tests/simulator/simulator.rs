@@ -10,6 +10,7 @@ use crate::calls::CallLog;
 use crate::clock::Clock;
 use crate::faults::{Fault, Faults, Past};
 use crate::incoming::Incoming;
+use crate::permissions::Permissions;
 use crate::world::World;
 
 /// How a simulated account is set up.
@@ -63,6 +64,7 @@ pub(crate) struct Inside {
     pub(crate) world: World,
     pub(crate) calls: CallLog,
     pub(crate) buckets: Buckets,
+    pub(crate) permissions: Permissions,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) past: Past,
 }
@@ -103,6 +105,7 @@ impl Simulator {
             world,
             calls: CallLog::default(),
             buckets: Buckets::default(),
+            permissions: Permissions::default(),
             listeners: Vec::new(),
             past: Past::default(),
         };

@@ -5,6 +5,7 @@ mod budget;
 mod claims;
 mod invariants;
 mod people;
+pub(crate) mod permissions;
 mod pipeline;
 mod recorder;
 pub(crate) mod story;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
-use coalmine_door::store::Location;
 use coalmine_pipeline::{action_type, contract};
 use coalmine_worker::run::{self, Settings, Stopped};
 use serde_json::{Value, json};
@@ -17,7 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::application::{Application, CLUSTER};
 use super::invariants::Invariants;
-use super::recorder;
+pub(crate) use super::permissions::ledger;
+use super::{permissions, recorder};
 
 /// The access key that the worker signs with; it names the worker in the call log.
 pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
@@ -45,8 +45,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// A worker that signs with `key`.
+    /// A worker that signs with `key`, and may do what Terraform grants it.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
+        simulator.permit(key, permissions::of_workers());
         let door = simulator.sdk_config(key);
         let (stop, stopped) = oneshot::channel();
         let (simulator, key) = (simulator.clone(), key.to_owned());
@@ -73,6 +74,7 @@ impl Drop for Story {
             eprintln!("the story's seed is {}\n{}", self.simulator.settings().seed, self.picture());
         } else {
             self.simulator.with_world(|world| self.invariants.assert_all_answered(world));
+            assert_eq!(self.simulator.take_refusals(), [""; 0], "the worker's policy lacks something");
         }
     }
 }
@@ -268,11 +270,6 @@ pub(crate) fn settings(pool: &str, slots: usize) -> Settings {
     Settings { pool: pool.to_owned(), slots, linger: Duration::from_secs(60), ledger: ledger() }
 }
 
-/// The ledger that all workers of a story share.
-pub(crate) fn ledger() -> Location {
-    Location::S3 { bucket: "ledger".into(), prefix: "coalmine".into() }
-}
-
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
     world.codepipeline.execution(pipeline, execution).expect("an execution").status.clone()
 }
@@ -282,7 +279,7 @@ fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionSt
 pub(crate) fn prepare(world: &mut World, applications: &[Application], provisioned: bool) {
     let now = world.now;
     world.s3.create_bucket("releases", now);
-    world.s3.create_bucket("ledger", now);
+    permissions::create_ledger(world);
     if provisioned {
         for action_type in action_type::implemented() {
             world.create_action_type_from_json(&contract::definition(action_type).to_string()).expect("an action type");

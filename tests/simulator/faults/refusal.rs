@@ -4,6 +4,7 @@ use super::reply;
 use super::rule::{Fault, Moment};
 use crate::call::{Call, Service};
 use crate::error::ErrorReply;
+use crate::permissions::access_denied;
 
 /// Whether a fault can happen to a call at all.
 pub(super) fn can_happen(fault: &Fault, call: &Call) -> bool {
@@ -34,7 +35,10 @@ pub(crate) fn instead_of_the_act(fault: &Fault, call: &Call, account: &str) -> O
         }
         Fault::Throttle => before(ErrorReply::new("ThrottlingException", "Rate exceeded")),
         Fault::ServerError(moment) => Some((*moment, server_error(call.service))),
-        Fault::AccessDenied => before(access_denied(call, account)),
+        Fault::AccessDenied => {
+            let action = format!("{}:{}", call.service.name(), call.operation);
+            before(access_denied(call, account, "*", &action))
+        },
         Fault::Crowded => before(ErrorReply::new(
             "ClientException",
             "Too many concurrent attempts to create a new revision of the specified family.",
@@ -55,19 +59,4 @@ fn server_error(service: Service) -> ErrorReply {
         Service::S3 => ("InternalError", "We encountered an internal error. Please try again.", 500),
     };
     ErrorReply::new(code, message).with_status(status)
-}
-
-fn access_denied(call: &Call, account: &str) -> ErrorReply {
-    if call.service == Service::S3 {
-        return ErrorReply::new("AccessDenied", "Access Denied").with_status(403);
-    }
-    let (service, operation) = (call.service.name(), &call.operation);
-    ErrorReply::new(
-        "AccessDeniedException",
-        format!(
-            "User: arn:aws:sts::{account}:assumed-role/{}/session is not authorized to perform: {service}:{operation} \
-             on resource: * because no identity-based policy allows the {service}:{operation} action",
-            call.access_key
-        ),
-    )
 }
