@@ -1,0 +1,56 @@
+output "action_types" {
+  description = "The action types by provider (Coalmine-Canary, Coalmine-Full): category, owner, provider and version, as a pipeline's actions name them."
+  value       = local.action_types
+  # A pipeline whose action type does not exist yet is refused.
+  depends_on = [aws_codepipeline_custom_action_type.this]
+}
+
+output "pool" {
+  description = "The pool whose jobs these workers take, for the property Pool of the actions."
+  value       = var.pool
+}
+
+output "role_arn" {
+  description = "ARN of the role that the workers act with."
+  value       = aws_iam_role.task.arn
+}
+
+output "ledger_bucket" {
+  description = "Name of the ledger's bucket."
+  value       = module.ledger.name
+}
+
+output "ledger_bucket_arn" {
+  description = "ARN of the ledger's bucket."
+  value       = module.ledger.arn
+}
+
+output "ledger_prefix" {
+  description = "The prefix of the workers' objects in the ledger's bucket."
+  value       = var.ledger_prefix
+}
+
+output "kms_key_arn" {
+  description = "ARN of the key that encrypts ledger and logs."
+  value       = local.kms_key_arn
+}
+
+output "log_group_name" {
+  description = "Name of the workers' log group."
+  value       = aws_cloudwatch_log_group.this.name
+}
+
+output "security_group_id" {
+  description = "The workers' security group."
+  value       = aws_security_group.this.id
+}
+
+output "service_name" {
+  description = "Name of the workers' ECS service."
+  value       = aws_ecs_service.this.name
+}
+
+output "alarm_names" {
+  description = "Names of the alarms on the workers themselves."
+  value       = sort([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name])
+}
