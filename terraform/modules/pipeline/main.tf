@@ -51,7 +51,7 @@ resource "aws_codepipeline" "this" {
   execution_mode = "SUPERSEDED"
 
   artifact_store {
-    location = aws_s3_bucket.artifacts.bucket
+    location = module.artifacts.name
     type     = "S3"
 
     encryption_key {
@@ -72,7 +72,7 @@ resource "aws_codepipeline" "this" {
       output_artifacts = ["images"]
 
       configuration = {
-        S3Bucket             = var.source_bucket.name
+        S3Bucket             = var.source_bucket
         S3ObjectKey          = local.source_key
         PollForSourceChanges = "false"
       }
@@ -182,7 +182,7 @@ resource "aws_cloudwatch_event_rule" "source" {
     source      = ["aws.s3"]
     detail-type = ["Object Created"]
     detail = {
-      bucket = { name = [var.source_bucket.name] }
+      bucket = { name = [var.source_bucket] }
       object = { key = [local.source_key] }
     }
   })

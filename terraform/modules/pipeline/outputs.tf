@@ -20,5 +20,5 @@ output "approvals_topic_arn" {
 
 output "artifact_bucket" {
   description = "The bucket of the artifacts."
-  value       = aws_s3_bucket.artifacts.bucket
+  value       = module.artifacts.name
 }

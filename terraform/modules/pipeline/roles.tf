@@ -1,9 +1,21 @@
 # -- the pipeline's role: the source, the artifacts, the topic ---------------------------------------------------------
 
+locals {
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.region
+
+  # Put together from names, so that a plan shows whole policies.
+  pipeline_arn      = "arn:${local.partition}:codepipeline:${local.region}:${local.account}:${var.class}"
+  rule_arn          = "arn:${local.partition}:events:${local.region}:${local.account}:rule/${var.class}-release"
+  topic_arn         = "arn:${local.partition}:sns:${local.region}:${local.account}:${var.class}-approvals"
+  source_bucket_arn = "arn:${local.partition}:s3:::${var.source_bucket}"
+}
+
 data "aws_iam_policy_document" "assume" {
   for_each = {
-    pipeline = { service = "codepipeline.amazonaws.com", source = "arn:${data.aws_partition.current.partition}:codepipeline:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}:${var.class}" }
-    trigger  = { service = "events.amazonaws.com", source = "arn:${data.aws_partition.current.partition}:events:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}:rule/${var.class}-release" }
+    pipeline = { service = "codepipeline.amazonaws.com", source = local.pipeline_arn }
+    trigger  = { service = "events.amazonaws.com", source = local.rule_arn }
   }
 
   statement {
@@ -17,7 +29,7 @@ data "aws_iam_policy_document" "assume" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
+      values   = [local.account]
     }
 
     condition {
@@ -37,26 +49,26 @@ data "aws_iam_policy_document" "pipeline" {
   statement {
     sid       = "SourceBucket"
     actions   = ["s3:GetBucketVersioning"]
-    resources = [var.source_bucket.arn]
+    resources = [local.source_bucket_arn]
   }
 
   statement {
     sid       = "Source"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${var.source_bucket.arn}/${local.source_key}"]
+    resources = ["${local.source_bucket_arn}/${local.source_key}"]
   }
 
   statement {
     sid       = "ArtifactBucket"
     actions   = ["s3:GetBucketVersioning"]
-    resources = [aws_s3_bucket.artifacts.arn]
+    resources = [module.artifacts.arn]
   }
 
   # Also what the worker reads artifacts with: CodePipeline derives the credentials of each job from this role.
   statement {
     sid       = "Artifacts"
     actions   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-    resources = ["${aws_s3_bucket.artifacts.arn}/*"]
+    resources = ["${module.artifacts.arn}/*"]
   }
 
   statement {
@@ -66,7 +78,7 @@ data "aws_iam_policy_document" "pipeline" {
   }
 
   dynamic "statement" {
-    for_each = compact([var.source_bucket.kms_key_arn])
+    for_each = compact([var.source_kms_key_arn])
 
     content {
       sid       = "SourceKey"
@@ -78,7 +90,7 @@ data "aws_iam_policy_document" "pipeline" {
   statement {
     sid       = "Ask"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.approvals.arn]
+    resources = [local.topic_arn]
   }
 }
 
@@ -98,7 +110,7 @@ resource "aws_iam_role" "trigger" {
 data "aws_iam_policy_document" "trigger" {
   statement {
     actions   = ["codepipeline:StartPipelineExecution"]
-    resources = [aws_codepipeline.this.arn]
+    resources = [local.pipeline_arn]
   }
 }
 

@@ -47,13 +47,15 @@ variable "pool" {
 }
 
 variable "source_bucket" {
-  description = "The versioned bucket that builds upload to, which tells EventBridge of new objects: the build module's output `source_bucket`. `kms_key_arn` is the key of its objects, where it has one."
-  type = object({
-    name        = string
-    arn         = string
-    kms_key_arn = optional(string)
-  })
-  nullable = false
+  description = "Name of the versioned bucket that builds upload to, which tells EventBridge of new objects: the build module's output of that name."
+  type        = string
+  nullable    = false
+}
+
+variable "source_kms_key_arn" {
+  description = "ARN of the key of that bucket's objects, where it is not one of AWS's own: the build module's `kms_key_arn`."
+  type        = string
+  default     = null
 }
 
 # -- how it goes -----------------------------------------------------------------------------------------------------
@@ -161,12 +163,5 @@ variable "artifact_days" {
   description = "How long artifacts are kept. A stage can be retried or rolled back only while its artifact is there."
   type        = number
   default     = 90
-  nullable    = false
-}
-
-variable "force_destroy" {
-  description = "Whether the artifact bucket may be destroyed with what is in it: for sandboxes."
-  type        = bool
-  default     = false
   nullable    = false
 }

@@ -47,7 +47,7 @@ locals {
       logDriver = "awslogs"
       options = {
         awslogs-group         = aws_cloudwatch_log_group.this.name
-        awslogs-region        = data.aws_region.current.region
+        awslogs-region        = local.region
         awslogs-stream-prefix = var.name
       }
     }

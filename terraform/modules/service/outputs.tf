@@ -36,9 +36,9 @@ output "security_group_id" {
   value       = aws_security_group.this.id
 }
 
-output "log_group_name" {
-  description = "The log group of both services."
-  value       = aws_cloudwatch_log_group.this.name
+output "log_group_arn" {
+  description = "The log group of both services: an input of the worker module, for the log lines in failure messages."
+  value       = aws_cloudwatch_log_group.this.arn
 }
 
 output "template_family" {

@@ -8,3 +8,11 @@ terraform {
     }
   }
 }
+
+provider "aws" {
+  region = "eu-central-1"
+
+  default_tags {
+    tags = { team = "shop", managed-by = "terraform" }
+  }
+}
