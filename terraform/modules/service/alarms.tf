@@ -112,7 +112,7 @@ locals {
     })],
   )
 
-  alarms = { for alarm in local.alarm_list : "${alarm.prefix}${alarm.suffix}" => alarm if alarm.threshold != null }
+  alarms = { for alarm in local.alarm_list : "${alarm.prefix}${alarm.suffix}" => alarm if alarm.threshold > 0 }
 
   alarm_names = { for role in keys(local.pair) : role => sort([
     for key, alarm in local.alarms : aws_cloudwatch_metric_alarm.this[key].alarm_name if contains(alarm.of, role)

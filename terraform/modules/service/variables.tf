@@ -259,7 +259,7 @@ variable "queue_name" {
 # -- how it is watched -----------------------------------------------------------------------------------------------
 
 variable "alarms" {
-  description = "When alarms turn red; null leaves one out. 5xx and log errors per minute, latency as the 95th percentile in seconds, unhealthy targets, age of the oldest message in seconds and number of messages in the queue, CPU and memory in percent."
+  description = "When alarms turn red; 0 leaves one out. 5xx and log errors per minute, latency as the 95th percentile in seconds, unhealthy targets, age of the oldest message in seconds and number of messages in the queue, CPU and memory in percent."
   type = object({
     http_5xx        = optional(number, 5)
     latency         = optional(number, 2)
