@@ -1,4 +1,4 @@
-# One queue worker in the default VPC and the default cluster: everything that a first release needs.
+# One queue worker in a VPC and a cluster that are there (terraform.tfvars): everything that a first release needs.
 
 terraform {
   required_version = ">= 1.9"
@@ -7,13 +7,8 @@ terraform {
   }
 }
 
-data "aws_vpc" "default" { default = true }
-data "aws_subnets" "default" {
-  filter {
-    name   = "vpc-id"
-    values = [data.aws_vpc.default.id]
-  }
-}
+variable "vpc_id" { type = string }
+variable "subnet_ids" { type = list(string) }
 data "aws_ecs_cluster" "default" { cluster_name = "default" }
 
 module "build" {
@@ -27,8 +22,8 @@ module "jobs" {
   source           = "../../modules/service"
   name             = "jobs"
   cluster_name     = data.aws_ecs_cluster.default.cluster_name
-  vpc_id           = data.aws_vpc.default.id
-  subnet_ids       = data.aws_subnets.default.ids
+  vpc_id           = var.vpc_id
+  subnet_ids       = var.subnet_ids
   assign_public_ip = true
   repository       = module.build.repositories["jobs"]
 }
@@ -46,8 +41,8 @@ module "worker" {
   source           = "../../modules/worker"
   image            = "${module.build.repository_urls["coalmine-worker"]}:8c1f2ab"
   cluster_arn      = data.aws_ecs_cluster.default.arn
-  vpc_id           = data.aws_vpc.default.id
-  subnet_ids       = data.aws_subnets.default.ids
+  vpc_id           = var.vpc_id
+  subnet_ids       = var.subnet_ids
   assign_public_ip = true
   service_arns     = values(module.jobs.service_arns)
   task_role_arns   = module.jobs.role_arns

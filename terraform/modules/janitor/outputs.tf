@@ -1,11 +1,21 @@
 output "scan_role_arn" {
   description = "ARN of the role that scans: it may read, and nothing else."
-  value       = aws_iam_role.task["scan"].arn
+  value       = module.task.task_roles["scan"].arn
 }
 
 output "sweep_role_arn" {
   description = "ARN of the role that sweeps: it may also delete images of repositories that carry the tag, and keep the state."
-  value       = aws_iam_role.task["sweep"].arn
+  value       = module.task.task_roles["sweep"].arn
+}
+
+output "policies" {
+  description = "The policies of the roles that scan, sweep, start the container (execution) and start the task (schedule), as JSON, for a review."
+  value = {
+    scan      = data.aws_iam_policy_document.task["scan"].json
+    sweep     = data.aws_iam_policy_document.task["sweep"].json
+    execution = module.task.execution_policy
+    schedule  = data.aws_iam_policy_document.schedule.json
+  }
 }
 
 output "state_bucket" {
@@ -14,23 +24,23 @@ output "state_bucket" {
 }
 
 output "schedule_name" {
-  description = "Name of the schedule."
+  description = "Name of the schedule, and of its group."
   value       = aws_scheduler_schedule.this.name
 }
 
 output "task_definition_arns" {
   description = "ARNs of the task definitions by what they do, scan and sweep, for runs by hand with `aws ecs run-task`."
-  value       = { for verb, definition in aws_ecs_task_definition.this : verb => definition.arn }
+  value       = module.task.task_definition_arns
 }
 
 output "log_group_name" {
   description = "Name of the janitor's log group, where its reports are."
-  value       = aws_cloudwatch_log_group.this.name
+  value       = module.task.log_group_name
 }
 
 output "security_group_id" {
   description = "The janitor's security group."
-  value       = aws_security_group.this.id
+  value       = module.task.security_group_id
 }
 
 output "repository_tag" {

@@ -5,8 +5,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,31}$", var.name))
-    error_message = "Give name 2 to 32 small letters, digits and hyphens, beginning with a letter: it becomes part of the names of roles and buckets."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,23}$", var.name))
+    error_message = "Give name 2 to 24 small letters, digits and hyphens, beginning with a letter: it becomes part of the names of roles and buckets."
   }
 }
 
@@ -151,6 +151,13 @@ variable "repository_tag" {
     value = "sweep"
   }
   nullable = false
+}
+
+variable "reader_role_arns" {
+  description = "ARNs of roles in other accounts that the janitor assumes to read what refers to images there. The policy file names them, too."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 # -- Who is told -------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ locals {
   }
 
   approval = { for key, value in {
-    NotificationArn    = aws_sns_topic.approvals.arn
+    NotificationArn    = local.topic_arn
     ExternalEntityLink = var.review_url
   } : key => value if value != null }
 }
@@ -169,7 +169,7 @@ resource "aws_codepipeline" "this" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.pipeline]
+  depends_on = [aws_iam_role_policy.pipeline, aws_sns_topic.approvals]
 }
 
 # -- what starts it --------------------------------------------------------------------------------------------------

@@ -12,7 +12,15 @@ output "pool" {
 
 output "role_arn" {
   description = "ARN of the role that the workers act with."
-  value       = aws_iam_role.task.arn
+  value       = module.task.task_roles["worker"].arn
+}
+
+output "policies" {
+  description = "The policies of the workers' role (task) and of the role that starts them (execution), as JSON, for a review."
+  value = {
+    task      = data.aws_iam_policy_document.task.json
+    execution = module.task.execution_policy
+  }
 }
 
 output "ledger_bucket" {
@@ -37,12 +45,12 @@ output "kms_key_arn" {
 
 output "log_group_name" {
   description = "Name of the workers' log group."
-  value       = aws_cloudwatch_log_group.this.name
+  value       = module.task.log_group_name
 }
 
 output "security_group_id" {
   description = "The workers' security group."
-  value       = aws_security_group.this.id
+  value       = module.task.security_group_id
 }
 
 output "service_name" {
@@ -52,5 +60,5 @@ output "service_name" {
 
 output "alarm_names" {
   description = "Names of the alarms on the workers themselves."
-  value       = sort([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name])
+  value       = sort([for alarm in concat(values(aws_cloudwatch_metric_alarm.log), values(aws_cloudwatch_metric_alarm.service)) : alarm.alarm_name])
 }

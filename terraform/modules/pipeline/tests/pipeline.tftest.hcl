@@ -102,6 +102,11 @@ run "people_are_asked_twice_the_second_time_with_evidence" {
     condition     = aws_codepipeline.this.stage[1].action[0].timeout_in_minutes == 1440 && aws_codepipeline.this.stage[2].action[1].timeout_in_minutes == 1440
     error_message = "Both approvals should time out after a day."
   }
+
+  assert {
+    condition     = aws_codepipeline.this.stage[2].action[1].configuration["CustomData"] == "#{canary.Summary}"
+    error_message = "The second approval should show what the canary came to."
+  }
 }
 
 run "a_release_starts_with_the_very_version_that_was_uploaded" {
@@ -134,17 +139,24 @@ run "what_it_keeps_is_encrypted_and_what_it_may_do_is_little" {
     source_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
   }
 
+  override_resource {
+    target          = aws_kms_key.this
+    override_during = plan
+    values          = { arn = "arn:aws:kms:eu-central-1:123456789012:key/89abcdef-0123-4567-89ab-cdef01234567" }
+  }
+
   assert {
     condition     = one(aws_codepipeline.this.artifact_store).encryption_key[0].type == "KMS" && aws_kms_key.this.enable_key_rotation
     error_message = "Artifacts should be encrypted with a key that rotates."
   }
 
   assert {
-    condition = { for statement in jsondecode(data.aws_iam_policy_document.pipeline.json).Statement : statement.Sid => [statement.Action, statement.Resource] if statement.Sid != "Key" } == {
+    condition = { for statement in jsondecode(data.aws_iam_policy_document.pipeline.json).Statement : statement.Sid => [statement.Action, statement.Resource] } == {
       SourceBucket   = ["s3:GetBucketVersioning", "arn:aws:s3:::sources"]
       Source         = [["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::sources/app/imagedefinitions.zip"]
       ArtifactBucket = ["s3:GetBucketVersioning", "arn:aws:s3:::app-artifacts-123456789012-eu-central-1"]
       Artifacts      = [["s3:PutObject", "s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::app-artifacts-123456789012-eu-central-1/*"]
+      Key            = [["kms:GenerateDataKey", "kms:Decrypt"], "arn:aws:kms:eu-central-1:123456789012:key/89abcdef-0123-4567-89ab-cdef01234567"]
       SourceKey      = ["kms:Decrypt", "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"]
       Ask            = ["sns:Publish", "arn:aws:sns:eu-central-1:123456789012:app-approvals"]
     }
