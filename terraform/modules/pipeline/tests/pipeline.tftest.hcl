@@ -151,16 +151,16 @@ run "what_it_keeps_is_encrypted_and_what_it_may_do_is_little" {
   }
 
   assert {
-    condition = { for statement in jsondecode(data.aws_iam_policy_document.pipeline.json).Statement : statement.Sid => [statement.Action, statement.Resource] } == {
-      SourceBucket   = ["s3:GetBucketVersioning", "arn:aws:s3:::sources"]
-      Source         = [["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::sources/app/imagedefinitions.zip"]
-      ArtifactBucket = ["s3:GetBucketVersioning", "arn:aws:s3:::app-artifacts-123456789012-eu-central-1"]
-      Artifacts      = [["s3:PutObject", "s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::app-artifacts-123456789012-eu-central-1/*"]
-      Key            = [["kms:GenerateDataKey", "kms:Decrypt"], "arn:aws:kms:eu-central-1:123456789012:key/89abcdef-0123-4567-89ab-cdef01234567"]
-      SourceKey      = ["kms:Decrypt", "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"]
-      Ask            = ["sns:Publish", "arn:aws:sns:eu-central-1:123456789012:app-approvals"]
+    condition = { for statement in data.aws_iam_policy_document.pipeline.statement : statement.sid => "${join(" ", sort(statement.actions))} on ${join(" ", statement.resources)}" } == {
+      SourceBucket   = "s3:GetBucketVersioning on arn:aws:s3:::sources"
+      Source         = "s3:GetObject s3:GetObjectVersion on arn:aws:s3:::sources/app/imagedefinitions.zip"
+      ArtifactBucket = "s3:GetBucketVersioning on arn:aws:s3:::app-artifacts-123456789012-eu-central-1"
+      Artifacts      = "s3:GetObject s3:GetObjectVersion s3:PutObject on arn:aws:s3:::app-artifacts-123456789012-eu-central-1/*"
+      Key            = "kms:Decrypt kms:GenerateDataKey on arn:aws:kms:eu-central-1:123456789012:key/89abcdef-0123-4567-89ab-cdef01234567"
+      SourceKey      = "kms:Decrypt on arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+      Ask            = "sns:Publish on arn:aws:sns:eu-central-1:123456789012:app-approvals"
     }
-    error_message = "The pipeline's policy has changed: ${data.aws_iam_policy_document.pipeline.json}"
+    error_message = "The pipeline's policy has changed."
   }
 
   assert {
