@@ -23,7 +23,8 @@ def filled(planned, unknown, applied):
         return None if str(applied).startswith("standin-") else applied
     if isinstance(unknown, dict) and isinstance(applied, dict):
         planned = planned or {}
-        return planned | {key: filled(planned.get(key), part, applied.get(key)) for key, part in unknown.items()}
+        parts = {key: filled(planned.get(key), part, applied.get(key)) for key, part in unknown.items()}
+        return planned | {key: part for key, part in parts.items() if part is not None}
     if isinstance(unknown, list) and isinstance(planned, list) and isinstance(applied, list):
         return [filled(*parts) for parts in zip(planned, unknown, applied)]
     return planned
