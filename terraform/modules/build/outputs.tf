@@ -42,3 +42,12 @@ output "role_arn" {
   description = "ARN of the role that the build runs with."
   value       = aws_iam_role.build.arn
 }
+
+output "repositories" {
+  description = "The repositories by name, as the service module takes them: ARN, URL and whether their tags can be moved."
+  value = { for name, repository in aws_ecr_repository.this : name => {
+    arn                  = repository.arn
+    repository_url       = repository.repository_url
+    image_tag_mutability = repository.image_tag_mutability
+  } }
+}

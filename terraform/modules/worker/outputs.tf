@@ -8,6 +8,8 @@ output "action_types" {
 output "pool" {
   description = "The pool whose jobs these workers take, for the property Pool of the actions."
   value       = var.pool
+  # Whoever makes a pipeline needs the pool, and a pipeline needs the action types.
+  depends_on = [aws_codepipeline_custom_action_type.this]
 }
 
 output "role_arn" {

@@ -1,4 +1,5 @@
 terraform {
+  # 1.9: a validation may look at other variables.
   required_version = ">= 1.9"
 
   required_providers {
