@@ -223,7 +223,9 @@ fn our_own_images_are_built_for_both_architectures_and_nothing_is_emulated() {
     assert!(ended.calls_of("docker run").is_empty(), "{ended:#?}");
     let pushed: Vec<&str> = ended.calls_of(BUILD).into_iter().filter(|call| call.ends_with("--push .")).collect();
     let push = |program: &str, uri: &str| {
-        format!("{BUILD} --platform linux/arm64,linux/amd64 --provenance=false --file {program}/Dockerfile --tag {REGISTRY}/{uri}:{COMMIT} --push .")
+        format!(
+            "{BUILD} --platform linux/arm64,linux/amd64 --provenance=false --file {program}/Dockerfile --tag {REGISTRY}/{uri}:{COMMIT} --push ."
+        )
     };
     assert_eq!(pushed, [push("worker", "coalmine-worker"), push("janitor", "tools/coalmine-janitor")]);
     assert!(!ended.calls.iter().any(|call| call.contains("/shop")), "{ended:#?}");
@@ -290,8 +292,12 @@ fn images_hold_one_program_that_is_not_root_and_no_shell() {
 fn both_programs_are_built_in_the_same_way_by_the_compiler_that_the_workspace_asks_for() {
     let build = |program: &str| {
         let dockerfile = read(&format!("{program}/Dockerfile"));
-        let (build, _) = dockerfile.rsplit_once("\nFROM ").map(|(build, image)| (build.to_owned(), image.len())).expect("two stages");
-        let (_, build) = build.split_once("\nFROM ").map(|(comment, build)| (comment.len(), build.to_owned())).expect("a stage");
+        let (build, _) = dockerfile
+            .rsplit_once("\nFROM ")
+            .map(|(build, image)| (build.to_owned(), image.len()))
+            .expect("two stages");
+        let (_, build) =
+            build.split_once("\nFROM ").map(|(comment, build)| (comment.len(), build.to_owned())).expect("a stage");
         let build: Vec<&str> = build.lines().filter(|line| !line.starts_with('#')).collect();
         build.join("\n").replace(&format!("coalmine-{program}"), "PROGRAM")
     };

@@ -65,7 +65,7 @@ def main():
 
     # The test would be worth nothing if a plan did not look at the services at all.
     by_hand = 'module.app.aws_ecs_service.this["full"]'
-    refresh(stack, {"app": {"health_check_grace_period_seconds": 7}})
+    refresh(stack, {"app": {"propagate_tags": "NONE"}})
     expect("changes after somebody changed a service by hand", changes(stack), {by_hand: ["update"]})
     refresh(stack, world)
 

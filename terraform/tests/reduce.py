@@ -32,17 +32,23 @@ KEPT = {
         "arn", "family", "cpu", "memory", "network_mode", "requires_compatibilities", "runtime_platform",
         "execution_role_arn", "task_role_arn", "container_definitions",
     ],
+    "aws_iam_role_policy": ["role", "policy"],
     "aws_s3_bucket": ["bucket"],
+    "aws_s3_bucket_server_side_encryption_configuration": ["bucket", "rule"],
 }
 
 # JSON in strings is easier to review as JSON.
-DOCUMENTS = ["container_definitions", "event_pattern"]
+DOCUMENTS = ["container_definitions", "event_pattern", "policy"]
+
+
+def is_silent(value):
+    return value in (None, [], {}, "") or (isinstance(value, str) and value.startswith("standin-"))
 
 
 def said(value):
-    """A value without what it does not say: nulls, empty lists."""
+    """A value without what it does not say: nulls, empty lists, and what the stand-in made up."""
     if isinstance(value, dict):
-        return {key: said(item) for key, item in value.items() if item not in (None, [], {}, "")}
+        return {key: said(item) for key, item in value.items() if not is_silent(item)}
     if isinstance(value, list):
         return [said(item) for item in value]
     return value
@@ -57,9 +63,11 @@ def reduced(resource):
 
 
 def matters(address, resource, watched):
-    """Whether a release has to do with it: not the janitor, nor alarms that no pipeline names."""
+    """Whether a release has to do with it: not the janitor, other roles than the workers', alarms that no pipeline names."""
     if address.startswith("module.janitor.") or resource["type"] not in KEPT:
         return False
+    if resource["type"] == "aws_iam_role_policy":
+        return "codepipeline:PollForJobs" in resource["values"]["policy"]
     return resource["values"].get("alarm_name") in watched | {None}
 
 

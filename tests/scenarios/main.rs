@@ -17,6 +17,7 @@ mod judged_once_more;
 mod patience;
 mod people_decide;
 mod permissions;
+mod provisioned;
 mod queue_workers;
 mod refused;
 mod scaling;

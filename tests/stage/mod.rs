@@ -7,10 +7,12 @@ mod invariants;
 mod people;
 pub(crate) mod permissions;
 mod pipeline;
+pub(crate) mod provisioned;
 mod recorder;
 pub(crate) mod story;
 
 pub(crate) use application::{Application, CLUSTER};
 pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
+pub(crate) use provisioned::Provisioned;
 pub(crate) use story::{Story, WORKER_KEY, Worker, settings, zipped};

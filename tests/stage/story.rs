@@ -82,15 +82,29 @@ impl Drop for Story {
 impl Story {
     /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
     pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
+        let built: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
+        let mut story = Self::without_worker(simulator, applications, |world| prepare(world, &built, true));
+        story.start_worker();
+        story
+    }
+
+    /// A story on an account that is made otherwise, and is watched as if the applications were in it.
+    pub(crate) fn without_worker(
+        simulator: Simulator,
+        watched: &[&Application],
+        make: impl FnOnce(&mut World),
+    ) -> Self {
         // The programs' own jitter comes from this thread's generator: the seed repeats the whole story.
         fastrand::seed(simulator.settings().seed);
         recorder::record(&simulator);
-        let built: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
-        simulator.with_world(|world| prepare(world, &built, true));
-        let invariants = Invariants::watch(&simulator, applications);
-        let mut story = Self { simulator, worker: None, invariants };
-        story.start_worker();
-        story
+        simulator.with_world(make);
+        let invariants = Invariants::watch(&simulator, watched);
+        Self { simulator, worker: None, invariants }
+    }
+
+    /// Starts a worker with the shipped code and settings of its own.
+    pub(crate) fn start_worker_with(&mut self, settings: Settings) {
+        self.worker = Some(Worker::start(&self.simulator, WORKER_KEY, settings));
     }
 
     /// Starts a worker with the shipped code and its default settings.

@@ -65,6 +65,7 @@ resource "aws_codepipeline" "this" {
 
     action {
       name             = "Source"
+      run_order        = 1
       category         = "Source"
       owner            = "AWS"
       provider         = "S3"
@@ -84,6 +85,7 @@ resource "aws_codepipeline" "this" {
 
     action {
       name               = "Approve"
+      run_order          = 1
       category           = "Approval"
       owner              = "AWS"
       provider           = "Manual"
