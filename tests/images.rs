@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::CommandFactory;
 use yaml_rust2::{Yaml, YamlLoader};
 
 const COMMIT: &str = "8c1f2ab0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6";
@@ -223,7 +224,9 @@ fn our_own_images_are_built_for_both_architectures_and_nothing_is_emulated() {
     assert!(ended.calls_of("docker run").is_empty(), "{ended:#?}");
     let pushed: Vec<&str> = ended.calls_of(BUILD).into_iter().filter(|call| call.ends_with("--push .")).collect();
     let push = |program: &str, uri: &str| {
-        format!("{BUILD} --platform linux/arm64,linux/amd64 --provenance=false --file {program}/Dockerfile --tag {REGISTRY}/{uri}:{COMMIT} --push .")
+        format!(
+            "{BUILD} --platform linux/arm64,linux/amd64 --provenance=false --file {program}/Dockerfile --tag {REGISTRY}/{uri}:{COMMIT} --push ."
+        )
     };
     assert_eq!(pushed, [push("worker", "coalmine-worker"), push("janitor", "tools/coalmine-janitor")]);
     assert!(!ended.calls.iter().any(|call| call.contains("/shop")), "{ended:#?}");
@@ -290,8 +293,12 @@ fn images_hold_one_program_that_is_not_root_and_no_shell() {
 fn both_programs_are_built_in_the_same_way_by_the_compiler_that_the_workspace_asks_for() {
     let build = |program: &str| {
         let dockerfile = read(&format!("{program}/Dockerfile"));
-        let (build, _) = dockerfile.rsplit_once("\nFROM ").map(|(build, image)| (build.to_owned(), image.len())).expect("two stages");
-        let (_, build) = build.split_once("\nFROM ").map(|(comment, build)| (comment.len(), build.to_owned())).expect("a stage");
+        let (build, _) = dockerfile
+            .rsplit_once("\nFROM ")
+            .map(|(build, image)| (build.to_owned(), image.len()))
+            .expect("two stages");
+        let (_, build) =
+            build.split_once("\nFROM ").map(|(comment, build)| (comment.len(), build.to_owned())).expect("a stage");
         let build: Vec<&str> = build.lines().filter(|line| !line.starts_with('#')).collect();
         build.join("\n").replace(&format!("coalmine-{program}"), "PROGRAM")
     };
@@ -301,5 +308,54 @@ fn both_programs_are_built_in_the_same_way_by_the_compiler_that_the_workspace_as
     assert!(build("worker").starts_with(&format!("--platform=$BUILDPLATFORM rust:{version}-")), "{version}");
     for target in ["aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"] {
         assert!(build("worker").contains(target), "{target}");
+    }
+}
+
+/// The number behind a name: `stop_timeout = 20`, `const DRAIN: Duration = Duration::from_secs(8);`.
+fn number_behind(text: &str, name: &str) -> u64 {
+    let (_, rest) = text.split_once(name).expect(name);
+    let digits: String = rest.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
+}
+
+#[test]
+fn a_task_has_longer_to_stop_than_its_worker_needs() {
+    let timeout = number_behind(&read("terraform/modules/worker/main.tf"), "stop_timeout = ");
+    let drain = number_behind(&read("worker/src/run.rs"), "const DRAIN: Duration");
+    // Beside the drain, the worker has a second for its last word.
+    assert!(timeout >= 2 * (drain + 1) && timeout <= 120, "{timeout} s, for a drain of {drain} s");
+}
+
+#[test]
+fn the_words_that_alarms_wait_for_are_what_the_worker_logs() {
+    let alarms = read("terraform/modules/worker/alarms.tf");
+    let words: Vec<&str> =
+        alarms.split("$.message = \\\"").skip(1).map(|rest| rest.split('*').next().expect("words")).collect();
+    assert_eq!(words.len(), 2, "{words:?}");
+    let run = read("worker/src/run.rs");
+    for words in words {
+        assert!(run.contains(&format!("\"{words}")), "worker/src/run.rs logs nothing that begins with: {words}");
+    }
+}
+
+#[test]
+fn the_container_is_told_only_what_the_worker_listens_to() {
+    let module = read("terraform/modules/worker/main.tf");
+    let told: Vec<&str> = module
+        .lines()
+        .filter_map(|line| line.trim().split(' ').next())
+        .filter(|word| word.starts_with("COALMINE_"))
+        .collect();
+    assert!(told.len() >= 6, "{told:?}");
+    let command = coalmine_worker::cli::Cli::command();
+    let run = command.find_subcommand("run").expect("the subcommand run");
+    let twins: Vec<String> = command
+        .get_arguments()
+        .chain(run.get_arguments())
+        .filter_map(|argument| argument.get_env())
+        .map(|twin| twin.to_string_lossy().into_owned())
+        .collect();
+    for name in told {
+        assert!(twins.contains(&name.to_owned()), "the worker has no flag whose twin is {name}: {twins:?}");
     }
 }

@@ -27,8 +27,19 @@ const RENAMED: [(&str, &str); 1] = [("s3 ListObjectsV2", "s3:ListBucket")];
 const FREE: [&str; 1] = ["sts GetCallerIdentity"];
 
 /// The services that calls are made of, as adapters name them in their errors: `"ecs UpdateService"`.
-const SERVICES: [&str; 11] =
-    ["cloudwatch", "codebuild", "codepipeline", "ecr", "ecs", "eventbridge", "lambda", "logs", "s3", "scheduler", "sts"];
+const SERVICES: [&str; 11] = [
+    "cloudwatch",
+    "codebuild",
+    "codepipeline",
+    "ecr",
+    "ecs",
+    "eventbridge",
+    "lambda",
+    "logs",
+    "s3",
+    "scheduler",
+    "sts",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's folder").to_owned()
@@ -152,8 +163,10 @@ fn images_are_deleted_only_where_the_repository_carries_the_tag() {
 fn roles_are_passed_by_name_and_to_tasks_alone() {
     for name in ["worker", "janitor-schedule"] {
         let statements = statements(name);
-        let passing: Vec<&Value> =
-            statements.iter().filter(|statement| texts(&statement["Action"]).contains(&"iam:PassRole".into())).collect();
+        let passing: Vec<&Value> = statements
+            .iter()
+            .filter(|statement| texts(&statement["Action"]).contains(&"iam:PassRole".into()))
+            .collect();
         assert!(!passing.is_empty(), "{name}");
         for statement in passing {
             for resource in texts(&statement["Resource"]) {

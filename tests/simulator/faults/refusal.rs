@@ -38,7 +38,7 @@ pub(crate) fn instead_of_the_act(fault: &Fault, call: &Call, account: &str) -> O
         Fault::AccessDenied => {
             let action = format!("{}:{}", call.service.name(), call.operation);
             before(access_denied(call, account, "*", &action))
-        },
+        }
         Fault::Crowded => before(ErrorReply::new(
             "ClientException",
             "Too many concurrent attempts to create a new revision of the specified family.",

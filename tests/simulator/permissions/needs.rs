@@ -148,7 +148,11 @@ fn ecr(world: &World, call: &Call) -> Option<Vec<Need>> {
         // All of a registry's, where none is named.
         "DescribeRepositories" if raw.get("repositoryNames").is_none() => vec![repository("*")],
         "DescribeRepositories" => texts(raw, "repositoryNames").map(repository).collect(),
-        "DescribeImages" | "BatchGetImage" | "BatchDeleteImage" | "ListImages" | "GetRepositoryPolicy"
+        "DescribeImages"
+        | "BatchGetImage"
+        | "BatchDeleteImage"
+        | "ListImages"
+        | "GetRepositoryPolicy"
         | "GetLifecyclePolicy" => vec![repository(text(raw, "repositoryName"))],
         "DescribeRegistry" => vec!["*".to_owned()],
         _ => return None,
