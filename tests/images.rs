@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::CommandFactory;
 use yaml_rust2::{Yaml, YamlLoader};
 
 const COMMIT: &str = "8c1f2ab0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6";
@@ -307,5 +308,54 @@ fn both_programs_are_built_in_the_same_way_by_the_compiler_that_the_workspace_as
     assert!(build("worker").starts_with(&format!("--platform=$BUILDPLATFORM rust:{version}-")), "{version}");
     for target in ["aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"] {
         assert!(build("worker").contains(target), "{target}");
+    }
+}
+
+/// The number behind a name: `stop_timeout = 20`, `const DRAIN: Duration = Duration::from_secs(8);`.
+fn number_behind(text: &str, name: &str) -> u64 {
+    let (_, rest) = text.split_once(name).expect(name);
+    let digits: String = rest.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
+}
+
+#[test]
+fn a_task_has_longer_to_stop_than_its_worker_needs() {
+    let timeout = number_behind(&read("terraform/modules/worker/main.tf"), "stop_timeout = ");
+    let drain = number_behind(&read("worker/src/run.rs"), "const DRAIN: Duration");
+    // Beside the drain, the worker has a second for its last word.
+    assert!(timeout >= 2 * (drain + 1) && timeout <= 120, "{timeout} s, for a drain of {drain} s");
+}
+
+#[test]
+fn the_words_that_alarms_wait_for_are_what_the_worker_logs() {
+    let alarms = read("terraform/modules/worker/alarms.tf");
+    let words: Vec<&str> =
+        alarms.split("$.message = \\\"").skip(1).map(|rest| rest.split('*').next().expect("words")).collect();
+    assert_eq!(words.len(), 2, "{words:?}");
+    let run = read("worker/src/run.rs");
+    for words in words {
+        assert!(run.contains(&format!("\"{words}")), "worker/src/run.rs logs nothing that begins with: {words}");
+    }
+}
+
+#[test]
+fn the_container_is_told_only_what_the_worker_listens_to() {
+    let module = read("terraform/modules/worker/main.tf");
+    let told: Vec<&str> = module
+        .lines()
+        .filter_map(|line| line.trim().split(' ').next())
+        .filter(|word| word.starts_with("COALMINE_"))
+        .collect();
+    assert!(told.len() >= 6, "{told:?}");
+    let command = coalmine_worker::cli::Cli::command();
+    let run = command.find_subcommand("run").expect("the subcommand run");
+    let twins: Vec<String> = command
+        .get_arguments()
+        .chain(run.get_arguments())
+        .filter_map(|argument| argument.get_env())
+        .map(|twin| twin.to_string_lossy().into_owned())
+        .collect();
+    for name in told {
+        assert!(twins.contains(&name.to_owned()), "the worker has no flag whose twin is {name}: {twins:?}");
     }
 }

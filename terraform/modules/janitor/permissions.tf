@@ -25,12 +25,14 @@ data "aws_iam_policy_document" "task" {
     resources = ["arn:${local.partition}:ecr:${local.region}:${local.account}:repository/*"]
   }
 
-  # Whatever may refer to an image, in this region. None of these lists knows a resource.
+  # Whatever may refer to an image, in this region. The lists know no resource; of daemons nobody has written it down.
   statement {
     sid = "FindReferences"
     actions = [
       "codebuild:ListProjects",
       "ecr:DescribeRegistry",
+      "ecs:DescribeDaemon",
+      "ecs:DescribeDaemonDeployments",
       "ecs:DescribeDaemonRevisions",
       "ecs:DescribeDaemonTaskDefinition",
       "ecs:DescribeTaskDefinition",
@@ -52,7 +54,6 @@ data "aws_iam_policy_document" "task" {
     sid = "ReadReferences"
     actions = [
       "codebuild:BatchGetProjects",
-      "ecs:DescribeExpressGatewayService",
       "ecs:DescribeServiceDeployments",
       "ecs:DescribeServiceRevisions",
       "ecs:DescribeServices",
@@ -60,8 +61,6 @@ data "aws_iam_policy_document" "task" {
       "ecs:ListServiceDeployments",
       "events:ListTargetsByRule",
       "lambda:GetFunction",
-      "lambda:ListAliases",
-      "lambda:ListVersionsByFunction",
       "scheduler:GetSchedule",
     ]
     resources = [
