@@ -123,7 +123,7 @@ variable "state" {
 }
 
 variable "state_prefix" {
-  description = "The prefix of the janitor's objects in that bucket."
+  description = "The prefix of the janitor's objects in that bucket. Keep-lists that the policy names by s3://... belong there, too: the role may read nothing else."
   type        = string
   default     = "janitor"
   nullable    = false
