@@ -19,6 +19,8 @@ mod happy;
 mod judged_once_more;
 mod patience;
 mod people_decide;
+mod permissions;
+mod provisioned;
 mod queue_workers;
 mod refused;
 mod retried;

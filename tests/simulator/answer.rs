@@ -27,11 +27,14 @@ impl Simulator {
         incoming.call.at = now;
         if checks_dates {
             let error = faults::stale_signature(incoming.request.headers(), incoming.call.service, now);
-            incoming.unreadable = incoming.unreadable.or(error);
+            incoming.refused = incoming.refused.or(error);
         }
         let mut inside = self.lock();
         inside.worlds.advance(now);
         inside.intrude(&incoming.call);
+        if incoming.refused.is_none() {
+            incoming.refused = inside.not_permitted(&incoming);
+        }
         let writes = !faults::reads(&incoming.call.operation);
         let (account, region) = (incoming.call.account.clone(), incoming.call.region.clone());
         let mut changing = Changing { fault, before, found: true, page: None };
@@ -75,8 +78,8 @@ impl Inside {
         changing: &mut Changing<'_>,
         settings: &Settings,
     ) -> Response<Bytes> {
-        let Incoming { call, subject, unreadable, .. } = incoming;
-        let answer = match unreadable {
+        let Incoming { call, subject, refused, .. } = incoming;
+        let answer = match refused {
             Some(error) => Err(error.clone()),
             None => self.outcome(call, changing, settings),
         };
@@ -158,10 +161,10 @@ impl Inside {
     }
 
     fn answer_s3(&mut self, incoming: Incoming, fault: Option<&Fault>) -> Response<Bytes> {
-        let Incoming { mut call, request, unreadable, .. } = incoming;
+        let Incoming { mut call, request, refused, .. } = incoming;
         let refusal = fault.and_then(|fault| faults::instead_of_the_act(fault, &call));
         let world = self.world(&call);
-        let reply = match (unreadable, refusal, fault) {
+        let reply = match (refused, refusal, fault) {
             (Some(error), ..) => s3::refuse(world, &request, error),
             (None, Some((Moment::BeforeTheAct, error)), _) => s3::refuse(world, &request, error),
             (None, Some((Moment::AfterTheAct, error)), _) => {

@@ -25,8 +25,8 @@ pub(crate) struct Incoming {
     pub(crate) format: Option<Format>,
     /// The region that the request was signed for; empty where it is unsigned.
     pub(crate) region: String,
-    /// Why its body could not be read.
-    pub(crate) unreadable: Option<ErrorReply>,
+    /// Why it is refused before it is looked at: its body could not be read, or the caller may not do it.
+    pub(crate) refused: Option<ErrorReply>,
 }
 
 impl Incoming {
@@ -34,7 +34,7 @@ impl Incoming {
     pub(crate) fn read(request: Request<Bytes>, at: SystemTime) -> Self {
         let signature = Signature::of(request.headers());
         let Asked { service, operation, format, raw } = asked(&request, &signature.service);
-        let (raw, unreadable) = match raw {
+        let (raw, refused) = match raw {
             Ok(raw) => (raw, None),
             Err(error) => (Value::Null, Some(error)),
         };
@@ -52,7 +52,7 @@ impl Incoming {
             principal: String::new(),
             raw,
         };
-        Self { call, subject, request, format, region: signature.region, unreadable }
+        Self { call, subject, request, format, region: signature.region, refused }
     }
 }
 

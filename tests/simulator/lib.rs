@@ -8,8 +8,9 @@
 //!   SdkConfig ──► mount::in_process ─┐                       ┌─ codepipeline  pipelines, executions, jobs, approvals
 //!                 (virtual time)     ├─► exchange ► answer ──┤  ecs           task definitions, services, tasks
 //!   AWS CLI ────► mount::loopback ───┘   faults    wire ►    │  ecr  s3  logs  cloudwatch
-//!                 (a socket)             on the    buckets ► │  lambda  codebuild  eventbridge  scheduler  sts
-//!                                        way       dispatch  └─ World: now, rng, event queue, one per account and region
+//!                 (a socket)             on the    permis-   │  lambda  codebuild  eventbridge  scheduler  sts
+//!                                        way       sions, ► └─ World: now, rng, event queue, one per account and region
+//!                                                  buckets, dispatch
 //! ```
 //!
 //! Nothing here depends on Coalmine. Time is a [`Clock`]: tokio's, which tests pause, times a speed factor. All
@@ -38,6 +39,7 @@ pub mod lambda;
 pub mod logs;
 pub mod mount;
 mod paging;
+pub mod permissions;
 mod query;
 mod rest;
 pub mod s3;

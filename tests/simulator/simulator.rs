@@ -9,8 +9,10 @@ use crate::accounts::{Place, Worlds};
 use crate::call::Call;
 use crate::calls::CallLog;
 use crate::clock::Clock;
+use crate::error::ErrorReply;
 use crate::faults::{Fault, Faults};
 use crate::incoming::Incoming;
+use crate::permissions::Permissions;
 use crate::world::World;
 
 /// How a simulated account is set up.
@@ -65,11 +67,18 @@ type Intruder = Box<dyn FnMut(&mut Worlds, &Call) + Send>;
 pub(crate) struct Inside {
     pub(crate) worlds: Worlds,
     pub(crate) calls: CallLog,
+    pub(crate) permissions: Permissions,
     pub(crate) listeners: Vec<Listener>,
     intruders: Vec<Intruder>,
 }
 
 impl Inside {
+    /// Why a call may not be made, if so.
+    pub(crate) fn not_permitted(&mut self, incoming: &Incoming) -> Option<ErrorReply> {
+        let place = self.worlds.place(&incoming.call.account, &incoming.call.region);
+        self.permissions.refuse(&place.world, incoming)
+    }
+
     /// Lets those act who act right before a call.
     pub(crate) fn intrude(&mut self, call: &Call) {
         for intruder in &mut self.intruders {
@@ -103,7 +112,13 @@ impl Simulator {
     pub fn new(settings: Settings) -> Self {
         let clock = Clock::starting_at(settings.epoch, settings.speed);
         let worlds = Worlds::new(settings.epoch, settings.seed, "123456789012", "eu-central-1");
-        let inside = Inside { worlds, calls: CallLog::default(), listeners: Vec::new(), intruders: Vec::new() };
+        let inside = Inside {
+            worlds,
+            calls: CallLog::default(),
+            permissions: Permissions::default(),
+            listeners: Vec::new(),
+            intruders: Vec::new(),
+        };
         Self { inside: Arc::new(Mutex::new(inside)), faults: Arc::default(), clock, settings }
     }
 

@@ -4,6 +4,7 @@ use super::reply;
 use super::rule::{Fault, Moment};
 use crate::call::{Call, Service};
 use crate::error::ErrorReply;
+use crate::permissions::access_denied;
 
 /// Whether a fault can happen to a call at all.
 pub(super) fn can_happen(fault: &Fault, call: &Call) -> bool {
@@ -32,7 +33,10 @@ pub(crate) fn instead_of_the_act(fault: &Fault, call: &Call) -> Option<(Moment, 
     match fault {
         Fault::Throttle => before(throttled(call.service)),
         Fault::ServerError(moment) => Some((*moment, server_error(call.service))),
-        Fault::AccessDenied => before(access_denied(call)),
+        Fault::AccessDenied => {
+            let action = format!("{}:{}", call.service.name(), call.operation);
+            before(access_denied(call, "*", &action))
+        }
         Fault::Crowded => before(ErrorReply::new(
             "ClientException",
             "Too many concurrent attempts to create a new revision of the specified family.",
@@ -70,21 +74,4 @@ fn throttled(service: Service) -> ErrorReply {
         _ => ("ThrottlingException", "Rate exceeded", 400),
     };
     ErrorReply::new(code, message).with_status(status)
-}
-
-fn access_denied(call: &Call) -> ErrorReply {
-    if call.service == Service::S3 {
-        return ErrorReply::new("AccessDenied", "Access Denied").with_status(403);
-    }
-    let (service, operation) = (call.service.name(), &call.operation);
-    let (account, key) = (&call.account, &call.access_key);
-    let message = format!(
-        "User: arn:aws:sts::{account}:assumed-role/{key}/session is not authorized to perform: {service}:{operation} on \
-         resource: * because no identity-based policy allows the {service}:{operation} action"
-    );
-    match call.service {
-        Service::Sts => ErrorReply::new("AccessDenied", message).with_status(403),
-        Service::Lambda | Service::Scheduler => ErrorReply::new("AccessDeniedException", message).with_status(403),
-        _ => ErrorReply::new("AccessDeniedException", message),
-    }
 }
