@@ -190,10 +190,10 @@ impl Simulator {
 
     /// Finds out where a call goes and whose it is; what cannot be found out it is refused for.
     pub(crate) fn route(&self, incoming: &mut Incoming) {
-        let Incoming { call, region, unreadable, .. } = incoming;
+        let Incoming { call, region, refused, .. } = incoming;
         let inside = self.lock();
         let address = inside.worlds.route(&call.access_key, region, call.service, call.at).unwrap_or_else(|error| {
-            unreadable.get_or_insert(error);
+            refused.get_or_insert(error);
             inside.worlds.home_address()
         });
         call.account = address.account;
