@@ -201,6 +201,18 @@ impl Inside {
     }
 }
 
+impl World {
+    /// Carries out an operation of a JSON service as somebody from inside: what an intruder does between two calls
+    /// ([`Simulator::before_call`]), who cannot call. It is neither throttled nor logged.
+    ///
+    /// # Errors
+    /// What AWS refuses.
+    pub fn act(&mut self, service: Service, operation: &str, request: Value) -> Answer<Value> {
+        let call = Call::from_inside(self, service, operation, "operator", request);
+        dispatch(self, &call)
+    }
+}
+
 fn dispatch(world: &mut World, call: &Call) -> Answer<Value> {
     match call.service {
         Service::CodePipeline => codepipeline::dispatch(world, call),

@@ -8,10 +8,11 @@ use aws_sdk_ecr::error::ProvideErrorMetadata;
 use aws_sdk_ecr::types::ImageIdentifier;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use serde_json::json;
 
 use crate::ecr::ImageSpec;
 use crate::faults::{Fault, FaultPlan, Rule};
-use crate::{Settings, Simulator};
+use crate::{Service, Settings, Simulator};
 
 const HOME: (&str, &str) = ("123456789012", "eu-central-1");
 const OTHER: (&str, &str) = ("210987654321", "eu-west-1");
@@ -103,17 +104,22 @@ async fn somebody_may_act_right_before_any_call() {
     simulator.before_call(move |worlds, call| {
         let mut notes = notes.lock().unwrap();
         notes.push(format!("{} {}", call.operation, call.region));
-        // Before the second call the tag moves.
+        // Before the second call the tag moves, before the third the image is deleted.
+        let world = worlds.of(&call.account, &call.region);
         if notes.len() == 2 {
-            let at = worlds.home().now + Duration::from_secs(60);
-            worlds.of(&call.account, &call.region).ecr.push(ImageSpec::new("app", "v1", at));
+            world.ecr.push(ImageSpec::new("app", "v1", world.now + Duration::from_secs(60)));
+        } else if notes.len() == 3 {
+            let request = json!({ "repositoryName": "app", "imageIds": [{ "imageTag": "v1" }] });
+            let reply = world.act(Service::Ecr, "BatchDeleteImage", request).unwrap();
+            assert_eq!(reply["failures"], json!([]));
+            assert!(world.act(Service::Ecr, "BatchDeleteImage", json!({ "repositoryName": "nowhere" })).is_err());
         }
     });
     let config = simulator.sdk_config("AKIATEST");
     assert_eq!(digest(&config).await, Ok(home.clone()));
     let moved = digest(&config).await.unwrap();
     assert_ne!(moved, home);
-    assert_eq!(digest(&config).await, Ok(moved));
+    assert_eq!(digest(&config).await, Err("ImageNotFoundException".into()));
     assert_eq!(*seen.lock().unwrap(), ["DescribeImages eu-central-1"; 3]);
 }
 

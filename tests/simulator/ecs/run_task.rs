@@ -42,20 +42,8 @@ pub(super) fn run(world: &mut World, call: &Call, input: RunTaskInput) -> Answer
 }
 
 fn check(input: &RunTaskInput, definition: &Definition) -> Answer<()> {
-    let strategy = input.capacity_provider_strategy.as_ref().is_some_and(|strategy| !strategy.is_empty());
-    if strategy && input.launch_type.is_some() {
-        return Err(invalid_parameter(
-            "Specifying both a launch type and capacity provider strategy is not supported.",
-        ));
-    }
-    let awsvpc = definition.known.network_mode == Some(types::NetworkMode::Awsvpc);
-    if awsvpc != input.network_configuration.is_some() {
-        return Err(invalid_parameter(if awsvpc {
-            "Network Configuration must be provided when networkMode 'awsvpc' is specified."
-        } else {
-            "Network Configuration is not valid for the given networkMode of this task definition."
-        }));
-    }
+    let network = input.network_configuration.as_ref();
+    rules::placement(definition, input.launch_type.as_ref(), input.capacity_provider_strategy(), network)?;
     if input.started_by.as_ref().is_some_and(|by| by.len() > 128) {
         return Err(invalid_parameter("startedBy can have at most 128 characters."));
     }
