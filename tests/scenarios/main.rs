@@ -13,6 +13,7 @@ mod ecs_decides;
 mod first_day;
 mod handover;
 mod happy;
+mod health;
 mod judged_once_more;
 mod patience;
 mod people_decide;

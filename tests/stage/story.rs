@@ -12,6 +12,7 @@ use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
 use simulator::{Simulator, World};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -47,13 +48,28 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
+        Self::begin(simulator, key, settings, None)
+    }
+
+    /// The same, with health checks answered on a socket.
+    pub(crate) fn listening(simulator: &Simulator, key: &str, settings: Settings, listener: TcpListener) -> Self {
+        Self::begin(simulator, key, settings, Some(listener))
+    }
+
+    fn begin(simulator: &Simulator, key: &str, settings: Settings, listener: Option<TcpListener>) -> Self {
         let door = simulator.sdk_config(key);
         let (stop, stopped) = oneshot::channel();
         let (simulator, key) = (simulator.clone(), key.to_owned());
         let running = tokio::spawn(async move {
-            let working = run::run(&door, &settings, async {
+            let told = async {
                 let _ = stopped.await;
-            });
+            };
+            let working = async {
+                match listener {
+                    None => run::run(&door, &settings, told).await,
+                    Some(listener) => run::run_listening(&door, &settings, listener, told).await,
+                }
+            };
             simulator.while_alive(&key, working).await.ok()
         });
         Self { stop, running }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::Received;
+use crate::health::pulse::PartPulse;
 use crate::ledger::orphans::{Orphan, RENEWAL, SCHEMA, Seen, WorkerObject, orphans};
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
@@ -15,22 +16,35 @@ use coalmine_door::store::{Condition, StoreError};
 const SUMMARY: &str = "its worker died; the job was given back and goes on from where it was";
 
 /// One worker's eye on its peers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
     seen: BTreeMap<String, Seen>,
+    pulse: PartPulse,
 }
 
 impl Peers {
-    /// Looks at all peers once, and gives the jobs of the dead back.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read: an incomplete view never becomes an act.
-    pub(crate) async fn look(&mut self, tools: &Tools) -> Result<(), StoreError> {
+    /// An eye that has seen nobody yet.
+    pub(crate) fn new(pulse: PartPulse) -> Self {
+        Self { seen: BTreeMap::new(), pulse }
+    }
+
+    /// Looks at all peers once, and gives the jobs of the dead back. Where the ledger cannot be read nothing is done: an
+    /// incomplete view never becomes an act.
+    pub(crate) async fn look(&mut self, tools: &Tools) {
+        let looked = self.try_look(tools).await;
+        if let Err(problem) = &looked {
+            warn!(error = %problem, "the ledger cannot be read: no job of a dead worker is given back");
+        }
+        self.pulse.went_round(looked.err().map(|problem| problem.brief()));
+    }
+
+    async fn try_look(&mut self, tools: &Tools) -> Result<(), StoreError> {
         let own = tools.held.key().await;
         let store = tools.held.store();
         let keys = store.list("workers/").await?;
         self.seen.retain(|key, _| keys.contains(key));
         for key in keys.into_iter().filter(|key| *key != own) {
+            self.pulse.beat();
             let stored = match store.get(&key).await {
                 Ok(Some(stored)) => (stored.version, parse(&stored.body)),
                 Ok(None) => continue,
@@ -45,7 +59,7 @@ impl Peers {
         for peer in peers.iter().filter(|peer| peer.is_dead(now)) {
             let of_peer: Vec<&Orphan> = orphans.iter().filter(|orphan| orphan.key == peer.key).collect();
             match &peer.object {
-                Some(object) => bury(tools, peer, object, &of_peer).await?,
+                Some(object) => bury(tools, peer, object, &of_peer, &self.pulse).await?,
                 None => set_aside(tools, peer).await?,
             }
         }
@@ -68,9 +82,16 @@ fn parse(body: &[u8]) -> Option<WorkerObject> {
 }
 
 /// Gives a dead worker's orphans back and strikes them from its object; an empty object is deleted.
-async fn bury(tools: &Tools, peer: &Seen, object: &WorkerObject, orphans: &[&Orphan]) -> Result<(), StoreError> {
+async fn bury(
+    tools: &Tools,
+    peer: &Seen,
+    object: &WorkerObject,
+    orphans: &[&Orphan],
+    pulse: &PartPulse,
+) -> Result<(), StoreError> {
     let mut left = object.clone();
     for orphan in orphans {
+        pulse.beat();
         let given = tools.codepipeline.hand_back(&orphan.job, &orphan.held.token, SUMMARY, None, None).await;
         match given {
             Ok(Received::Taken) => {

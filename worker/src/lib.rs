@@ -5,7 +5,8 @@
 //!                               │ observe.rs deploy/  act.rs│    report.rs
 //!                               │ aws/observer        aws/* │
 //!                               └───────────────────────────┘
-//!          └► renew, look after peers: ledger/ ◄─ adopt.rs
+//!          ├► renew, look after peers: ledger/ ◄─ adopt.rs
+//!          └► answer health checks: health/
 //! ```
 //!
 //! The four things have a file or folder each. `deploy/` decides, and knows nothing of AWS, of time or of tasks that
@@ -19,6 +20,7 @@ pub mod artifact;
 pub mod aws;
 pub mod cli;
 pub mod deploy;
+pub mod health;
 pub mod ledger;
 mod observe;
 mod report;

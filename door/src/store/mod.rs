@@ -106,6 +106,17 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What went wrong, without what AWS says in its own words.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Aws(problem) => problem.brief(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// A store's objects.
 #[derive(Clone, Debug)]
 pub struct Store {
