@@ -15,6 +15,7 @@ mod handover;
 mod happy;
 mod health;
 mod judged_once_more;
+mod ledger_stores;
 mod patience;
 mod people_decide;
 mod queue_workers;

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::Received;
 use crate::health::pulse::PartPulse;
-use crate::ledger::orphans::{Orphan, RENEWAL, SCHEMA, Seen, WorkerObject, orphans};
+use crate::ledger::orphans::{Orphan, RENEWAL, Seen, WorkerObject, orphans};
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Condition, StoreError};
@@ -46,7 +46,7 @@ impl Peers {
         for key in keys.into_iter().filter(|key| *key != own) {
             self.pulse.beat();
             let stored = match store.get(&key).await {
-                Ok(Some(stored)) => (stored.version, parse(&stored.body)),
+                Ok(Some(stored)) => (stored.version, WorkerObject::parse(&stored.body)),
                 Ok(None) => continue,
                 Err(StoreError::TooLarge { .. }) => (String::from("too large"), None),
                 Err(other) => return Err(other),
@@ -74,11 +74,6 @@ impl Peers {
             }
         }
     }
-}
-
-/// A worker's object; `None` where it is of another schema, or none at all.
-fn parse(body: &[u8]) -> Option<WorkerObject> {
-    serde_json::from_slice::<WorkerObject>(body).ok().filter(|object| object.schema == SCHEMA)
 }
 
 /// Gives a dead worker's orphans back and strikes them from its object; an empty object is deleted.
@@ -170,7 +165,7 @@ async fn named_by_peer(tools: &Tools, job: &str) -> Result<bool, StoreError> {
     let store = tools.held.store();
     for key in store.list("workers/").await?.into_iter().filter(|key| *key != own) {
         if let Some(stored) = store.get(&key).await?
-            && parse(&stored.body).is_none_or(|object| object.jobs.contains_key(job))
+            && WorkerObject::parse(&stored.body).is_none_or(|object| object.jobs.contains_key(job))
         {
             return Ok(true);
         }

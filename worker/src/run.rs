@@ -132,10 +132,14 @@ async fn work(
     beside.abort_all();
     // What was handed back needs no peer to look after it.
     let _ = tools.clock.limit(LAST_WORD, tools.held.renew()).await;
-    match drained {
-        Some(()) => Stopped::Drained,
-        None => Stopped::Left(turns.try_lock().map_or(1, |turns| turns.len())),
+    if drained.is_some() {
+        return Stopped::Drained;
     }
+    // A poll that was not answered may have kept the turns from being counted: those that have ended left nothing.
+    pollers.abort_all();
+    let mut turns = turns.lock().await;
+    while turns.try_join_next().is_some() {}
+    if turns.is_empty() { Stopped::Drained } else { Stopped::Left(turns.len()) }
 }
 
 /// Polls one action type.
