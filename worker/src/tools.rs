@@ -14,6 +14,7 @@ use crate::aws::ecs::Ecs;
 use crate::aws::logs::Logs;
 use crate::aws::observer::Observer;
 use crate::deploy::release::Image;
+use crate::health::pulse::Pulse;
 use crate::ledger::{Held, OBJECT_BYTES_MAX};
 use coalmine_door::clock::{Clock, Time, fresh_name};
 use coalmine_door::store::{Location, Store};
@@ -37,6 +38,8 @@ pub struct Tools {
     pub observer: Observer,
     /// The jobs that this worker holds, as the ledger knows them.
     pub held: Held,
+    /// The signs of life of its parts.
+    pub pulse: Pulse,
     /// How long a turn holds its job before it hands it back.
     pub linger: Duration,
     /// The hand-backs whose continuations can be expected.
@@ -113,6 +116,7 @@ impl Tools {
             logs: Logs::new(aws_sdk_cloudwatchlogs::Client::new(&door)),
             observer: Observer::new(ecs.clone(), alarms, clock.clone()),
             held,
+            pulse: Pulse::new(clock.clone()),
             ecs,
             clock,
             door,

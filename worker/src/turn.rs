@@ -290,7 +290,7 @@ impl Turn<'_> {
                 warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
                 return Ok(Some(self.hand_back(problem.to_string())));
             }
-            Err(HeldError::Store(problem)) => {
+            Err(problem) => {
                 warn!(error = %problem, "the ledger cannot be written: the job is handed back");
                 return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
             }
