@@ -20,7 +20,8 @@ use super::{Step, Use, Used};
 ///
 /// # Errors
 ///
-/// Every line that is not understood, with its number. Then the source is incomplete: the line was meant to keep something.
+/// Every line that is not understood, with its number. Then the source is incomplete: the line was meant to keep
+/// something.
 pub fn read_keep_list(
     text: &str,
     file: &Arc<str>,

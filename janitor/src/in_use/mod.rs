@@ -47,9 +47,9 @@ pub struct Definition {
     pub family: Arc<str>,
     /// The revision in its family. It only ever grows.
     pub revision: u32,
-    /// Whether ListTaskDefinitions listed it as ACTIVE in this scan.
+    /// Whether `ListTaskDefinitions` listed it as ACTIVE in this scan.
     pub is_active: bool,
-    /// What DescribeTaskDefinition said, now or in an earlier run: revisions never change.
+    /// What `DescribeTaskDefinition` said, now or in an earlier run: revisions never change.
     pub content: Content,
 }
 

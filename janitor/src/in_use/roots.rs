@@ -76,6 +76,7 @@ impl InUse {
         });
         found.roots.sort_unstable();
         found.roots.dedup();
+        found.roots.shrink_to_fit();
         for missing in [&mut found.unread, &mut found.gone] {
             missing.sort_unstable();
             missing.dedup();

@@ -43,7 +43,7 @@ const PULL: &str = "ecr:batchgetimage";
 const SOURCES: [&str; 2] = ["aws:sourceaccount", "aws:sourcearn"];
 
 impl Access {
-    /// Reads the text of a repository policy (GetRepositoryPolicy, `policyText`). Whatever is not understood becomes
+    /// Reads the text of a repository policy (`GetRepositoryPolicy`, `policyText`). Whatever is not understood becomes
     /// [`Principal::Other`], which freezes the repository.
     pub fn read(policy: &str) -> Self {
         let principals = match serde_json::from_str::<Value>(policy) {
@@ -115,7 +115,8 @@ fn is_source(key: &str) -> bool {
     SOURCES.contains(&key.to_ascii_lowercase().as_str())
 }
 
-/// `StringEquals`, `StringLike`, `ArnLike` and their like; neither their negations nor the forms that hold for absent keys.
+/// `StringEquals`, `StringLike`, `ArnLike` and their like; neither their negations nor the forms that hold for absent
+/// keys.
 fn is_equality(operator: &str) -> bool {
     matches!(operator, "StringEquals" | "StringEqualsIgnoreCase" | "StringLike" | "ArnEquals" | "ArnLike")
 }

@@ -1,11 +1,12 @@
-//! Images as DescribeImages tells of them.
+//! Images as `DescribeImages` tells of them.
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::Digest;
 
 use super::MediaType;
 
-/// An image of a repository (DescribeImages, `ImageDetail`). An index and each of its children are images of their own.
+/// An image of a repository (`DescribeImages`, `ImageDetail`). An index and each of its children are images of their
+/// own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// `imageDigest`.
@@ -58,8 +59,8 @@ impl Status {
 }
 
 impl Image {
-    /// The latest sign of life, what it was, and when: pushed, pulled or activated. `None` without a push time: then the
-    /// image's age is not known.
+    /// The latest sign of life, what it was, and when: pushed, pulled or activated. `None` without a push time: then
+    /// the image's age is not known.
     pub fn latest(&self) -> Option<(Life, DateTime<Utc>)> {
         let pushed = (Life::Pushed, self.pushed?);
         let others = [(Life::Pulled, self.pulled), (Life::Activated, self.activated)];
@@ -81,8 +82,8 @@ pub enum Life {
 
 /// A repository's images, sorted by digest, each once.
 ///
-/// Collecting them is where pages meet: the order of pages means nothing, and an image that was on two pages, because it
-/// was tagged between them, is one image with both pages' tags and the later of both pages' dates.
+/// Collecting them is where pages meet: the order of pages means nothing, and an image that was on two pages, because
+/// it was tagged between them, is one image with both pages' tags and the later of both pages' dates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Images(Vec<Image>);
 
@@ -117,7 +118,7 @@ impl FromIterator<Image> for Images {
         for image in &mut sorted {
             image.tags.sort_unstable();
         }
-        sorted.sort_by(|a, b| a.digest.cmp(&b.digest));
+        sorted.sort_by_key(|image| image.digest);
         sorted.dedup_by(|other, first| {
             let same = other.digest == first.digest;
             if same {
@@ -148,4 +149,45 @@ fn merge(first: &mut Image, other: &Image) {
     }
     first.artifact_type = first.artifact_type.take().max(other.artifact_type.clone());
     first.subject = first.subject.max(other.subject);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(n: u8, tags: &[&str]) -> Image {
+        Image {
+            digest: Digest::from_bytes([n; 32]),
+            tags: tags.iter().map(|tag| Box::from(*tag)).collect(),
+            pushed: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+            pulled: None,
+            activated: None,
+            archived: None,
+            status: Status::Active,
+            size_bytes: None,
+            media_type: MediaType::OciManifest,
+            artifact_type: None,
+            subject: None,
+        }
+    }
+
+    #[test]
+    fn an_image_on_two_pages_is_one_image_with_all_that_both_say() {
+        let pulled = "2026-05-01T00:00:00Z".parse().unwrap();
+        let first = image(2, &["v2", "v1"]);
+        let second = Image { pulled: Some(pulled), status: Status::Archived, ..image(2, &["v3", "v1"]) };
+        let images: Images = [first.clone(), image(1, &[]), second.clone()].into_iter().collect();
+        assert_eq!(images.iter().map(|image| image.digest).collect::<Vec<_>>(), [image(1, &[]).digest, first.digest]);
+        assert_eq!(images[1].tags.iter().map(|tag| &**tag).collect::<Vec<_>>(), ["v1", "v2", "v3"]);
+        assert_eq!((images[1].pulled, images[1].status), (Some(pulled), Status::Archived));
+        let turned: Images = [second, image(1, &[]), first].into_iter().collect();
+        assert_eq!(images, turned);
+    }
+
+    #[test]
+    fn what_two_pages_disagree_on_is_not_known() {
+        let other = Image { media_type: MediaType::OciIndex, pushed: None, ..image(1, &[]) };
+        let images: Images = [image(1, &[]), other].into_iter().collect();
+        assert_eq!((&images[0].media_type, images[0].pushed, images[0].latest()), (&MediaType::Absent, None, None));
+    }
 }

@@ -47,9 +47,10 @@ impl Names {
     }
 }
 
-/// Reads the text of a manifest (BatchGetImage, `imageManifest`).
+/// Reads the text of a manifest (`BatchGetImage`, `imageManifest`).
 ///
-/// A digest in it that is not understood makes the whole manifest unreadable: a child that is overlooked could be deleted.
+/// A digest in it that is not understood makes the whole manifest unreadable: a child that is overlooked could be
+/// deleted.
 pub fn read_manifest(text: &str, names: &mut Names) -> Manifest {
     #[derive(Deserialize)]
     struct Index {
@@ -70,6 +71,10 @@ pub fn read_manifest(text: &str, names: &mut Names) -> Manifest {
         #[serde(default)]
         variant: String,
     }
+    // Serde would take a list for a struct, and this one for an index without children.
+    if !text.trim_start().starts_with('{') {
+        return Manifest::Unreadable("its manifest is no JSON object".to_owned());
+    }
     let index: Index = match serde_json::from_str(text) {
         Ok(index) => index,
         Err(error) => return Manifest::Unreadable(format!("its manifest is not understood: {error}")),
@@ -82,4 +87,37 @@ pub fn read_manifest(text: &str, names: &mut Names) -> Manifest {
         }),
     });
     Manifest::Read(children.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Manifest {
+        read_manifest(text, &mut Names::default())
+    }
+
+    #[test]
+    fn reads_the_children_of_an_index_with_their_platforms() {
+        let hex = "ab".repeat(32);
+        let text = format!(
+            r#"{{"schemaVersion": 2, "manifests": [
+                {{"digest": "sha256:{hex}", "size": 1, "platform": {{"os": "linux", "architecture": "arm64", "variant": "v8"}}}},
+                {{"digest": "sha256:{hex}", "annotations": {{}}}}]}}"#
+        );
+        let Manifest::Read(children) = read(&text) else { panic!("it can be read") };
+        let platforms: Vec<Option<&str>> = children.iter().map(|child| child.platform.as_deref()).collect();
+        assert_eq!(platforms, [Some("linux/arm64/v8"), None]);
+        assert_eq!(children[0].digest.hex(), hex);
+    }
+
+    #[test]
+    fn a_manifest_without_a_list_is_a_leaf_and_what_is_not_understood_is_unreadable() {
+        assert_eq!(read(r#"{"schemaVersion": 2, "layers": []}"#), Manifest::Read([].into()));
+        for text in
+            ["", "[]", r#"{"manifests": [{"digest": "sha512:00"}]}"#, r#"{"manifests": [{}]}"#, r#"{"manifests": 1}"#]
+        {
+            assert!(matches!(read(text), Manifest::Unreadable(_)), "{text}");
+        }
+    }
 }

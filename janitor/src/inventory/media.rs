@@ -16,7 +16,7 @@ pub enum MediaType {
     DockerManifest,
     /// `application/vnd.docker.distribution.manifest.v1+prettyjws`, and the unsigned form of it
     DockerSchema1,
-    /// DescribeImages did not say, or two pages said different things.
+    /// `DescribeImages` did not say, or two pages said different things.
     Absent,
     /// Any other.
     Other(Arc<str>),

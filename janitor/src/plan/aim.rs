@@ -115,8 +115,13 @@ impl Aimed {
                 }
             }
             Referred::Unclear { repository, why } => {
-                let named = repository.and_then(|name| targets.binary_search_by(|target| target.name.cmp(&name)).ok());
-                self.unclear.push((named.and_then(|at| u32::try_from(at).ok()), root, why));
+                let place = |name: &String| targets.binary_search_by(|target| target.name.cmp(name)).ok();
+                match repository.as_ref().map(|name| place(name).and_then(|at| u32::try_from(at).ok())) {
+                    None => self.unclear.push((None, root, why)),
+                    Some(Some(at)) => self.unclear.push((Some(at), root, why)),
+                    // It names a repository that does not exist.
+                    Some(None) => self.dangling.push(root),
+                }
                 if let Some(digest) = running {
                     anywhere.entry(digest).or_insert(root);
                 }

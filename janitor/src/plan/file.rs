@@ -1,20 +1,17 @@
 //! The plan as a file: JSON that is refused if it was cut, edited, or made for something else.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::{Digest, Home};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::make::{Judged, Plan};
-use super::verdict::Verdict;
-
 /// The version of this form.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// What is to be deleted, as it is written by `plan` and carried out by `sweep`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -64,8 +61,8 @@ pub struct Deletion {
     /// Its size as ECR tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
-    /// Why it goes, for people.
-    pub why: String,
+    /// Why it goes, for people. An index and its children mostly go for one reason.
+    pub why: Arc<str>,
 }
 
 /// An image that stays.
@@ -114,104 +111,12 @@ pub enum Refusal {
     Repository(String),
 }
 
-impl Plan<'_> {
-    /// What is to be done in each repository that a rule names, one after the other. With `kept`, what stays is told too.
-    fn parts(&self, kept: bool) -> impl Iterator<Item = RepositoryPlan> {
-        self.repositories.iter().filter(|judged| judged.rule.is_some()).map(move |judged| RepositoryPlan {
-            name: judged.repository.name.clone(),
-            deletions: self.deletions(judged),
-            kept: if kept { self.kept_images(judged) } else { Vec::new() },
-        })
-    }
-
-    /// What is to be carried out.
-    pub fn file(&self) -> PlanFile {
-        let (created, expires) = (self.now, self.now + self.policy.run.plan_ttl);
-        PlanFile {
-            version: VERSION,
-            registry: self.snapshot.inventory.home.clone(),
-            created,
-            expires,
-            policy: self.policy.hash().to_owned(),
-            repositories: self.parts(false).collect(),
-        }
-    }
-
-    /// Writes the plan with a verdict for every image. Equal plans are equal bytes.
-    ///
-    /// # Errors
-    ///
-    /// What writing to `out` fails with.
-    pub fn write(&self, out: impl Write) -> io::Result<()> {
-        let mut out = Summing { out, sum: Sha256::new(), is_open: false };
-        out.write_all(b"{\"plan\":")?;
-        out.is_open = true;
-        let mut buffered = io::BufWriter::new(&mut out);
-        serde_json::to_writer(&mut buffered, &Written(self))?;
-        buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
-        out.is_open = false;
-        let sum = Digest::from_bytes(out.sum.finalize_reset().into());
-        out.write_all(format!(",\"checksum\":\"{sum}\"}}\n").as_bytes())?;
-        out.flush()
-    }
-
-    fn deletions(&self, judged: &Judged<'_>) -> Vec<Deletion> {
-        let goes = |at: u32| matches!(judged.verdicts.get(at as usize), Some(Verdict::Delete(_)));
-        let mut placed = vec![false; judged.verdicts.len()];
-        let mut waiting: Vec<u32> = (0..).zip(&judged.verdicts).map(|(at, _)| at).filter(|at| goes(*at)).collect();
-        let mut deletions = Vec::with_capacity(waiting.len());
-        while !waiting.is_empty() {
-            let is_ready =
-                |at: &u32| !judged.graph.keepers_of(*at).any(|(keeper, _)| goes(keeper) && !placed[keeper as usize]);
-            let (mut ready, mut rest): (Vec<u32>, Vec<u32>) = waiting.iter().partition(|at| is_ready(at));
-            if ready.is_empty() {
-                // Only tags can make a circle, of images that each claim to be about the other.
-                ready.push(rest.remove(0));
-            }
-            for at in &ready {
-                deletions.extend(self.deletion(judged, *at, |keeper| goes(keeper) && placed[keeper as usize]));
-            }
-            for at in ready {
-                placed[at as usize] = true;
-            }
-            waiting = rest;
-        }
-        deletions
-    }
-
-    fn deletion(&self, judged: &Judged<'_>, at: u32, is_before: impl Fn(u32) -> bool) -> Option<Deletion> {
-        let image = judged.listed().get(at as usize)?;
-        let Verdict::Delete(condemned) = judged.verdicts.get(at as usize)? else { return None };
-        let before = judged.graph.keepers_of(at).map(|(keeper, _)| keeper).filter(|keeper| is_before(*keeper));
-        let after: BTreeSet<Digest> =
-            before.filter_map(|keeper| Some(judged.listed().get(keeper as usize)?.digest)).collect();
-        Some(Deletion {
-            digest: image.digest,
-            tags: image.tags.iter().map(|tag| tag.to_string()).collect(),
-            after: after.into_iter().collect(),
-            latest: condemned.life.1,
-            size_bytes: image.size_bytes,
-            why: self.why(judged, at as usize),
-        })
-    }
-
-    fn kept_images(&self, judged: &Judged<'_>) -> Vec<KeptImage> {
-        let kept = judged.images().enumerate().filter(|(_, (_, verdict))| matches!(verdict, Verdict::Keep(_)));
-        kept.map(|(at, (image, _))| KeptImage {
-            digest: image.digest,
-            tags: image.tags.iter().map(|tag| tag.to_string()).collect(),
-            why: self.why(judged, at),
-        })
-        .collect()
-    }
-}
-
 impl PlanFile {
     /// Reads a file.
     ///
     /// # Errors
     ///
-    /// Anything that is not, byte for byte, what [`Plan::write`] wrote.
+    /// Anything that is not, byte for byte, what [`Plan::write`](super::Plan::write) wrote.
     pub fn read(bytes: &[u8]) -> Result<Self, PlanFileError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -237,8 +142,8 @@ impl PlanFile {
         serde_json::from_str(text).map_err(malformed)
     }
 
-    /// Whether the plan may be carried out in this registry, by this policy, now. `repositories` are those that exist and
-    /// that a rule names; there may be more of them than the plan knows.
+    /// Whether the plan may be carried out in this registry, by this policy, now. `repositories` are those that exist
+    /// and that a rule names; there may be more of them than the plan knows.
     ///
     /// # Errors
     ///
@@ -269,60 +174,7 @@ impl PlanFile {
     }
 }
 
-/// A plan on its way to a file, one repository after the other: all of them at once would be larger than all that was read.
-struct Written<'p, 'a>(&'p Plan<'a>);
-
-impl Serialize for Written<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Head<'p, 'a> {
-            version: u32,
-            registry: &'p Home,
-            created: DateTime<Utc>,
-            expires: DateTime<Utc>,
-            policy: &'p str,
-            repositories: Parts<'p, 'a>,
-        }
-        struct Parts<'p, 'a>(&'p Plan<'a>);
-        impl Serialize for Parts<'_, '_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_seq(self.0.parts(true))
-            }
-        }
-        Head {
-            version: VERSION,
-            registry: &self.0.snapshot.inventory.home,
-            created: self.0.now,
-            expires: self.0.now + self.0.policy.run.plan_ttl,
-            policy: self.0.policy.hash(),
-            repositories: Parts(self.0),
-        }
-        .serialize(serializer)
-    }
-}
-
 /// Reads past what is for people.
 fn nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<KeptImage>, D::Error> {
     Vec::<IgnoredAny>::deserialize(deserializer).map(|_| Vec::new())
-}
-
-/// Sums up what is written while it is open.
-struct Summing<W> {
-    out: W,
-    sum: Sha256,
-    is_open: bool,
-}
-
-impl<W: Write> Write for Summing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        if self.is_open {
-            self.sum.update(&bytes[..written]);
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -16,24 +16,52 @@ pub(super) enum Bond {
 /// The bonds within a repository. Images are named by their place in [`Images`].
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    /// Keeper, kept, how; sorted.
-    bonds: Vec<(u32, u32, Bond)>,
-    /// Kept, keeper, how; sorted.
-    keepers: Vec<(u32, u32, Bond)>,
+    /// From keepers to what they keep.
+    kept: Bonds,
+    /// From what is kept to its keepers.
+    keepers: Bonds,
     /// Images whose manifest would have to be read.
     pub(super) unread: Vec<u32>,
     /// Images whose manifest cannot be read, so that any image may be their child.
     pub(super) unreadable: Vec<u32>,
 }
 
+/// Bonds in one direction: those of image `n` stand from `first[n]` to `first[n + 1]`.
+#[derive(Debug, Default)]
+struct Bonds {
+    first: Vec<u32>,
+    to: Vec<(u32, Bond)>,
+}
+
+impl Bonds {
+    /// Of bonds that are sorted by where they begin.
+    fn new(images: usize, bonds: &[(u32, u32, Bond)]) -> Self {
+        let mut first = vec![0; images + 1];
+        for (from, ..) in bonds {
+            first[*from as usize + 1] += 1;
+        }
+        for at in 1..first.len() {
+            first[at] += first[at - 1];
+        }
+        Self { first, to: bonds.iter().map(|(_, to, bond)| (*to, *bond)).collect() }
+    }
+
+    fn of(&self, from: u32) -> impl Iterator<Item = (u32, Bond)> {
+        let bounds = self.first.get(from as usize).zip(self.first.get(from as usize + 1));
+        let (begin, end) = bounds.map_or((0, 0), |(begin, end)| (*begin as usize, *end as usize));
+        self.to[begin..end].iter().copied()
+    }
+}
+
 impl Graph {
     pub(super) fn new(images: &Images, manifests: &Manifests) -> Self {
         let mut graph = Self::default();
+        let mut bonds: Vec<(u32, u32, Bond)> = Vec::new();
         for (at, image) in (0_u32..).zip(images.iter()) {
             let mut bind = |keeper: u32, kept: u32, bond| {
                 // Nothing keeps itself: a tag may name its own image.
                 if keeper != kept {
-                    graph.bonds.push((keeper, kept, bond));
+                    bonds.push((keeper, kept, bond));
                 }
             };
             if image.media_type.may_have_children() {
@@ -51,21 +79,25 @@ impl Graph {
                 .filter_map(|subject| place(images, &subject))
                 .for_each(|subject| bind(subject, at, Bond::Referrer));
         }
-        graph.bonds.sort_unstable();
-        graph.bonds.dedup();
-        graph.keepers = graph.bonds.iter().map(|(keeper, kept, bond)| (*kept, *keeper, *bond)).collect();
-        graph.keepers.sort_unstable();
+        bonds.sort_unstable();
+        bonds.dedup();
+        graph.kept = Bonds::new(images.len(), &bonds);
+        for (keeper, kept, _) in &mut bonds {
+            std::mem::swap(keeper, kept);
+        }
+        bonds.sort_unstable();
+        graph.keepers = Bonds::new(images.len(), &bonds);
         graph
     }
 
     /// What an image keeps directly.
     pub(super) fn kept_by(&self, keeper: u32) -> impl Iterator<Item = (u32, Bond)> {
-        of(&self.bonds, keeper)
+        self.kept.of(keeper)
     }
 
     /// What keeps an image directly.
     pub(super) fn keepers_of(&self, kept: u32) -> impl Iterator<Item = (u32, Bond)> {
-        of(&self.keepers, kept)
+        self.keepers.of(kept)
     }
 
     /// The indexes that list an image.
@@ -93,8 +125,8 @@ impl Graph {
         found
     }
 
-    /// Everything that the marked images keep, directly or not. `reach` is told of each image once, with its keeper, and
-    /// answers whether to go on from there; what it was not asked about before is reached from the marked ones first.
+    /// Everything that these images keep, directly or not. `reach` is told of each image, its keeper and their bond,
+    /// and answers whether the image is new to it: only from such ones it goes on.
     pub(super) fn spread(&self, from: Vec<u32>, mut reach: impl FnMut(u32, u32, Bond) -> bool) {
         let mut ahead = std::collections::VecDeque::from(from);
         while let Some(keeper) = ahead.pop_front() {
@@ -105,11 +137,6 @@ impl Graph {
             }
         }
     }
-}
-
-fn of(bonds: &[(u32, u32, Bond)], first: u32) -> impl Iterator<Item = (u32, Bond)> {
-    let begin = bonds.partition_point(|(this, ..)| *this < first);
-    bonds[begin..].iter().take_while(move |(this, ..)| *this == first).map(|(_, other, bond)| (*other, *bond))
 }
 
 fn place(images: &Images, digest: &Digest) -> Option<u32> {

@@ -20,11 +20,11 @@ pub(super) fn limit(guards: &Guards, images: usize) -> usize {
     share.min(usize::try_from(guards.max_images).unwrap_or(usize::MAX))
 }
 
-/// Chooses among candidates, which have the date of their last sign of life: the oldest first, each with everything that
-/// belongs to it. What does not fit waits for another run, and what is smaller may go before it.
+/// Chooses among candidates, which have the date of their last sign of life: the oldest first, each with everything
+/// that belongs to it. What does not fit waits for another run, and what is smaller may go before it.
 ///
-/// Candidates are chosen whether a root reaches them or not. If roots had a say, a reference to one image would make room
-/// for another, and to refer to something would delete something. Little is lost by it: a candidate was without
+/// Candidates are chosen whether a root reaches them or not. If roots had a say, a reference to one image would make
+/// room for another, and to refer to something would delete something. Little is lost by it: a candidate was without
 /// reference in all scans of its quarantine.
 pub(super) fn choose(graph: &Graph, guards: &Guards, candidates: &[Option<DateTime<Utc>>]) -> Vec<bool> {
     let limit = limit(guards, candidates.len());
@@ -38,11 +38,13 @@ pub(super) fn choose(graph: &Graph, guards: &Guards, candidates: &[Option<DateTi
         .collect();
     tops.sort_unstable();
     let mut taken = 0;
+    // The top in whose group an image was seen last.
+    let mut seen = vec![None; candidates.len()];
     for (_, top) in tops {
         let mut group = vec![top];
-        let mut seen = std::collections::HashSet::from([top]);
+        seen[top as usize] = Some(top);
         graph.spread(vec![top], |at, _, _| {
-            let is_new = seen.insert(at);
+            let is_new = seen[at as usize].replace(top) != Some(top);
             if is_new && is_candidate(at) && !chosen[at as usize] {
                 group.push(at);
             }

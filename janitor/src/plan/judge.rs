@@ -1,8 +1,8 @@
 //! The verdicts of one repository.
 //!
 //! Two questions are kept apart. What the policy says of an image alone, its *standing*, does not look at roots, and
-//! neither does the guard's choice of what one run may take. Roots then only ever take images away from that choice: so a
-//! reference more can never make a run delete more.
+//! neither does the guard's choice of what one run may take. Roots then only ever take images away from that choice: so
+//! a reference more can never make a run delete more.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -33,11 +33,15 @@ pub(super) struct Case<'a> {
 pub(super) struct Judgement {
     /// One per image.
     pub(super) verdicts: Vec<Verdict>,
-    /// Images that are old and unreferenced, whatever quarantine and guards say, with the first scan that found them so.
+    /// Images that are old and unreferenced, whatever quarantine and guards say, with the first scan that found them
+    /// so.
     pub(super) condemned: Vec<(u32, DateTime<Utc>)>,
     /// Whether a guard held something back.
     pub(super) guard: Option<Guard>,
 }
+
+/// A sign of life and its date.
+type Sign = (Life, DateTime<Utc>);
 
 /// What the policy says of an image alone.
 #[derive(Clone, Copy)]
@@ -50,45 +54,36 @@ enum Standing {
 pub(super) fn judge(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -> Judgement {
     let standings = standings(case, since);
     let reached = reached(case);
-    let mut stays: Vec<Option<Kept>> = standings
-        .iter()
-        .map(|standing| match standing {
-            Standing::Stays(kept) => Some(*kept),
-            Standing::MayGo(_) => None,
-        })
-        .collect();
-    spread(case.graph, &mut stays);
+    let mut stays = Stays::default();
+    stays.also(case.graph, &standings, |_, standing| match standing {
+        Standing::Stays(kept) => Some(*kept),
+        Standing::MayGo(_) => None,
+    });
     let condemned = (0..)
-        .zip(standings.iter().zip(stays.iter().zip(&reached)))
+        .zip(standings.iter().zip(stays.0.iter().zip(&reached)))
         .filter_map(|(at, (standing, reasons))| match (standing, reasons) {
             (Standing::MayGo(condemned), (None, None)) => Some((at, condemned.since)),
             _ => None,
         })
         .collect();
     // From here on, what is in quarantine stays as well, and keeps what belongs to it.
-    for (stay, standing) in stays.iter_mut().zip(&standings) {
-        if let (None, Standing::MayGo(condemned)) = (&stay, standing)
-            && case.now - condemned.since < case.guards.quarantine
-        {
-            *stay = Some(Kept::Quarantined(condemned.since));
+    stays.also(case.graph, &standings, |_, standing| match standing {
+        Standing::MayGo(condemned) if case.now - condemned.since < case.guards.quarantine => {
+            Some(Kept::Quarantined(condemned.since))
         }
-    }
-    spread(case.graph, &mut stays);
+        _ => None,
+    });
     let candidates: Vec<Option<DateTime<Utc>>> = standings
         .iter()
-        .zip(&stays)
+        .zip(&stays.0)
         .map(|(standing, stay)| match (standing, stay) {
             (Standing::MayGo(condemned), None) => Some(condemned.life.1),
             _ => None,
         })
         .collect();
     let chosen = guard::choose(case.graph, case.guards, &candidates);
-    for (at, stay) in stays.iter_mut().enumerate() {
-        if stay.is_none() && !chosen[at] {
-            *stay = Some(Kept::Guarded);
-        }
-    }
-    spread(case.graph, &mut stays);
+    stays.also(case.graph, &standings, |at, _| (!chosen[at]).then_some(Kept::Guarded));
+    let stays = stays.0;
     let held_back =
         stays.iter().zip(&reached).filter(|(stay, reached)| **stay == Some(Kept::Guarded) && reached.is_none());
     let held_back = held_back.count();
@@ -122,13 +117,32 @@ fn reached(case: &Case<'_>) -> Vec<Option<Kept>> {
     for (at, root) in case.graph.listing(hits.iter().filter(|hit| hit.is_running).map(|hit| (hit.image, hit.root))) {
         hit_at(at, root);
     }
-    spread(case.graph, &mut reached);
+    let from = (0..).zip(&reached).filter(|(_, kept)| kept.is_some()).map(|(at, _)| at).collect();
+    spread(case.graph, &mut reached, from);
     reached
 }
 
+/// Why images stay, as far as it is known.
+#[derive(Default)]
+struct Stays(Vec<Option<Kept>>);
+
+impl Stays {
+    /// Adds reasons where there was none, and lets what stays by them keep what belongs to it.
+    fn also(&mut self, graph: &Graph, standings: &[Standing], reason: impl Fn(usize, &Standing) -> Option<Kept>) {
+        self.0.resize(standings.len(), None);
+        let mut added = Vec::new();
+        for (at, (stay, standing)) in self.0.iter_mut().zip(standings).enumerate() {
+            if stay.is_none() {
+                *stay = reason(at, standing);
+                added.extend(stay.and_then(|_| u32::try_from(at).ok()));
+            }
+        }
+        spread(graph, &mut self.0, added);
+    }
+}
+
 /// Lets what is kept keep what belongs to it.
-fn spread(graph: &Graph, kept: &mut [Option<Kept>]) {
-    let from = (0..).zip(kept.iter()).filter(|(_, kept)| kept.is_some()).map(|(at, _)| at).collect();
+fn spread(graph: &Graph, kept: &mut [Option<Kept>], from: Vec<u32>) {
     graph.spread(from, |at, keeper, bond| {
         let place = &mut kept[at as usize];
         let is_new = place.is_none();
@@ -150,18 +164,17 @@ fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -
         return vec![Standing::Stays(Kept::Frozen); case.images.len()];
     }
     let latest = latest(case.images, case.graph);
-    let newest = newest(case.images, case.graph, rule.keep_newest);
+    let newest = Newest::of(case.images, case.graph, rule.keep_newest);
     let min_age = rule.min_age.max(TimeDelta::from_std(AGE_FLOOR).unwrap_or(TimeDelta::MAX));
-    let standing = |(image, life): (&Image, Option<(Life, DateTime<Utc>)>)| {
+    let standing = |at: u32, image: &Image, life: Option<Sign>| {
         let Some(life) = life.filter(|_| image.status != Status::Unknown && !image.media_type.is_unknown()) else {
             return Standing::Stays(Kept::Unknown);
         };
-        let is_newest = newest.is_some_and(|newest| image.pushed.is_some_and(|pushed| pushed >= newest));
         if image.status != Status::Active {
             Standing::Stays(Kept::Archived)
         } else if image.tags.iter().any(|tag| rule.protects(tag)) {
             Standing::Stays(Kept::ProtectedTag)
-        } else if is_newest {
+        } else if newest.contain(case.graph, at, image) {
             Standing::Stays(Kept::Newest)
         } else if case.now - life.1 <= min_age {
             Standing::Stays(Kept::Young(life.0, life.1))
@@ -171,12 +184,13 @@ fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -
             Standing::MayGo(Condemned { rule: place, life, since })
         }
     };
-    case.images.iter().zip(latest).map(standing).collect()
+    let images = (0..).zip(case.images.iter().zip(latest));
+    images.map(|(at, (image, life))| standing(at, image, life)).collect()
 }
 
-/// Each image's last sign of life. A child that only one index lists lives and dies with that index: a pull of the child
-/// is a use of the index.
-fn latest(images: &Images, graph: &Graph) -> Vec<Option<(Life, DateTime<Utc>)>> {
+/// Each image's last sign of life. A child that only one index lists lives and dies with that index: a pull of the
+/// child is a use of the index.
+fn latest(images: &Images, graph: &Graph) -> Vec<Option<Sign>> {
     let own: Vec<_> = images.iter().map(Image::latest).collect();
     let mut latest = own.clone();
     for (at, life) in (0..).zip(own) {
@@ -193,21 +207,40 @@ fn latest(images: &Images, graph: &Graph) -> Vec<Option<(Life, DateTime<Utc>)>> 
     latest
 }
 
-/// The push time from which on an image is among the newest: of active images that stand for themselves, neither listed by
-/// an index nor about another image. Whoever was pushed at the very same time is as new.
-fn newest(images: &Images, graph: &Graph, keep: u32) -> Option<DateTime<Utc>> {
-    let stands = |at: u32, image: &Image| {
-        let is_about = image.subject.is_some()
-            || (!image.tags.is_empty() && image.tags.iter().all(|tag| subject_of_tag(tag).is_some()));
-        image.status == Status::Active
-            && !image.media_type.is_unknown()
-            && !is_about
-            && graph.parents_of(at).next().is_none()
-    };
-    let pushed =
-        (0..).zip(images.iter()).filter(|(at, image)| stands(*at, image)).filter_map(|(_, image)| image.pushed);
-    let mut pushed: Vec<DateTime<Utc>> = pushed.collect();
-    pushed.sort_unstable_by(|a, b| b.cmp(a));
-    let last = usize::try_from(keep.max(1)).unwrap_or(usize::MAX).min(pushed.len());
-    pushed.get(last.checked_sub(1)?).copied()
+/// The newest images of a repository, by when they were pushed. Who was pushed at the very same time is as new.
+struct Newest {
+    /// From then on, an image that stands for itself is among them.
+    standing: Option<DateTime<Utc>>,
+    /// When the very newest of all was pushed, whatever it is.
+    very: Option<DateTime<Utc>>,
+}
+
+impl Newest {
+    fn of(images: &Images, graph: &Graph, keep: u32) -> Self {
+        let standing = (0..).zip(images.iter()).filter(|(at, image)| stands_for_itself(graph, *at, image));
+        let mut standing: Vec<DateTime<Utc>> = standing.filter_map(|(_, image)| image.pushed).collect();
+        standing.sort_unstable_by(|a, b| b.cmp(a));
+        let last = usize::try_from(keep.max(1)).unwrap_or(usize::MAX).min(standing.len());
+        Self {
+            standing: last.checked_sub(1).and_then(|last| standing.get(last)).copied(),
+            very: images.iter().filter_map(|image| image.pushed).max(),
+        }
+    }
+
+    fn contain(&self, graph: &Graph, at: u32, image: &Image) -> bool {
+        let since =
+            |date: Option<DateTime<Utc>>| date.is_some_and(|date| image.pushed.is_some_and(|pushed| pushed >= date));
+        since(self.very) || (since(self.standing) && stands_for_itself(graph, at, image))
+    }
+}
+
+/// Whether an image is a release of its own: active, listed by no index, about no other image. An index and its
+/// children count once, signatures not at all: else they would crowd out the images that they belong to.
+fn stands_for_itself(graph: &Graph, at: u32, image: &Image) -> bool {
+    let is_about = image.subject.is_some()
+        || (!image.tags.is_empty() && image.tags.iter().all(|tag| subject_of_tag(tag).is_some()));
+    image.status == Status::Active
+        && !image.media_type.is_unknown()
+        && !is_about
+        && graph.parents_of(at).next().is_none()
 }

@@ -34,6 +34,7 @@ mod sweep;
 mod tests;
 mod verdict;
 mod why;
+mod write;
 
 pub use self::file::{Deletion, KeptImage, PlanFile, PlanFileError, Refusal, RepositoryPlan};
 pub use self::freeze::Freeze;

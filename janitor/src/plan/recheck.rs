@@ -17,8 +17,8 @@ pub struct Fresh<'a> {
     pub registry: &'a Home,
     /// Its replication rules.
     pub replication: &'a [Replication],
-    /// The planned images that still exist (DescribeImages with their digests), or all images of the repository. What is
-    /// not in here is gone.
+    /// The planned images that still exist (`DescribeImages` with their digests), or all images of the repository. What
+    /// is not in here is gone.
     pub images: &'a Images,
     /// Manifests by digest: what lists what. With all images of the repository, those that are new have to be in here.
     pub manifests: &'a Manifests,

@@ -1,4 +1,4 @@
-//! What BatchDeleteImage is asked, and what its answer means.
+//! What `BatchDeleteImage` is asked, and what its answer means.
 
 use coalmine_pipeline::Digest;
 
@@ -6,8 +6,8 @@ use super::Deletion;
 
 /// One of at most 100 `imageIds`.
 ///
-/// An untagged image is named by its digest. A tagged one is named once per tag, each time by digest *and* tag. That form
-/// loses least, whatever happens between the last look and the call:
+/// An untagged image is named by its digest. A tagged one is named once per tag, each time by digest *and* tag. That
+/// form loses least, whatever happens between the last look and the call:
 ///
 /// | | by digest | by tag | by both |
 /// |---|---|---|---|
@@ -15,11 +15,11 @@ use super::Deletion;
 /// | a tag was moved to another image | the old image goes, as planned | **the other image** loses its tag, or goes | refused: tag and digest do not match |
 ///
 /// AWS documents that a digest deletes the image with all of its tags, a tag only the tag, and the image with its last
-/// one, and that both have to match. It does not say which of the two ways a pair goes. If it goes the digest's way, (\*)
-/// is as in the first column: never worse than by digest. If it goes the tag's way, it is better. That the pair is not
-/// checked would contradict the documentation (`ImageTagDoesNotMatchDigest`), and the last look, which saw this very tag
-/// on this very image, bounds that reading to what moves in a second. An untagged image has no tag to be checked: what is
-/// tagged in that second goes, by any form that AWS has.
+/// one, and that both have to match. It does not say which of the two ways a pair goes. If it goes the digest's way,
+/// (\*) is as in the first column: never worse than by digest. If it goes the tag's way, it is better. That the pair is
+/// not checked would contradict the documentation (`ImageTagDoesNotMatchDigest`), and the last look, which saw this
+/// very tag on this very image, bounds that reading to what moves in a second. An untagged image has no tag to be
+/// checked: what is tagged in that second goes, by any form that AWS has.
 ///
 /// The first pair may delete the image with all tags: then the others are answered `ImageNotFound`, which is success.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +39,7 @@ pub fn identifiers(deletion: &Deletion) -> Vec<Identifier> {
     deletion.tags.iter().map(|tag| Identifier { digest, tag: Some(tag.clone()) }).collect()
 }
 
-/// An answer of BatchDeleteImage, in its own words.
+/// An answer of `BatchDeleteImage`, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     /// `imageIds`: digest and tag as AWS wrote them.
@@ -81,7 +81,8 @@ pub enum Outcome {
 }
 
 impl Reply {
-    /// What the answer says of one of the identifiers that were sent. Failures come first: an image may be in both lists.
+    /// What the answer says of one of the identifiers that were sent. Failures come first: an image may be in both
+    /// lists.
     pub fn outcome(&self, sent: &Identifier) -> Outcome {
         let failures = self.failures.iter().filter(|failure| is_about(&failure.digest, &failure.tag, sent));
         let failed = failures.map(of_failure).max_by_key(|outcome| match outcome {
@@ -100,8 +101,8 @@ impl Reply {
     }
 }
 
-/// Whether an entry of an answer is about an identifier. AWS names an image by what it was sent, by both names, or for an
-/// image that it deleted as a whole once per tag.
+/// Whether an entry of an answer is about an identifier. AWS names an image by what it was sent, by both names, or for
+/// an image that it deleted as a whole once per tag.
 fn is_about(digest: &Option<String>, tag: &Option<String>, sent: &Identifier) -> bool {
     let digest = digest.as_deref().map(Digest::parse);
     let is_digest = match &digest {

@@ -10,8 +10,8 @@ use crate::inventory::{Image, Images};
 
 /// Bytes that are freed: at least, at most.
 ///
-/// ECR tells each image's size but not its layers, and images share layers. At most all bytes of all images go that are no
-/// index, for an index reports the size of its largest child. At least those of the largest one go that not even all
+/// ECR tells each image's size but not its layers, and images share layers. At most all bytes of all images go that are
+/// no index, for an index reports the size of its largest child. At least those of the largest one go that not even all
 /// images that stay could share with it. While anything of about that size stays, this is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Freed {

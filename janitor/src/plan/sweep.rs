@@ -7,10 +7,10 @@ use coalmine_pipeline::Digest;
 use super::reply::identifiers;
 use super::{Answer, Deletion, Identifier, Outcome, Reply, RepositoryPlan};
 
-/// `imageIds` of one call (ECR: BatchDeleteImage, DescribeImages).
+/// `imageIds` of one call (ECR: `BatchDeleteImage`, `DescribeImages`).
 const IDENTIFIERS: usize = 100;
 
-/// A call of BatchDeleteImage.
+/// A call of `BatchDeleteImage`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// At most 100.
@@ -19,9 +19,9 @@ pub struct Batch {
 
 /// A repository's deletes under way.
 ///
-/// What has to go after another image waits until DescribeImages has confirmed that this one is gone: AWS keeps children
-/// of an index that exists, but not what is about an image, and an answer that lists an image's last known tag does not
-/// say that there was no newer one.
+/// What has to go after another image waits until `DescribeImages` has confirmed that this one is gone: AWS keeps
+/// children of an index that exists, but not what is about an image, and an answer that lists an image's last known tag
+/// does not say that there was no newer one.
 #[derive(Debug)]
 pub struct Sweep<'p> {
     plan: &'p RepositoryPlan,
@@ -77,8 +77,8 @@ impl<'p> Sweep<'p> {
         self.note(batch, |_| Outcome::Later { why: why.to_owned() });
     }
 
-    /// Images on whose absence others wait, and which AWS said it deleted: ask DescribeImages for them by digest, with
-    /// `imageStatus` ANY, at most 100 in a call.
+    /// Images on whose absence others wait, and which AWS said it deleted: ask `DescribeImages` for them by digest,
+    /// with `imageStatus` ANY, at most 100 in a call.
     pub fn to_confirm(&self) -> Vec<Digest> {
         let waited_for: BTreeSet<&Digest> = self
             .plan
@@ -95,7 +95,7 @@ impl<'p> Sweep<'p> {
         waited_for.into_iter().filter(|digest| is_unsure(digest)).take(IDENTIFIERS).copied().collect()
     }
 
-    /// DescribeImages' answer to [`Sweep::to_confirm`]: which of these digests still exist.
+    /// `DescribeImages`' answer to [`Sweep::to_confirm`]: which of these digests still exist.
     pub fn confirm(&mut self, asked: &[Digest], existing: &[Digest]) {
         for digest in asked {
             let Some(state) = self.states.get_mut(digest) else { continue };

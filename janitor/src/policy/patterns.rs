@@ -88,7 +88,7 @@ impl Tags {
                     builder.add(glob);
                 }
                 Err(error) => {
-                    reader.problem(&text.span, format!("found {:?}, which is no glob: {}", text.text, error.kind()))
+                    reader.problem(&text.span, format!("found {:?}, which is no glob: {}", text.text, error.kind()));
                 }
             }
         }
@@ -142,7 +142,7 @@ fn compile(reader: &Reader<'_>, texts: &[Text]) -> (GlobSet, Option<Dfa>) {
                 builder.add(glob);
             }
             Err(error) => {
-                reader.problem(&text.span, format!("found {:?}, which is no glob: {}", text.text, error.kind()))
+                reader.problem(&text.span, format!("found {:?}, which is no glob: {}", text.text, error.kind()));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Small worlds in which one sentence is one fact. Everything that is not said is complete, old and unreferenced, and was
-//! so in an earlier scan.
+//! Small worlds in which one sentence is one fact. Everything that is not said is complete, old and unreferenced, and
+//! was so in an earlier scan.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
