@@ -105,7 +105,7 @@ module "janitor" {
   source = "../../modules/janitor"
 
   image         = "${module.build.repository_urls["coalmine-janitor"]}:${local.coalmine}"
-  policy        = file("${path.module}/janitor.toml")
+  policy        = templatefile("${path.module}/janitor.toml", { ledger = module.worker.ledger_url })
   cluster_arn   = aws_ecs_cluster.main.arn
   vpc_id        = local.network.vpc_id
   subnet_ids    = local.network.subnet_ids

@@ -5,6 +5,9 @@ locals {
   metrics = "Coalmine/Janitor"
   day     = 86400
 
+  # As the janitor names the registry that it looks after.
+  registry = { Registry = "${local.account}/${local.region}" }
+
   alarms = {
     incomplete = {
       description = "A run could not read everything that may refer to an image, so it deleted nothing: its report names the source."
@@ -15,7 +18,7 @@ locals {
       threshold   = 0
       days        = 1
       missing     = "notBreaching"
-      dimensions  = {}
+      dimensions  = local.registry
     }
     guard-tripped = {
       description = "A run would have deleted more of a repository than the policy's guards allow, and did not: read its report before you raise them."
@@ -26,7 +29,7 @@ locals {
       threshold   = 0
       days        = 1
       missing     = "notBreaching"
-      dimensions  = {}
+      dimensions  = local.registry
     }
     silent = {
       description = "No run has come to its end for two days: look at the schedule, at stopped tasks of the family, and at the log."
@@ -37,7 +40,7 @@ locals {
       threshold   = 1
       days        = 2
       missing     = "breaching"
-      dimensions  = {}
+      dimensions  = local.registry
     }
     not-started = {
       description = "The schedule could not start the task: do cluster, task definition and roles exist?"

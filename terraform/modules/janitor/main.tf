@@ -1,5 +1,6 @@
-# The janitor: a schedule that starts a task. Two task definitions with a role each: scan can only read, sweep can also
-# delete images of repositories that carry a tag. permissions.tf says what they may do, alarms.tf when somebody is told.
+# The janitor: a schedule that starts a task. Two task definitions with a role each: scan can only read, and write what it
+# remembers; sweep can also delete images of repositories that carry a tag. permissions.tf says what they may do, alarms.tf
+# when somebody is told.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -16,8 +17,9 @@ locals {
 
   verb = var.sweep ? "sweep" : "scan"
 
+  # A plan, and not a mere scan: it says what would go and why, and begins to count how long an image has been unused.
   commands = {
-    scan  = ["scan"]
+    scan  = ["plan"]
     sweep = ["sweep", "--yes"]
   }
 }
@@ -61,16 +63,14 @@ module "task" {
       family  = "${var.name}-${verb}"
       policy  = data.aws_iam_policy_document.task[verb].json
       command = command
-      environment = merge(
-        {
-          AWS_REGION          = local.region
-          COALMINE_LOG_FORMAT = "json"
-          # The container's file system holds nothing but the program, so the policy comes as text.
-          COALMINE_POLICY_TEXT = var.policy
-          COALMINE_STATE       = "s3://${local.state_bucket}/${var.state_prefix}"
-        },
-        var.ledger_prefix == null ? {} : { COALMINE_LEDGER = "s3://${local.state_bucket}/${var.ledger_prefix}" },
-      )
+      environment = {
+        AWS_REGION          = local.region
+        COALMINE_LOG_FORMAT = "json"
+        COALMINE_METRICS    = "true"
+        # The container's file system holds nothing but the program, so the policy comes as text.
+        COALMINE_POLICY_TEXT = var.policy
+        COALMINE_STATE       = "s3://${local.state_bucket}/${var.state_prefix}"
+      }
     }
   }
 }

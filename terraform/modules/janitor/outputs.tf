@@ -1,10 +1,10 @@
 output "scan_role_arn" {
-  description = "ARN of the role that scans: it may read, and nothing else."
+  description = "ARN of the role that scans: it may read, and write what the janitor remembers."
   value       = module.task.task_roles["scan"].arn
 }
 
 output "sweep_role_arn" {
-  description = "ARN of the role that sweeps: it may also delete images of repositories that carry the tag, and keep the state."
+  description = "ARN of the role that sweeps: it may also delete images of repositories that carry the tag."
   value       = module.task.task_roles["sweep"].arn
 }
 

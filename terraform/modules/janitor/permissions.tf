@@ -104,25 +104,22 @@ data "aws_iam_policy_document" "task" {
     }
   }
 
+  # What it remembers between runs, in both roles: how long an image has been unused, and what never changes.
+  statement {
+    sid       = "WriteState"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.state_bucket_arn}/${var.state_prefix}/*"]
+  }
+
   statement {
     sid       = "StateKey"
-    actions   = each.key == "sweep" ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
     resources = [local.kms_key_arn]
 
     condition {
       test     = "StringEquals"
       variable = "kms:ViaService"
       values   = ["s3.${local.region}.amazonaws.com"]
-    }
-  }
-
-  dynamic "statement" {
-    for_each = each.key == "sweep" ? [1] : []
-
-    content {
-      sid       = "WriteState"
-      actions   = ["s3:PutObject"]
-      resources = ["${local.state_bucket_arn}/${var.state_prefix}/*"]
     }
   }
 

@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "sweep" {
-  description = "Whether the schedule deletes images. Without it every run only scans and says what it would delete: look at a few of those reports first."
+  description = "Whether the schedule deletes images. Without it every run only plans, and says what it would delete and why: look at a few of those reports first."
   type        = bool
   default     = false
   nullable    = false
@@ -123,7 +123,7 @@ variable "state" {
 }
 
 variable "state_prefix" {
-  description = "The prefix of the janitor's objects in that bucket."
+  description = "The prefix of the janitor's objects in that bucket. Keep-lists that the policy names by s3://... belong there, too: the role may read nothing else."
   type        = string
   default     = "janitor"
   nullable    = false
@@ -135,7 +135,7 @@ variable "state_prefix" {
 }
 
 variable "ledger_prefix" {
-  description = "The prefix of the worker's ledger where it is in the same bucket, so that images which a rollback may need are kept."
+  description = "The prefix of the worker's ledger where it is in the same bucket and the policy names it (ledger = \"s3://...\"), so that images which a rollback may need are kept."
   type        = string
   default     = null
 }

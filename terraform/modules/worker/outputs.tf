@@ -40,6 +40,11 @@ output "ledger_prefix" {
   value       = var.ledger_prefix
 }
 
+output "ledger_url" {
+  description = "The ledger as the programs take it, s3://bucket/prefix; also for the janitor's policy file."
+  value       = "s3://${module.ledger.name}/${var.ledger_prefix}"
+}
+
 output "kms_key_arn" {
   description = "ARN of the key that encrypts ledger and logs."
   value       = local.kms_key_arn

@@ -21,8 +21,8 @@ run "it_only_scans_until_it_is_told_to_sweep" {
   }
 
   assert {
-    condition     = !strcontains(output.policies.scan, "ecr:BatchDeleteImage") && !strcontains(output.policies.scan, "s3:PutObject")
-    error_message = "A scan should only be able to read."
+    condition     = !strcontains(output.policies.scan, "Delete") && !strcontains(output.policies.scan, "ecr:Put") && !strcontains(output.policies.scan, "ecs:Update")
+    error_message = "A scan should only be able to read, and to write what it remembers."
   }
 
   assert {
@@ -68,6 +68,11 @@ run "the_alarms_speak_of_the_metrics_that_the_janitor_writes" {
       silent        = "Coalmine/Janitor ImagesKept"
     }
     error_message = "There should be an alarm on a guard, on an incomplete run, and on silence."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["incomplete"].dimensions == tomap({ Registry = "123456789012/eu-central-1" })
+    error_message = "The janitor's metrics have the registry as their dimension."
   }
 
   assert {
