@@ -9,12 +9,17 @@ use simulator::permissions::Policy;
 /// The policy of the workers' role, as terraform/modules/worker renders it for the stories' account.
 const DOCUMENT: &str = include_str!("../../terraform/policies/worker.json");
 
-/// The ledger's bucket, prefix and key, under the names that the module gives them.
-const BUCKET: &str = "coalmine-worker-ledger-123456789012-eu-central-1";
-const PREFIX: &str = "worker";
+/// Where the ledger is, as the module names it and as the stories do; and the key that encrypts it.
+const NAMED: (&str, &str) = ("coalmine-worker-ledger-123456789012-eu-central-1", "worker");
+const HERE: (&str, &str) = ("ledger", "coalmine");
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000";
 
-static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(DOCUMENT).expect("a policy"));
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let objects = |(bucket, prefix): (&str, &str)| format!("{bucket}/{prefix}/");
+    let prefix = |(_, prefix): (&str, &str)| format!("\"{prefix}/*\"");
+    let document = DOCUMENT.replace(&objects(NAMED), &objects(HERE)).replace(&prefix(NAMED), &prefix(HERE));
+    Policy::parse(&document.replace(NAMED.0, HERE.0)).expect("a policy")
+});
 
 /// The policy of the workers' role.
 pub(crate) fn of_workers() -> Policy {
@@ -23,11 +28,11 @@ pub(crate) fn of_workers() -> Policy {
 
 /// The ledger that all workers of a story share.
 pub(crate) fn ledger() -> Location {
-    Location::S3 { bucket: BUCKET.into(), prefix: PREFIX.into() }
+    Location::S3 { bucket: HERE.0.into(), prefix: HERE.1.into() }
 }
 
 /// Puts the ledger's bucket into a world.
 pub(crate) fn create_ledger(world: &mut World) {
-    world.s3.create_bucket(BUCKET, world.now);
-    world.s3.encrypt(BUCKET, KEY);
+    world.s3.create_bucket(HERE.0, world.now);
+    world.s3.encrypt(HERE.0, KEY);
 }

@@ -98,3 +98,15 @@ run "a_class_that_is_no_container" {
 
   expect_failures = [var.classes]
 }
+
+run "everything_that_can_be_wrong_at_once" {
+  command = plan
+
+  variables {
+    name              = "b"
+    source_repository = "shop"
+    timeout_minutes   = 1
+  }
+
+  expect_failures = [var.name, var.source_repository, var.timeout_minutes]
+}

@@ -100,3 +100,16 @@ run "an_image_that_moves" {
 
   expect_failures = [var.image]
 }
+
+run "everything_that_can_be_wrong_at_once" {
+  command = plan
+
+  variables {
+    name         = "a-janitor-of-a-name-that-is-too-long"
+    cluster_arn  = "main"
+    subnet_ids   = []
+    state_prefix = "janitor/"
+  }
+
+  expect_failures = [var.name, var.cluster_arn, var.subnet_ids, var.state_prefix]
+}

@@ -144,3 +144,17 @@ run "no_worker_at_all" {
 
   expect_failures = [var.desired_count]
 }
+
+run "everything_that_can_be_wrong_at_once" {
+  command = plan
+
+  variables {
+    name          = "Worker"
+    cluster_arn   = "main"
+    subnet_ids    = []
+    jobs          = 1001
+    ledger_prefix = "/worker/"
+  }
+
+  expect_failures = [var.name, var.cluster_arn, var.subnet_ids, var.jobs, var.ledger_prefix]
+}
