@@ -105,7 +105,7 @@ async fn handed_over(seed: u64, jobs: usize, trouble: Trouble, finish: bool) -> 
     let apps: Vec<Application> = apps.into_iter().map(|app| app.canary_with("BakeTime", "0s")).collect();
     let mut story = Story::begin(Simulator::new(Settings::seeded(seed)), &apps.iter().collect::<Vec<_>>());
     assert_eq!(story.stop_worker().await, Stopped::Drained);
-    let many = || WorkerSettings { linger: Duration::from_secs(600), ..settings("default", jobs) };
+    let many = || WorkerSettings { linger: Duration::from_secs(600), ..settings("default", jobs + 10) };
     let worker = Worker::start(&story.simulator, WORKER_KEY, many());
     let executions: Vec<String> = apps.iter().map(|app| story.release(app, "v2", Behaviour::Good)).collect();
     for app in &apps {
