@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 4] = [
 ];
 
 /// What the contract crate may use: values and their texts. No async, no SDK, no I/O.
-const CONTRACT_USES: [&str; 3] = ["serde", "serde_json", "thiserror"];
+const CONTRACT_USES: [&str; 4] = ["serde", "serde_json", "thiserror", "unicode-segmentation"];
 
 /// Words that a decision does not contain: async, the SDK, the clock, logs, chance, the environment, files.
 const NOT_IN_DECISIONS: [&str; 12] = [

@@ -14,6 +14,7 @@ mod first_day;
 mod handover;
 mod happy;
 mod health;
+mod hostile_text;
 mod judged_once_more;
 mod ledger_stores;
 mod patience;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tracing::{error, info, warn};
 
-use crate::aws::codepipeline::Received;
+use crate::aws::codepipeline::{Job, Received};
 use crate::health::pulse::PartPulse;
 use crate::ledger::orphans::{Orphan, RENEWAL, Seen, WorkerObject, orphans};
 use crate::tools::Tools;
@@ -96,7 +96,7 @@ async fn bury(
                     worker = peer.key,
                     "gave the job of a dead worker back"
                 );
-                tools.handed_back.tell(tools.clock.now());
+                tools.handed_back.tell(None, tools.clock.now());
             }
             // It ended, or was never acknowledged: CodePipeline offers it again by itself.
             Ok(Received::NotWanted) => {}
@@ -143,13 +143,13 @@ fn unless_changed(done: Result<(), StoreError>) -> Result<(), StoreError> {
 
 /// Gives a job back of which it is not known whether this worker acknowledged it, unless a living peer names it: the
 /// rightful holder wrote its intent before it acknowledged. Tries until CodePipeline and the ledger have answered.
-pub(crate) async fn give_back_unsure(tools: &Tools, job: &str, token: &str) {
+pub(crate) async fn give_back_unsure(tools: &Tools, job: &Job, token: &str) {
     loop {
-        match named_by_peer(tools, job).await {
+        match named_by_peer(tools, &job.id).await {
             Ok(true) => return,
             Ok(false) => {
-                match tools.codepipeline.hand_back(job, token, "its acknowledgement was lost", None, None).await {
-                    Ok(_) => return tools.handed_back.tell(tools.clock.now()),
+                match tools.codepipeline.hand_back(&job.id, token, "its acknowledgement was lost", None, None).await {
+                    Ok(_) => return tools.handed_back.tell(Some(job.action_type), tools.clock.now()),
                     Err(problem) => warn!(error = %problem, "the job could not be given back yet"),
                 }
             }
