@@ -4,6 +4,7 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod adopters;
 mod alarms;
 mod artifacts;
 mod budgets;
@@ -11,6 +12,8 @@ mod deaths;
 mod definitions;
 mod ecs_decides;
 mod first_day;
+mod frozen;
+mod given_back;
 mod handover;
 mod happy;
 mod health;
@@ -21,6 +24,8 @@ mod patience;
 mod people_decide;
 mod queue_workers;
 mod refused;
+mod retried;
+mod rolled_back;
 mod scaling;
 mod secrets;
 mod several;
@@ -28,4 +33,6 @@ mod sick_canary;
 mod sick_turnover;
 mod sizes;
 mod somebody_else;
+mod stopped;
+mod two_pipelines;
 mod watched;

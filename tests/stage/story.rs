@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
-use simulator::{Simulator, World};
+use simulator::{Simulator, Skew, World};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,6 +25,8 @@ pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
 
 /// How many full services are watched at every event. A hundred of one kind do alike, and watching costs their square.
 const WATCHED_MOST: usize = 10;
+/// The access key of a second worker.
+pub(crate) const PEER_KEY: &str = "AKIAPEER";
 
 /// How long a story waits for something before it fails, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
@@ -51,16 +53,21 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
-        Self::begin(simulator, key, settings, None)
+        Self::begin(simulator, key, settings, Skew::None, None)
     }
 
     /// The same, with health checks answered on a socket.
     pub(crate) fn listening(simulator: &Simulator, key: &str, settings: Settings, listener: TcpListener) -> Self {
-        Self::begin(simulator, key, settings, Some(listener))
+        Self::begin(simulator, key, settings, Skew::None, Some(listener))
     }
 
-    fn begin(simulator: &Simulator, key: &str, settings: Settings, listener: Option<TcpListener>) -> Self {
-        let door = simulator.sdk_config(key);
+    /// The same where the worker's clock is off.
+    pub(crate) fn start_skewed(simulator: &Simulator, key: &str, settings: Settings, skew: Skew) -> Self {
+        Self::begin(simulator, key, settings, skew, None)
+    }
+
+    fn begin(simulator: &Simulator, key: &str, settings: Settings, skew: Skew, listener: Option<TcpListener>) -> Self {
+        let door = simulator.sdk_config_skewed(key, skew);
         let (stop, stopped) = oneshot::channel();
         let (simulator, key) = (simulator.clone(), key.to_owned());
         let running = tokio::spawn(async move {
@@ -78,10 +85,21 @@ impl Worker {
         Self { stop, running }
     }
 
+    /// Drops it where it stands.
+    async fn drop_at_once(self) {
+        self.running.abort();
+        let _ = self.running.await;
+    }
+
     /// Stops it as SIGTERM does; how it ended.
     pub(crate) async fn stop(self) -> Stopped {
+        self.stop_if_alive().await.expect("the worker lives")
+    }
+
+    /// The same for a worker that may be dead, or die while it stops: then `None`.
+    pub(crate) async fn stop_if_alive(self) -> Option<Stopped> {
         let _ = self.stop.send(());
-        self.running.await.expect("the worker does not panic").expect("the worker lives")
+        self.running.await.expect("the worker does not panic")
     }
 }
 
@@ -126,6 +144,11 @@ impl Story {
         self.worker.take().expect("a running worker").stop().await
     }
 
+    /// Drops the worker's program where it stands.
+    pub(crate) async fn drop_worker(&mut self) {
+        self.worker.take().expect("a running worker").drop_at_once().await;
+    }
+
     /// A call as raw JSON, which also shows what the SDK does not know; the reply.
     pub(crate) async fn raw(&self, target: &str, request: &Value) -> Value {
         let request = http::Request::post("/").header("x-amz-target", target).body(request.to_string().into());
@@ -157,6 +180,18 @@ impl Story {
     /// Workers are about to die.
     pub(crate) fn expect_deaths(&self) {
         self.invariants.expect_deaths();
+    }
+
+    /// A worker that was frozen may wake and send what it meant to do to a service long ago: from now on that counts as
+    /// somebody's doing.
+    pub(crate) fn expect_late_calls(&self, service: &str) {
+        self.invariants.expect_late_calls(service);
+    }
+
+    /// Waits until the worker stands still.
+    pub(crate) async fn frozen(&self) {
+        let simulator = self.simulator.clone();
+        self.until("a frozen worker", |_| simulator.is_frozen(WORKER_KEY)).await;
     }
 
     /// A person is about to change a service on purpose.

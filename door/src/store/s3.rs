@@ -72,12 +72,7 @@ impl Bucket {
         let request = self.client.delete_object().bucket(&self.bucket).key(self.full(key)).if_match(version);
         match request.send().await.map_err(|error| AwsError::of("s3 DeleteObject", &error)) {
             Ok(_) => Ok(()),
-            Err(error) if error.is("NoSuchKey") => Ok(()),
-            // 412 is said of an object that changed, and of one that is gone.
-            Err(error) => match condition_failed(key, error) {
-                StoreError::Changed { .. } if matches!(self.get(key, 0).await, Ok(None)) => Ok(()),
-                other => Err(other),
-            },
+            Err(error) => Err(condition_failed(key, error)),
         }
     }
 
