@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 5] = [
 ];
 
 /// What the contract crate may use: values and their texts. No async, no SDK, no I/O.
-const CONTRACT_USES: [&str; 3] = ["serde", "serde_json", "thiserror"];
+const CONTRACT_USES: [&str; 4] = ["serde", "serde_json", "thiserror", "unicode-segmentation"];
 
 /// Where the decisions are: folders, and single files.
 const DECISIONS: [&str; 6] = [

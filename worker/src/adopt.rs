@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tracing::{error, info, warn};
 
-use crate::aws::codepipeline::Received;
+use crate::aws::codepipeline::{Job, Received};
 use crate::health::pulse::PartPulse;
 use crate::ledger::orphans::{HeldJob, RENEWAL, Seen, WorkerObject, orphans};
 use crate::tools::Tools;
@@ -18,20 +18,20 @@ const SUMMARY: &str = "its worker died; the job was given back and goes on from 
 /// One worker's eye on its peers.
 #[derive(Debug)]
 pub(crate) struct Peers {
+    pulse: PartPulse,
     seen: BTreeMap<String, Seen>,
     /// Jobs of dead workers that stand in this worker's object now, and are to be given back.
     adopted: BTreeMap<String, HeldJob>,
-    pulse: PartPulse,
 }
 
 impl Peers {
     /// An eye that has seen nobody yet.
     pub(crate) fn new(pulse: PartPulse) -> Self {
-        Self { seen: BTreeMap::new(), adopted: BTreeMap::new(), pulse }
+        Self { pulse, seen: BTreeMap::new(), adopted: BTreeMap::new() }
     }
 
-    /// Looks at all peers once, and gives the jobs of the dead back. Where the ledger cannot be read nothing is done: an
-    /// incomplete view never becomes an act.
+    /// Looks at all peers once, and gives the jobs of the dead back. Where the ledger cannot be read no job is taken over:
+    /// an incomplete view never becomes an act.
     pub(crate) async fn look(&mut self, tools: &Tools) {
         let looked = self.try_look(tools).await;
         if let Err(problem) = &looked {
@@ -59,6 +59,7 @@ impl Peers {
         let peers: Vec<Seen> = self.seen.values().cloned().collect();
         let orphans = orphans(&tools.held.object(), &peers, now);
         for peer in peers.iter().filter(|peer| peer.is_dead(now)) {
+            self.pulse.beat();
             match &peer.object {
                 Some(object) => {
                     let of_peer = orphans.iter().filter(|orphan| orphan.key == peer.key);
@@ -119,10 +120,11 @@ impl Peers {
             if !tools.held.holds(&job) {
                 continue;
             }
+            self.pulse.beat();
             match tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await {
                 Ok(Received::Taken) => {
                     info!(job, place = held.place, "gave the job of a dead worker back");
-                    tools.handed_back.tell(tools.clock.now());
+                    tools.handed_back.tell(None, tools.clock.now());
                 }
                 // It ended, or was never acknowledged: CodePipeline offers it again by itself.
                 Ok(Received::NotWanted) => {}
@@ -187,13 +189,13 @@ fn unless_changed(done: Result<(), StoreError>) -> Result<(), StoreError> {
 
 /// Gives a job back of which it is not known whether this worker acknowledged it, unless a living peer names it: the
 /// rightful holder wrote its intent before it acknowledged. Tries until CodePipeline and the ledger have answered.
-pub(crate) async fn give_back_unsure(tools: &Tools, job: &str, token: &str) {
+pub(crate) async fn give_back_unsure(tools: &Tools, job: &Job, token: &str) {
     loop {
-        match named_by_peer(tools, job).await {
+        match named_by_peer(tools, &job.id).await {
             Ok(true) => return,
             Ok(false) => {
-                match tools.codepipeline.hand_back(job, token, "its acknowledgement was lost", None, None).await {
-                    Ok(_) => return tools.handed_back.tell(tools.clock.now()),
+                match tools.codepipeline.hand_back(&job.id, token, "its acknowledgement was lost", None, None).await {
+                    Ok(_) => return tools.handed_back.tell(Some(job.action_type), tools.clock.now()),
                     Err(problem) => warn!(error = %problem, "the job could not be given back yet"),
                 }
             }

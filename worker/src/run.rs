@@ -157,13 +157,12 @@ impl Poller {
     async fn run(mut self) {
         let mut pause = POLL_MIN;
         let mut refused = String::new();
+        let continuations = self.tools.handed_back.of(self.action_type);
         while !*self.stopping.borrow() {
             let polled = self.poll().await;
             self.pulse.went_round(polled.as_ref().err().map(AwsError::brief));
             pause = match polled {
-                Ok(0) if !self.tools.handed_back.within(CONTINUATION, self.tools.clock.now()) => {
-                    (pause * 2).min(POLL_MAX)
-                }
+                Ok(0) if !continuations.within(CONTINUATION, self.tools.clock.now()) => (pause * 2).min(POLL_MAX),
                 Ok(_) => POLL_MIN,
                 Err(problem) if problem.is_passing() => {
                     warn!(error = %problem, "polling for jobs failed; trying again");
@@ -181,7 +180,7 @@ impl Poller {
             tokio::select! {
                 biased;
                 _ = self.stopping.changed() => {}
-                () = self.tools.handed_back.next() => pause = POLL_MIN,
+                () = continuations.next() => pause = POLL_MIN,
                 () = self.tools.clock.wait(jittered(pause)) => {}
             }
         }
@@ -270,7 +269,7 @@ async fn acknowledge(tools: &Tools, job: &Job) -> bool {
             }
         }
     }
-    adopt::give_back_unsure(tools, &job.id, &first_token(job, tools.clock.now().timestamp())).await;
+    adopt::give_back_unsure(tools, job, &first_token(job, tools.clock.now().timestamp())).await;
     false
 }
 

@@ -62,17 +62,11 @@ impl Folder {
     pub(super) fn delete(&self, key: &str, version: &str) -> Result<(), StoreError> {
         let path = self.path(key);
         if !path.exists() {
-            return Ok(());
+            return Err(StoreError::Changed { key: key.to_owned() });
         }
         let _lock = self.lock()?;
-        match self.get(key, usize::MAX)? {
-            // Somebody else was quicker, as in S3.
-            None => Ok(()),
-            Some(found) if found.version == version => {
-                fs::remove_file(&path).map_err(|problem| io_error(&path, problem))
-            }
-            Some(_) => Err(StoreError::Changed { key: key.to_owned() }),
-        }
+        self.check(key, &Condition::Unchanged(version.to_owned()))?;
+        fs::remove_file(&path).map_err(|problem| io_error(&path, problem))
     }
 
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
@@ -160,7 +154,7 @@ mod tests {
         assert!(matches!(folder.delete("workers/a.json", &first), Err(StoreError::Changed { .. })));
         assert_eq!(folder.list("workers/").unwrap(), ["workers/a.json"]);
         folder.delete("workers/a.json", &second).unwrap();
-        folder.delete("workers/a.json", &second).unwrap();
+        assert!(matches!(folder.delete("workers/a.json", &second), Err(StoreError::Changed { .. })));
         assert_eq!(folder.list("workers/").unwrap(), Vec::<String>::new());
     }
 

@@ -177,10 +177,10 @@ impl Store {
         }
     }
 
-    /// Deletes an object if it still has this version. That it is gone already is no error.
+    /// Deletes an object if it still has this version: of several who try, one does it.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] where it has another version.
+    /// [`StoreError::Changed`] where it has another version, or is gone.
     pub async fn delete(&self, key: &str, version: &str) -> Result<(), StoreError> {
         match &self.place {
             Place::S3(bucket) => bucket.delete(key, version).await,
