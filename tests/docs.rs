@@ -14,7 +14,7 @@ use coalmine_worker::cli::Cli;
 use coalmine_worker::deploy::batch::{Room, percents};
 
 const MEND: &str = "mend it with `COALMINE_DOCS=write cargo test -p coalmine-tests --test docs`";
-const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "terraform/README.md"];
 
 /// Desired counts at the edges of the arithmetic.
 const SIZES: [u32; 9] = [1, 2, 3, 9, 10, 15, 19, 20, 250];

@@ -35,7 +35,8 @@ pub(crate) struct Named {
 }
 
 /// 1–255 letters, digits, `_` and `-`: ECS's rule for clusters, services, families and containers.
-pub(crate) fn is_ecs_name(text: &str) -> bool {
+#[must_use]
+pub fn is_ecs_name(text: &str) -> bool {
     (1..=ECS_NAME_CHARS).contains(&text.len()) && is_word(text)
 }
 
