@@ -53,7 +53,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
-        Self::begin(simulator, key, settings, Skew::None, None)
+        Self::start_skewed(simulator, key, settings, Skew::None)
     }
 
     /// The same, with health checks answered on a socket.
