@@ -22,6 +22,8 @@ mod judged_once_more;
 mod ledger_stores;
 mod patience;
 mod people_decide;
+mod permissions;
+mod provisioned;
 mod queue_workers;
 mod refused;
 mod retried;

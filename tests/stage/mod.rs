@@ -5,7 +5,9 @@ mod budget;
 mod claims;
 pub(crate) mod invariants;
 mod people;
+pub(crate) mod permissions;
 mod pipeline;
+pub(crate) mod provisioned;
 mod recorder;
 pub(crate) mod story;
 
@@ -13,4 +15,5 @@ pub(crate) use application::{Application, CLUSTER};
 pub(crate) use budget::{Cost, ten_quiet_minutes};
 pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
+pub(crate) use provisioned::Provisioned;
 pub(crate) use story::{PEER_KEY, Story, WORKER_KEY, Worker, ledger, settings, zipped};

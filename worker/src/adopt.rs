@@ -47,7 +47,6 @@ impl Peers {
         let keys = store.list("workers/").await?;
         self.seen.retain(|key, _| keys.contains(key));
         for key in keys.into_iter().filter(|key| *key != own) {
-            self.pulse.beat();
             let stored = match store.get(&key).await {
                 Ok(Some(stored)) => (stored.version, WorkerObject::parse(&stored.body)),
                 Ok(None) => continue,
@@ -116,6 +115,7 @@ impl Peers {
     /// Gives back what was adopted, as its worker would have done.
     async fn give_back(&mut self, tools: &Tools) {
         for (job, held) in std::mem::take(&mut self.adopted) {
+            self.pulse.beat();
             // This worker was taken for dead itself meanwhile: the jobs in its object are its peers' now.
             if !tools.held.holds(&job) {
                 continue;
