@@ -3,7 +3,7 @@
 mod application;
 mod budget;
 mod claims;
-mod invariants;
+pub(crate) mod invariants;
 mod people;
 mod pipeline;
 mod recorder;

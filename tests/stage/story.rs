@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
-use simulator::{Simulator, World};
+use simulator::{Simulator, Skew, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -50,7 +50,12 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
-        let door = simulator.sdk_config(key);
+        Self::start_skewed(simulator, key, settings, Skew::None)
+    }
+
+    /// The same where the worker's clock is off.
+    pub(crate) fn start_skewed(simulator: &Simulator, key: &str, settings: Settings, skew: Skew) -> Self {
+        let door = simulator.sdk_config_skewed(key, skew);
         let (stop, stopped) = oneshot::channel();
         let (simulator, key) = (simulator.clone(), key.to_owned());
         let running = tokio::spawn(async move {
@@ -70,8 +75,13 @@ impl Worker {
 
     /// Stops it as SIGTERM does; how it ended.
     pub(crate) async fn stop(self) -> Stopped {
+        self.stop_if_alive().await.expect("the worker lives")
+    }
+
+    /// The same for a worker that may be dead, or die while it stops: then `None`.
+    pub(crate) async fn stop_if_alive(self) -> Option<Stopped> {
         let _ = self.stop.send(());
-        self.running.await.expect("the worker does not panic").expect("the worker lives")
+        self.running.await.expect("the worker does not panic")
     }
 }
 
