@@ -149,7 +149,7 @@ fn the_readme_names_every_call_that_the_worker_makes() {
 #[test]
 fn the_map_shows_every_source_file_of_the_programs() {
     let map = read("ARCHITECTURE.md");
-    for folder in ["pipeline/src", "door/src", "worker/src", "tests/stage"] {
+    for folder in ["pipeline/src", "door/src", "worker/src", "janitor/src", "tests/stage"] {
         for path in sources(&root().join(folder)) {
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             // A folder's own file, and tests, are where everybody expects them.

@@ -11,6 +11,7 @@ use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
 use simulator::{Simulator, Skew, World};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -24,6 +25,9 @@ pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
 
 /// The access key of a second worker.
 pub(crate) const PEER_KEY: &str = "AKIAPEER";
+
+/// How many full services are watched at every event. A hundred of one kind do alike, and watching costs their square.
+const WATCHED_MOST: usize = 10;
 
 /// How long a story waits for something before it fails, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
@@ -50,19 +54,40 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that signs with `key`, and may do what Terraform grants it.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
-        Self::start_skewed(simulator, key, settings, Skew::None)
+        Self::begin(simulator, key, settings, Skew::None, None)
     }
 
     /// The same where the worker's clock is off.
     pub(crate) fn start_skewed(simulator: &Simulator, key: &str, settings: Settings, skew: Skew) -> Self {
+        Self::begin(simulator, key, settings, skew, None)
+    }
+
+    /// The same, with health checks answered on a socket.
+    pub(crate) fn listening(simulator: &Simulator, key: &str, settings: Settings, listener: TcpListener) -> Self {
+        Self::begin(simulator, key, settings, Skew::None, Some(listener))
+    }
+
+    fn begin(
+        simulator: &Simulator,
+        key: &str,
+        settings: Settings,
+        skew: Skew,
+        listener: Option<TcpListener>,
+    ) -> Self {
         simulator.permit(key, permissions::of_workers());
         let door = simulator.sdk_config_skewed(key, skew);
         let (stop, stopped) = oneshot::channel();
         let (simulator, key) = (simulator.clone(), key.to_owned());
         let running = tokio::spawn(async move {
-            let working = run::run(&door, &settings, async {
+            let told = async {
                 let _ = stopped.await;
-            });
+            };
+            let working = async {
+                match listener {
+                    None => run::run(&door, &settings, told).await,
+                    Some(listener) => run::run_listening(&door, &settings, listener, told).await,
+                }
+            };
             simulator.while_alive(&key, working).await.ok()
         });
         Self { stop, running }
@@ -117,6 +142,7 @@ impl Story {
         fastrand::seed(simulator.settings().seed);
         recorder::record(&simulator);
         simulator.with_world(make);
+        let watched = &watched[..watched.len().min(WATCHED_MOST)];
         let invariants = Invariants::watch(&simulator, watched);
         Self { simulator, worker: None, invariants }
     }

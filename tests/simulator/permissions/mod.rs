@@ -43,12 +43,12 @@ impl Permissions {
         let Some(needs) = needs::of(world, incoming) else {
             let what = format!("{} {}: nobody wrote down what it needs", call.service.name(), call.operation);
             permitted.refused.push(what);
-            return Some(access_denied(call, &world.account, "*", "an unknown action"));
+            return Some(access_denied(call, "*", "an unknown action"));
         };
         for need in needs {
             if !permitted.policy.allows(&need) {
                 permitted.refused.push(format!("{} {}: {need}", call.service.name(), call.operation));
-                return Some(access_denied(call, &world.account, &need.resource, &need.action));
+                return Some(access_denied(call, &need.resource, &need.action));
             }
             permitted.used.insert(need.action);
         }
@@ -76,16 +76,18 @@ impl Simulator {
 }
 
 /// AWS's answer to a call that no policy allows.
-pub(crate) fn access_denied(call: &Call, account: &str, resource: &str, action: &str) -> ErrorReply {
+pub(crate) fn access_denied(call: &Call, resource: &str, action: &str) -> ErrorReply {
     if call.service == Service::S3 {
         return ErrorReply::new("AccessDenied", "Access Denied").with_status(403);
     }
-    ErrorReply::new(
-        "AccessDeniedException",
-        format!(
-            "User: arn:aws:sts::{account}:assumed-role/{}/session is not authorized to perform: {action} on resource: \
-             {resource} because no identity-based policy allows the {action} action",
-            call.access_key
-        ),
-    )
+    let (account, key) = (&call.account, &call.access_key);
+    let message = format!(
+        "User: arn:aws:sts::{account}:assumed-role/{key}/session is not authorized to perform: {action} on resource: \
+         {resource} because no identity-based policy allows the {action} action"
+    );
+    match call.service {
+        Service::Sts => ErrorReply::new("AccessDenied", message).with_status(403),
+        Service::Lambda | Service::Scheduler => ErrorReply::new("AccessDeniedException", message).with_status(403),
+        _ => ErrorReply::new("AccessDeniedException", message),
+    }
 }
