@@ -7,7 +7,7 @@ use aws_sdk_ecs::types::{
 use serde_json::{Value, json};
 
 use crate::aws::ecs_views;
-use crate::aws::raw::{self, Reply};
+use coalmine_door::raw::{self, Reply};
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
