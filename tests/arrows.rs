@@ -114,7 +114,9 @@ fn decisions_know_no_sdk_no_clock_no_async_and_no_log() {
 
 #[test]
 fn the_sdks_service_types_end_in_the_adapters() {
-    for (path, text) in ["door/src", "worker/src", "janitor/src"].into_iter().flat_map(|folder| sources(&root().join(folder))) {
+    for (path, text) in
+        ["door/src", "worker/src", "janitor/src"].into_iter().flat_map(|folder| sources(&root().join(folder)))
+    {
         // The adapters: those on AWS, and the store's on S3. The tools are made of clients.
         let adapter = path.components().any(|part| part.as_os_str() == "aws") || path.ends_with("store/s3.rs");
         if adapter || path.ends_with("tools.rs") {

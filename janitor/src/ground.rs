@@ -77,7 +77,8 @@ impl Ground {
             let calls = Calls::new(&clock, policy.run.rate_percent, Some(until), &counts);
             places.push(Place::new(&door, home, calls));
         }
-        let ledger: Option<Location> = policy.ledger.as_deref().map(str::parse).transpose().map_err(GroundError::Ledger)?;
+        let ledger: Option<Location> =
+            policy.ledger.as_deref().map(str::parse).transpose().map_err(GroundError::Ledger)?;
         let calls = Calls::new(&clock, policy.run.rate_percent, Some(until), &counts);
         let registry = places.first().cloned().unwrap_or_else(|| Place::new(&door, own, calls));
         Ok(Self {

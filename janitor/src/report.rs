@@ -45,10 +45,20 @@ impl<'p, 'a> Report<'p, 'a> {
             let referred = count(judged, |kept| matches!(kept, Kept::Root(_) | Kept::Child(_) | Kept::Referrer(_)));
             let listed = judged.images().count();
             table.add_row(match judged.rule {
-                Some((_, rule)) => {
-                    [judged.repository.name.clone(), listed.to_string(), bytes(size), referred.to_string(), rule.name.clone()]
-                }
-                None => [judged.repository.name.clone(), String::new(), String::new(), String::new(), "none: not touched".into()],
+                Some((_, rule)) => [
+                    judged.repository.name.clone(),
+                    listed.to_string(),
+                    bytes(size),
+                    referred.to_string(),
+                    rule.name.clone(),
+                ],
+                None => [
+                    judged.repository.name.clone(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    "none: not touched".into(),
+                ],
             });
         }
         writeln!(out, "{table}")?;
@@ -122,7 +132,8 @@ impl<'p, 'a> Report<'p, 'a> {
                 deleted += usize::from(word == "deleted");
                 gone += usize::from(word == "gone");
                 if json {
-                    let line = json!({"repository": repository, "digest": digest.to_string(), "outcome": word, "why": why});
+                    let line =
+                        json!({"repository": repository, "digest": digest.to_string(), "outcome": word, "why": why});
                     writeln!(out, "{line}")?;
                 } else if !why.is_empty() {
                     told.push(format!("{repository}@{digest}: {word}: {why}"));
@@ -177,7 +188,9 @@ impl<'p, 'a> Report<'p, 'a> {
                 starts && (after.is_empty() || after.starts_with([':', '@']))
             });
             let wanted = match rest {
-                Some((_, after)) => after.split_once('@').map_or_else(|| after.trim_start_matches(':'), |(_, digest)| digest),
+                Some((_, after)) => {
+                    after.split_once('@').map_or_else(|| after.trim_start_matches(':'), |(_, digest)| digest)
+                }
                 None if !text.contains('/') && text.split('@').count() == 1 => text,
                 None => continue,
             };

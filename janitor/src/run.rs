@@ -143,9 +143,7 @@ impl<'p> Run<'p> {
             let ruled = plan.repositories.iter().filter(|judged| judged.rule.is_some());
             let names: BTreeSet<&str> = ruled.map(|judged| judged.repository.name.as_str()).collect();
             let registry = &self.ground.registry.home;
-            agreed
-                .check(registry, self.policy.hash(), &names, self.ground.clock.now())
-                .map_err(RunError::Refused)?;
+            agreed.check(registry, self.policy.hash(), &names, self.ground.clock.now()).map_err(RunError::Refused)?;
             keep_agreed(&mut todo, agreed);
         }
         let count: usize = todo.repositories.iter().map(|repository| repository.deletions.len()).sum();
@@ -269,4 +267,3 @@ fn finished(plan: &Plan<'_>, swept: Option<&Swept>) -> u8 {
         () => EXIT_OK,
     }
 }
-

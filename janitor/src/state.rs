@@ -48,7 +48,10 @@ pub async fn load(store: &Store, registry: &Home) -> Result<Loaded, StoreError> 
         found => {
             let why = found.err().map_or_else(|| String::from("another schema"), |problem| problem.to_string());
             let aside = format!("unreadable/{}-{}.json", registry.account, &stored.version.replace('"', ""));
-            warn!(key, aside, why, "the janitor's memory cannot be understood: it is set aside, and deletions are delayed");
+            warn!(
+                key,
+                aside, why, "the janitor's memory cannot be understood: it is set aside, and deletions are delayed"
+            );
             match store.put(&aside, stored.body, &Condition::New).await {
                 Ok(_) | Err(StoreError::Changed { .. }) => Ok(Loaded { state: State::default(), key, condition }),
                 Err(problem) => Err(problem),

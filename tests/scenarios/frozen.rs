@@ -144,6 +144,7 @@ async fn a_canary_that_is_deployed_too_late_is_undone_by_the_worker_that_did_it(
         let app = Application::web("app", 2);
         let at = |rule: Rule| rule.operation("UpdateService").subject("app-canary");
         let (story, _peer) = frozen_at(&app, 1011, Freeze::WhileSending, seconds, at);
+        story.expect_late_calls("app-canary");
         let full = story.portrait("app").await;
         let execution = story.release_to_canary(&app, "v2", crashing()).await;
         assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed, "{seconds}");

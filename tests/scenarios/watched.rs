@@ -91,7 +91,7 @@ async fn a_canary_that_is_called_a_success_too_early_breaks_the_story() {
 }
 
 #[tokio::test(start_paused = true)]
-#[should_panic(expected = "Canary of app-canary ended, but its percents are (0, 100); before: (100, 200)")]
+#[should_panic(expected = "Canary of app-canary ended, but its percents are (0, 100); its own are (100, 200)")]
 async fn percents_that_do_not_come_back_break_the_story() {
     let app = Application::web("app", 3);
     let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&app]);

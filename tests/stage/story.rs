@@ -67,13 +67,7 @@ impl Worker {
         Self::begin(simulator, key, settings, Skew::None, Some(listener))
     }
 
-    fn begin(
-        simulator: &Simulator,
-        key: &str,
-        settings: Settings,
-        skew: Skew,
-        listener: Option<TcpListener>,
-    ) -> Self {
+    fn begin(simulator: &Simulator, key: &str, settings: Settings, skew: Skew, listener: Option<TcpListener>) -> Self {
         simulator.permit(key, permissions::of_workers());
         let door = simulator.sdk_config_skewed(key, skew);
         let (stop, stopped) = oneshot::channel();

@@ -79,7 +79,8 @@ impl Place {
                 continue;
             }
             let asked = self.calls.one(Bucket::RegistryRead, OPERATION, || async {
-                let ids = chunk.iter().map(|digest| ImageIdentifier::builder().image_digest(digest.to_string()).build());
+                let ids =
+                    chunk.iter().map(|digest| ImageIdentifier::builder().image_digest(digest.to_string()).build());
                 let request = self.ecr.describe_images().registry_id(&self.home.account).repository_name(repository);
                 let request = request.set_image_ids(Some(ids.collect())).filter(any_status());
                 request.send().await.map_err(|error| AwsError::of(OPERATION, &error))
@@ -118,7 +119,8 @@ impl Place {
         let mut found = Vec::new();
         for chunk in digests.chunks(IMAGES_PER_CALL) {
             let output = self.calls.one(Bucket::ImageRead, OPERATION, || async {
-                let ids = chunk.iter().map(|digest| ImageIdentifier::builder().image_digest(digest.to_string()).build());
+                let ids =
+                    chunk.iter().map(|digest| ImageIdentifier::builder().image_digest(digest.to_string()).build());
                 let request = self.ecr.batch_get_image().registry_id(&self.home.account).repository_name(repository);
                 let request = request.set_image_ids(Some(ids.collect()));
                 let request = request.set_accepted_media_types(Some(MANIFEST_TYPES.map(str::to_owned).to_vec()));

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use aws_sdk_ecs::types::{
-    Failure, Service as Described, Task as DescribedTask, TaskDefinitionStatus,
-};
+use aws_sdk_ecs::types::{Failure, Service as Described, Task as DescribedTask, TaskDefinitionStatus};
 use coalmine_door::AwsError;
 
 use super::buckets::Bucket;

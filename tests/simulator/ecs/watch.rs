@@ -57,7 +57,7 @@ pub struct RollbackTarget {
     pub task_definition: String,
     /// Whether that is ACTIVE.
     pub active: bool,
-    /// The images of its containers as the task definition names them; where tasks pinned a digest, by that.
+    /// The images that its tasks ran, by digest. A deployment without any task is called successful, too, and ran none.
     pub images: Vec<String>,
 }
 
@@ -137,9 +137,8 @@ impl State {
         let definition = self.definition(&revision.task_definition)?;
         let containers = definition.known.container_definitions.iter().flatten();
         let images = containers.filter_map(|container| {
-            let pinned = revision.pins.get(container.name.as_ref()?);
-            let image = container.image.clone()?;
-            Some(pinned.map_or(image.clone(), |digest| with_digest(&image, digest)))
+            let pinned = revision.pins.get(container.name.as_ref()?)?;
+            Some(with_digest(container.image.as_ref()?, pinned))
         });
         let (task_definition, active) = (definition.arn.clone(), definition.active);
         Some(RollbackTarget { task_definition, active, images: images.collect() })

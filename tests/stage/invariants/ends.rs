@@ -17,15 +17,20 @@ const UNDO: Duration = Duration::from_secs(3 * 30 * 60);
 /// How much longer things take that go wrong on the way: no worker lives, a result cannot be told.
 const TROUBLE: Duration = Duration::from_secs(30 * 60);
 
-/// The actions that have not ended, by id.
+/// The actions that have not ended, and what the services are without them.
 #[derive(Debug, Default)]
-pub(super) struct Ends(BTreeMap<String, Going>);
+pub(super) struct Ends {
+    /// By id.
+    going: BTreeMap<String, Going>,
+    /// Each service's own percents: those of the beginning, or a person's.
+    own: BTreeMap<String, (i32, i32)>,
+}
 
 #[derive(Debug)]
 struct Going {
     limit: Duration,
-    /// The percents of its service when it began.
-    percents: Option<(i32, i32)>,
+    /// Whether nobody else had a hand in its service.
+    alone: bool,
 }
 
 impl Ends {
@@ -33,27 +38,30 @@ impl Ends {
         let mut found = Vec::new();
         let in_progress = runs(world, names).filter(|(_, run)| run.status == ActionExecutionStatus::InProgress);
         let several = in_progress.count() > 1;
+        for (service, seen) in changes {
+            let own = self.own.entry(service.clone()).or_insert(seen.shape.percents);
+            if seen.by_hand && seen.before.as_ref().is_some_and(|before| before.percents != seen.shape.percents) {
+                *own = seen.shape.percents;
+            }
+        }
         for (execution, run) in runs(world, names) {
             let service = if run.action_type.provider == "Coalmine-Full" { &names.full } else { &names.canary };
-            let Some(seen) = changes.get(service) else { continue };
+            let (Some(seen), Some(own)) = (changes.get(service), self.own.get(service)) else { continue };
             if run.status != ActionExecutionStatus::InProgress {
-                let Some(going) = self.0.remove(&run.id) else { continue };
-                // Whom nobody wants any more stops where it is.
+                let Some(going) = self.going.remove(&run.id) else { continue };
+                // Whom nobody wants any more stops where it is; whoever comes next gives the percents back.
                 let told = run.status != ActionExecutionStatus::Abandoned;
-                if let Some(percents) = going.percents.filter(|before| told && *before != seen.shape.percents) {
+                if told && going.alone && *own != seen.shape.percents {
                     let (name, now) = (&run.name, seen.shape.percents);
-                    let what = format!("{name} of {service} ended, but its percents are {now:?}; before: {percents:?}");
+                    let what = format!("{name} of {service} ended, but its percents are {now:?}; its own are {own:?}");
                     found.push(Finding::of(service, what));
                 }
                 continue;
             }
-            let percents = Some(seen.shape.percents);
-            let going = self.0.entry(run.id.clone()).or_insert_with(|| Going { limit: limit(run), percents });
-            if several || seen.by_hand {
-                // Another pipeline or a person has a hand in it: whose the percents are cannot be told. They are
-                // looked at again when the world is at rest.
-                going.percents = None;
-            }
+            let going = self.going.entry(run.id.clone()).or_insert_with(|| Going { limit: limit(run), alone: true });
+            // Where another pipeline or a person has a hand in it, it cannot be told whose the percents are. They are
+            // looked at again when the world is at rest.
+            going.alone &= !several && !seen.by_hand;
             if world.now.duration_since(run.started).is_ok_and(|age| age > going.limit) {
                 let (name, id, limit) = (&run.name, &execution.id, going.limit);
                 found.push(Finding::new(format!("{name} of execution {id} goes on for more than {limit:?}")));
