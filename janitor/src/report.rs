@@ -19,13 +19,21 @@ const SHOWN_MAX: usize = 20;
 pub struct Report<'p, 'a> {
     plan: &'p Plan<'a>,
     calls: BTreeMap<&'static str, u64>,
+    /// Repositories from which ECR deletes by itself, too.
+    lifecycles: Vec<String>,
 }
 
 impl<'p, 'a> Report<'p, 'a> {
     /// A report on a plan, and on the calls that it took.
     #[must_use]
     pub fn of(plan: &'p Plan<'a>, calls: BTreeMap<&'static str, u64>) -> Self {
-        Self { plan, calls }
+        Self { plan, calls, lifecycles: Vec::new() }
+    }
+
+    /// The same, with the repositories that have a lifecycle policy.
+    #[must_use]
+    pub fn with_lifecycles(self, lifecycles: Vec<String>) -> Self {
+        Self { lifecycles, ..self }
     }
 
     /// What is there, and what refers to it.
@@ -238,6 +246,7 @@ impl<'p, 'a> Report<'p, 'a> {
             "held_back_by_guards": guards.collect::<serde_json::Map<_, _>>(),
             "dangling": plan.dangling.iter().filter_map(|at| plan.roots.roots.get(*at as usize)).map(ToString::to_string).collect::<Vec<_>>(),
             "archived_in_use": self.archived(),
+            "lifecycle_policies": self.lifecycles,
             "calls": self.calls,
         })
     }
@@ -268,7 +277,7 @@ impl<'p, 'a> Report<'p, 'a> {
                 let (held, limit) = (guard.held_back, guard.limit);
                 writeln!(out, "{name}: a guard holds {held} images back: at most {limit} may go in one run")?;
             }
-            if judged.repository.has_lifecycle_policy == Some(true) {
+            if self.lifecycles.contains(name) {
                 writeln!(out, "{name} has a lifecycle policy, too: ECR deletes by that whatever is in use")?;
             }
         }

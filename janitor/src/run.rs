@@ -11,6 +11,7 @@ use aws_types::SdkConfig;
 use coalmine_door::AwsError;
 use coalmine_door::store::{Location, StoreError};
 use coalmine_pipeline::Digest;
+use tracing::warn;
 
 use crate::cache::{Cache, Kept};
 use crate::cli::{EXIT_GUARDED, EXIT_INCOMPLETE, EXIT_OK, EXIT_PLANNED, EXIT_REFUSED};
@@ -20,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::plan::{Outcome, Plan, PlanFile, PlanFileError, Refusal, plan};
 use crate::policy::{Policy, Problems};
 use crate::progress::Progress;
-use crate::report::Report;
+use crate::report::{Report, deletions};
 use crate::scan::{Scan, Seen, words};
 use crate::state::{self, Loaded};
 use crate::sweep::Swept;
@@ -115,7 +116,9 @@ impl<'p> Run<'p> {
             let file = fs::File::create(path).map_err(|problem| RunError::PlanFile(path.to_owned(), problem))?;
             plan.write(file).map_err(|problem| RunError::PlanFile(path.to_owned(), problem))?;
         }
-        Report::of(&plan, self.ground.counts.get()).plan(out, json).map_err(RunError::Output)?;
+        let lifecycles = self.lifecycles(&plan).await;
+        let report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(lifecycles);
+        report.plan(out, json).map_err(RunError::Output)?;
         self.measure(&plan, None);
         Ok(code(&plan))
     }
@@ -137,7 +140,7 @@ impl<'p> Run<'p> {
         let seen = self.look(&memory).await?;
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
         self.remember(&plan, &seen).await?;
-        let report = Report::of(&plan, self.ground.counts.get());
+        let report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(self.lifecycles(&plan).await);
         let mut todo = plan.file();
         if let Some(agreed) = &agreed {
             let ruled = plan.repositories.iter().filter(|judged| judged.rule.is_some());
@@ -209,6 +212,22 @@ impl<'p> Run<'p> {
         let kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
         let mut loaded = self.loaded.lock().await;
         Ok(loaded.save(&self.ground.store, plan.memory(), kept).await?)
+    }
+
+    /// Repositories with deletions from which ECR deletes by itself, too. It is a notice: what cannot be read is left out.
+    async fn lifecycles(&self, plan: &Plan<'_>) -> Vec<String> {
+        let mut found = Vec::new();
+        for judged in plan.repositories.iter().filter(|judged| deletions(judged) > 0) {
+            let name = &judged.repository.name;
+            match self.ground.registry.has_lifecycle_policy(name).await {
+                Ok(true) => found.push(name.clone()),
+                Ok(false) => {}
+                Err(problem) => {
+                    warn!(repository = name, error = %problem, "cannot tell whether there is a lifecycle policy")
+                }
+            }
+        }
+        found
     }
 
     fn used(&self, seen: &Seen) -> Kept {

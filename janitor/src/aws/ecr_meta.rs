@@ -91,9 +91,7 @@ fn repository(described: &Described) -> Option<Repository> {
         name: described.repository_name()?.to_owned(),
         created: described.created_at().and_then(time),
         tag_mutability: described.image_tag_mutability().map(|word| word.as_str().to_owned()).unwrap_or_default(),
-        resource_tags: std::collections::BTreeMap::new(),
         access: Reading::NotRead,
-        has_lifecycle_policy: None,
         images: None,
     })
 }

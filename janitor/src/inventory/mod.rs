@@ -8,7 +8,6 @@ mod image;
 mod manifest;
 mod media;
 
-use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::Home;
@@ -39,12 +38,8 @@ pub struct Repository {
     /// `imageTagMutability`, as AWS writes it: MUTABLE, IMMUTABLE, `IMMUTABLE_WITH_EXCLUSION`, …. For reports alone:
     /// immutability does not keep an image from being deleted.
     pub tag_mutability: String,
-    /// `ListTagsForResource`, if it was asked for.
-    pub resource_tags: BTreeMap<String, String>,
     /// `GetRepositoryPolicy`. Only repositories with candidates need it; without it they are frozen.
     pub access: Reading<Access>,
-    /// Whether `GetLifecyclePolicy` found a policy. It acts on its own, so a report tells of it.
-    pub has_lifecycle_policy: Option<bool>,
     /// `DescribeImages` with `imageStatus` ANY, every page; `None` if the repository was not listed.
     pub images: Option<Images>,
 }

@@ -135,9 +135,7 @@ impl World {
             name: name.clone(),
             created: None,
             tag_mutability: "MUTABLE".into(),
-            resource_tags: BTreeMap::new(),
             access: self.access.clone(),
-            has_lifecycle_policy: None,
             images: Some(images.iter().cloned().collect()),
         });
         let inventory =
