@@ -7,7 +7,6 @@ mod stage;
 mod alarms;
 mod artifacts;
 mod budgets;
-mod deaths;
 mod definitions;
 mod ecs_decides;
 mod first_day;

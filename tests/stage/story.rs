@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
-use simulator::{Simulator, World};
+use simulator::{Simulator, Skew, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -47,7 +47,12 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that signs with `key`.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
-        let door = simulator.sdk_config(key);
+        Self::start_skewed(simulator, key, settings, Skew::None)
+    }
+
+    /// The same, where its clock is off.
+    pub(crate) fn start_skewed(simulator: &Simulator, key: &str, settings: Settings, skew: Skew) -> Self {
+        let door = simulator.sdk_config_skewed(key, skew);
         let (stop, stopped) = oneshot::channel();
         let (simulator, key) = (simulator.clone(), key.to_owned());
         let running = tokio::spawn(async move {
@@ -80,15 +85,20 @@ impl Drop for Story {
 impl Story {
     /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
     pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
+        let mut story = Self::set(simulator, applications);
+        story.start_worker();
+        story
+    }
+
+    /// The same without a worker.
+    pub(crate) fn set(simulator: Simulator, applications: &[&Application]) -> Self {
         // The programs' own jitter comes from this thread's generator: the seed repeats the whole story.
         fastrand::seed(simulator.settings().seed);
         recorder::record(&simulator);
         let built: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
         simulator.with_world(|world| prepare(world, &built, true));
         let invariants = Invariants::watch(&simulator, applications);
-        let mut story = Self { simulator, worker: None, invariants };
-        story.start_worker();
-        story
+        Self { simulator, worker: None, invariants }
     }
 
     /// Starts a worker with the shipped code and its default settings.
