@@ -129,7 +129,7 @@ fn the_readme_names_every_exit_code() {
 fn the_readme_names_every_call_that_the_worker_makes() {
     let readme = read("README.md");
     let mut calls = BTreeSet::new();
-    for path in sources(&root().join("worker/src")) {
+    for path in ["worker/src", "door/src"].into_iter().flat_map(|folder| sources(&root().join(folder))) {
         let text = fs::read_to_string(&path).expect("a source file");
         for quoted in text.split('"').skip(1).step_by(2) {
             if let Some((service, operation)) = quoted.split_once(' ')
@@ -149,7 +149,7 @@ fn the_readme_names_every_call_that_the_worker_makes() {
 #[test]
 fn the_map_shows_every_source_file_of_the_programs() {
     let map = read("ARCHITECTURE.md");
-    for folder in ["pipeline/src", "worker/src", "tests/stage"] {
+    for folder in ["pipeline/src", "door/src", "worker/src", "tests/stage"] {
         for path in sources(&root().join(folder)) {
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             // A folder's own file, and tests, are where everybody expects them.
@@ -172,8 +172,9 @@ fn paths_in_the_documents_exist() {
             let plain = path.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-/".contains(letter));
             let is_path = plain && path.contains('/') && ENDINGS.iter().any(|ending| path.ends_with(ending));
             // What begins elsewhere is not ours: /etc, ~, a name in a bucket.
-            let ours =
-                ["pipeline/", "worker/", "tests/", ".ci/", ".cargo/"].iter().any(|begin| path.starts_with(begin));
+            let ours = ["pipeline/", "door/", "worker/", "janitor/", "terraform/", "tests/", ".ci/", ".cargo/"]
+                .iter()
+                .any(|begin| path.starts_with(begin));
             assert!(!(is_path && ours) || root().join(path).exists(), "{document} names {path}, which does not exist");
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
+use coalmine_door::store::Location;
 use coalmine_pipeline::{action_type, contract};
-use coalmine_worker::ledger::Location;
 use coalmine_worker::run::{self, Settings, Stopped};
 use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;

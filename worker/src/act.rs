@@ -3,7 +3,6 @@
 use tracing::warn;
 
 use crate::aws::ecs::Change;
-use crate::aws::error::AwsError;
 use crate::deploy::decision::{Role, Step, Update, Which};
 use crate::deploy::progress::{Phase, Target};
 use crate::deploy::release::count;
@@ -14,6 +13,7 @@ use crate::deploy::view::{DeploymentStatus, Service, ServiceRevision};
 use crate::observe::{deployment_arn, images_of};
 use crate::tools::Tools;
 use crate::turn::Turn;
+use coalmine_door::AwsError;
 
 /// How far the clocks of AWS and of this worker may differ, when deployments are searched by date.
 const CLOCK_SKEW_SECONDS: i64 = 60;
@@ -57,7 +57,7 @@ pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<(), AwsError>
 async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let Some(ours) = turn.progress.revision.clone() else { return Ok(()) };
     let service = turn.view.service()?.clone();
-    let since = crate::clock::Time::from_timestamp(turn.progress.started - CLOCK_SKEW_SECONDS, 0);
+    let since = coalmine_door::clock::Time::from_timestamp(turn.progress.started - CLOCK_SKEW_SECONDS, 0);
     let ecs = &turn.tools.ecs;
     let mut found = None;
     for listed in ecs.list_deployments(&service.cluster, &service.name, since, false).await? {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::Received;
-use crate::clock::Time;
 use crate::ledger::orphans::{Orphan, RENEWAL, SCHEMA, Seen, WorkerObject, orphans};
-use crate::ledger::{Condition, StoreError};
 use crate::tools::Tools;
+use coalmine_door::clock::Time;
+use coalmine_door::store::{Condition, StoreError};
 
 /// What the approver and the console see until the next turn says more.
 const SUMMARY: &str = "its worker died; the job was given back and goes on from where it was";

@@ -1,19 +1,18 @@
 //! The command line: flags with their environment twins, logging, and exit codes. The only reader of the environment.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_types::SdkConfig;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use tracing::error;
-use tracing_subscriber::EnvFilter;
 
-use crate::ledger::Location;
 use crate::run::{self, Settings, Stopped};
+use coalmine_door::logging::{self, LogFormat};
+use coalmine_door::store::Location;
+use coalmine_door::told_to_stop;
 
 /// Everything went well.
 pub const EXIT_OK: u8 = 0;
@@ -42,7 +41,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How much is logged: error, warn, info, debug, or per module: `coalmine_worker=debug,warn`
-    #[arg(long, env = "COALMINE_LOG", default_value = "info", value_name = "FILTER", value_parser = filter, global = true)]
+    #[arg(long, env = "COALMINE_LOG", default_value = "info", value_name = "FILTER", value_parser = logging::filter, global = true)]
     log: String,
     /// How log lines look; they go to stderr
     #[arg(long, env = "COALMINE_LOG_FORMAT", default_value = "text", global = true)]
@@ -83,14 +82,6 @@ struct RunArguments {
     ledger: Location,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line, for machines
-    Json,
-}
-
 /// A folder in the user's state directory (XDG Base Directory Specification), or in the working directory of a user
 /// without a home.
 #[expect(clippy::disallowed_methods, reason = "this file owns the environment")]
@@ -98,10 +89,6 @@ fn default_ledger() -> Location {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
     Location::Folder(state.unwrap_or_default().join("coalmine"))
-}
-
-fn filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|problem| problem.to_string())
 }
 
 fn pool(text: &str) -> Result<String, String> {
@@ -133,7 +120,7 @@ impl Cli {
                 ExitCode::from(EXIT_OK)
             }
             Command::Run(arguments) => {
-                log_to_stderr(&cli.log, cli.log_format);
+                logging::to_stderr(&cli.log, cli.log_format);
                 // One thread: the work is waiting for AWS.
                 match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => runtime.block_on(take_jobs(&arguments)),
@@ -147,17 +134,8 @@ impl Cli {
     }
 }
 
-fn log_to_stderr(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-}
-
 async fn take_jobs(arguments: &RunArguments) -> ExitCode {
-    let door = door().await;
+    let door = coalmine_door::open().await;
     if door.region().is_none_or(|region| region.as_ref().is_empty()) {
         error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
         return ExitCode::from(EXIT_SURROUNDINGS);
@@ -174,43 +152,6 @@ async fn take_jobs(arguments: &RunArguments) -> ExitCode {
             error!(jobs, "the worker leaves jobs behind that it could not hand back in time");
             ExitCode::from(EXIT_JOBS_LEFT)
         }
-    }
-}
-
-/// The door to the real world.
-async fn door() -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new();
-    #[cfg(feature = "tls")]
-    let http = {
-        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-        http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
-    };
-    #[cfg(not(feature = "tls"))]
-    let http = http.build_http();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await
-}
-
-/// Waits for SIGTERM, as ECS sends it, or for Ctrl-C.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = tokio::signal::ctrl_c() => {}
-                }
-            }
-            Err(problem) => {
-                error!(error = %problem, "SIGTERM cannot be heard; only Ctrl-C stops the worker in order");
-                let _ = tokio::signal::ctrl_c().await;
-            }
-        }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

@@ -11,14 +11,13 @@
 //! The four things have a file or folder each. `deploy/` decides, and knows nothing of AWS, of time or of tasks that
 //! wait; `aws/` adapts the SDK and decides nothing; `ledger/` records which jobs a worker holds, so that its death
 //! costs a minute; [`Tools`](tools::Tools) is made from the one door to the world, an
-//! `SdkConfig`; [`clock`] is the only place with dates and dice.
+//! `SdkConfig`; [`coalmine_door`] has what the janitor needs, too: the door, the clock, AWS's errors, the ledger's store.
 
 mod act;
 mod adopt;
 pub mod artifact;
 pub mod aws;
 pub mod cli;
-pub mod clock;
 pub mod deploy;
 pub mod ledger;
 mod observe;

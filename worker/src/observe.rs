@@ -6,10 +6,8 @@ use coalmine_pipeline::{ContainerImage, ImageReference};
 
 use crate::artifact;
 use crate::aws::ecr::ImageError;
-use crate::aws::error::AwsError;
 use crate::aws::observer::{AlarmWatch, Seen, ServiceWatch};
 use crate::aws::s3::{self, ReadError};
-use crate::clock::Time;
 use crate::deploy::action::Action;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Sight, Which};
@@ -21,6 +19,8 @@ use crate::deploy::task_definition::TaskDefinition;
 use crate::deploy::view::{Alarm, Service};
 use crate::tools::Tools;
 use crate::turn::Turn;
+use coalmine_door::AwsError;
+use coalmine_door::clock::Time;
 
 /// What a turn sees of its two services and its alarms.
 pub(crate) struct View {

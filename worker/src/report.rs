@@ -8,7 +8,6 @@ use coalmine_pipeline::{duration, variables};
 use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::{FailureKind, Job, Received};
-use crate::aws::error::{AwsError, Kind};
 use crate::deploy::decision::Role;
 use crate::deploy::message::{self, LogTail};
 use crate::deploy::progress::{Cause, CauseKind};
@@ -16,6 +15,7 @@ use crate::deploy::{release, verdict};
 use crate::observe::images_of;
 use crate::tools::Tools;
 use crate::turn::Turn;
+use coalmine_door::{AwsError, Kind};
 
 /// The summary rides in the next approval's text, whose whole configuration value takes 1,000 characters.
 const EVIDENCE_CHARS_MAX: usize = 700;
@@ -60,7 +60,7 @@ pub(crate) async fn tell(tools: &Tools, job: &Job, mut ending: Ending) {
                     return error!(error = %problem, "the job's result could not be told within a day");
                 }
                 warn!(error = %problem, "the job's result could not be told yet");
-                tools.clock.wait(crate::clock::jittered(pause)).await;
+                tools.clock.wait(coalmine_door::clock::jittered(pause)).await;
                 pause = (pause * 2).min(RETRY_AFTER_MAX);
             }
             Err(problem) if refused => return error!(error = %problem, "CodePipeline refused the job's failure, too"),

@@ -12,13 +12,13 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::adopt::{self, Peers};
 use crate::aws::codepipeline::Job;
-use crate::aws::error::AwsError;
-use crate::clock::jittered;
 use crate::deploy::progress::Progress;
-use crate::ledger::Location;
 use crate::ledger::orphans::RENEWAL;
 use crate::tools::Tools;
 use crate::turn;
+use coalmine_door::AwsError;
+use coalmine_door::clock::jittered;
+use coalmine_door::store::Location;
 
 /// The pause between polls while there is work. CodePipeline publishes no rate for its calls: one a second and action
 /// type stays well within what is known to be admitted.

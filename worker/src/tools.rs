@@ -7,16 +7,16 @@ use std::time::Duration;
 use aws_types::SdkConfig;
 use tokio::sync::Notify;
 
-use crate::aws;
 use crate::aws::cloudwatch::Alarms;
 use crate::aws::codepipeline::CodePipeline;
 use crate::aws::ecr::Registries;
 use crate::aws::ecs::Ecs;
 use crate::aws::logs::Logs;
 use crate::aws::observer::Observer;
-use crate::clock::{Clock, Time, fresh_name};
 use crate::deploy::release::Image;
-use crate::ledger::{Held, Location, Store};
+use crate::ledger::{Held, OBJECT_BYTES_MAX};
+use coalmine_door::clock::{Clock, Time, fresh_name};
+use coalmine_door::store::{Location, Store};
 
 /// The adapters and the clock of one worker.
 #[derive(Debug)]
@@ -102,9 +102,9 @@ impl Tools {
     /// Makes all adapters.
     #[must_use]
     pub fn new(door: &SdkConfig, linger: Duration, ledger: &Location) -> Self {
-        let door = aws::limited(door);
+        let door = coalmine_door::limited(door);
         let clock = Clock::of(&door);
-        let held = Held::new(Store::open(ledger, &door), clock.clone(), &fresh_name());
+        let held = Held::new(Store::open(ledger, &door, OBJECT_BYTES_MAX), clock.clone(), &fresh_name());
         let ecs = Ecs::new(aws_sdk_ecs::Client::new(&door));
         let alarms = Alarms::new(aws_sdk_cloudwatch::Client::new(&door));
         Self {

@@ -14,9 +14,7 @@ use tracing::{info, warn};
 
 use crate::act;
 use crate::aws::codepipeline::{ActionState, FailureKind, Job};
-use crate::aws::error::{AwsError, Kind};
 use crate::aws::observer::INTERVAL;
-use crate::clock::Time;
 use crate::deploy::action::Action;
 use crate::deploy::decision::{Decision, Role, Step, elapsed};
 use crate::deploy::preflight::{self, Check};
@@ -26,6 +24,8 @@ use crate::ledger::held::HeldError;
 use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
 use crate::tools::Tools;
+use coalmine_door::clock::Time;
+use coalmine_door::{AwsError, Kind};
 
 /// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
 const WANTED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);

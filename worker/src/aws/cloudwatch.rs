@@ -3,8 +3,8 @@
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::AlarmType;
 
-use crate::aws::error::AwsError;
 use crate::deploy::view::Alarm;
+use coalmine_door::AwsError;
 
 /// `DescribeAlarms` takes at most a hundred names. ECS reads its deployment alarms out of the same nine calls a second,
 /// so names of all jobs are put into one call.

@@ -11,8 +11,8 @@ use aws_sdk_codepipeline::types::{
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
 
-use crate::aws::error::AwsError;
 use crate::deploy::message;
+use coalmine_door::AwsError;
 
 /// How many action executions are looked through for a job's own, newest first: more than a stage can have
 /// (`ListActionExecutions` gives 100 a page), since those of later stages begin when it is over.

@@ -10,9 +10,9 @@ use coalmine_pipeline::{Digest, EcrRepository, ImageReference};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::aws::error::AwsError;
-use crate::clock::{Clock, Time};
 use crate::deploy::release::Resolved;
+use coalmine_door::AwsError;
+use coalmine_door::clock::{Clock, Time};
 
 /// Index media types, which must be asked for by name.
 const INDEX_TYPES: [&str; 2] =

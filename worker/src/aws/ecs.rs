@@ -7,13 +7,13 @@ use aws_sdk_ecs::types::{
 use serde_json::{Value, json};
 
 use crate::aws::ecs_views;
-use crate::aws::error::AwsError;
 use crate::aws::raw::{self, Reply};
-use crate::clock::Time;
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
 use crate::deploy::view::{Deployment, DeploymentStatus, Service, ServiceRevision, Task};
+use coalmine_door::AwsError;
+use coalmine_door::clock::Time;
 
 /// `DescribeServices` takes at most ten names.
 pub const SERVICES_PER_CALL: usize = 10;

@@ -4,11 +4,11 @@ use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types;
 use serde_json::Value;
 
-use crate::clock::Time;
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::TaskDefinition;
 use crate::deploy::view::{Container, Deployment, Rollout, Service, ServiceRevision, Task};
+use coalmine_door::clock::Time;
 
 /// How many of a service's events are looked at.
 const EVENTS: usize = 10;

@@ -2,8 +2,8 @@
 
 use aws_sdk_cloudwatchlogs::Client;
 
-use crate::aws::error::AwsError;
 use crate::deploy::message::LogTail;
+use coalmine_door::AwsError;
 
 /// How many lines are read. The failure message has room for fewer long ones.
 const LINES: i32 = 30;

@@ -13,9 +13,9 @@ use tokio::sync::{Notify, watch};
 
 use crate::aws::cloudwatch::{ALARMS_PER_CALL, Alarms};
 use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, Ecs, SERVICES_PER_CALL};
-use crate::aws::error::AwsError;
-use crate::clock::{Clock, Time};
 use crate::deploy::view::{Alarm, Deployment, DeploymentStatus, Service, Task};
+use coalmine_door::AwsError;
+use coalmine_door::clock::{Clock, Time};
 
 /// How often services are looked at. A deployment's end is told at most this long after ECS knows it.
 pub const INTERVAL: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use aws_sdk_s3::Client;
 use aws_types::SdkConfig;
 
 use crate::aws::codepipeline::{Artifact, JobCredentials};
-use crate::aws::error::AwsError;
+use coalmine_door::AwsError;
 
 /// The largest artifact that is read, 32 MiB: it is held in memory, and the file that matters in it is at most 100 KB.
 pub const ARTIFACT_BYTES_MAX: u64 = 32 << 20;

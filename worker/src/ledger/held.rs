@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::orphans::{FENCE, HeldJob, HeldState, SCHEMA, WorkerObject};
-use super::store::{Condition, Store, StoreError};
-use crate::clock::{Clock, Time, fresh_name};
+use coalmine_door::clock::{Clock, Time, fresh_name};
+use coalmine_door::store::{Condition, Store, StoreError};
 
 /// This worker's object, and whether its worker may act.
 #[derive(Debug)]

@@ -3,14 +3,14 @@
 //! ```text
 //!   held ──► workers/<id>.json   which jobs a worker holds, with their last progress; renewed every ten seconds
 //!   orphans ─► which of them nobody holds any more (a pure decision)
-//!   store ──► s3://bucket/prefix, or a folder: conditional writes on small JSON objects
 //! ```
+//!
+//! The objects are small, and in S3 or a folder: [`coalmine_door::store`].
 
-mod folder;
 pub mod held;
 pub mod orphans;
-mod s3;
-mod store;
 
 pub use held::Held;
-pub use store::{Condition, Location, Store, StoreError, Stored};
+
+/// The largest object of the ledger, 1 MiB: 400 held jobs with the longest tokens.
+pub const OBJECT_BYTES_MAX: usize = 1 << 20;

@@ -153,6 +153,6 @@ mod tests {
     #[test]
     fn the_times_leave_room_for_a_call_that_began_before_the_fence() {
         assert!(FENCE >= RENEWAL * 2 - Duration::from_secs(1));
-        assert!(DEATH - FENCE > crate::aws::CALL);
+        assert!(DEATH - FENCE > coalmine_door::CALL);
     }
 }

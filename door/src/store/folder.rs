@@ -1,4 +1,4 @@
-//! A ledger in a folder. Writes are atomic (a temporary file is renamed) and conditional (under a lock file), so that
+//! A store in a folder. Writes are atomic (a temporary file is renamed) and conditional (under a lock file), so that
 //! several processes of one machine can share it.
 
 use std::fs::{self, File};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::store::{Condition, OBJECT_BYTES_MAX, StoreError, Stored};
+use super::{Condition, StoreError, Stored};
 
 /// The file whose lock guards all writes.
 const LOCK: &str = ".lock";
@@ -16,7 +16,7 @@ const UNFINISHED: &str = ".unfinished";
 
 /// A folder of objects.
 #[derive(Clone, Debug)]
-pub struct Folder {
+pub(super) struct Folder {
     root: PathBuf,
 }
 
@@ -29,7 +29,7 @@ impl Folder {
         key.split('/').fold(self.root.clone(), |path, part| path.join(part))
     }
 
-    pub(super) fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+    pub(super) fn get(&self, key: &str, most: usize) -> Result<Option<Stored>, StoreError> {
         let path = self.path(key);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -37,10 +37,11 @@ impl Folder {
             Err(problem) => return Err(io_error(&path, problem)),
         };
         let mut body = Vec::new();
-        let most = OBJECT_BYTES_MAX as u64 + 1;
-        file.take(most).read_to_end(&mut body).map_err(|problem| io_error(&path, problem))?;
-        if body.len() > OBJECT_BYTES_MAX {
-            return Err(StoreError::TooLarge { key: key.to_owned() });
+        file.take((most as u64).saturating_add(1))
+            .read_to_end(&mut body)
+            .map_err(|problem| io_error(&path, problem))?;
+        if body.len() > most {
+            return Err(StoreError::TooLarge { key: key.to_owned(), most });
         }
         let version = version(&body);
         Ok(Some(Stored { body, version }))
@@ -88,7 +89,8 @@ impl Folder {
     }
 
     fn check(&self, key: &str, condition: &Condition) -> Result<(), StoreError> {
-        let found = self.get(key)?.map(|stored| stored.version);
+        // Whatever its size: the condition is about what is there.
+        let found = self.get(key, usize::MAX)?.map(|stored| stored.version);
         let holds = match condition {
             Condition::New => found.is_none(),
             Condition::Unchanged(version) => found.as_ref() == Some(version),
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     fn folder(name: &str) -> Folder {
-        let root = std::env::temp_dir().join(format!("coalmine-ledger-{name}-{}", std::process::id()));
+        let root = std::env::temp_dir().join(format!("coalmine-store-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         Folder::new(&root)
     }
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn writes_depend_on_what_is_there() {
         let folder = folder("conditions");
-        assert_eq!(folder.get("workers/a.json").unwrap(), None);
+        assert_eq!(folder.get("workers/a.json", 9).unwrap(), None);
         let first = folder.put("workers/a.json", b"1", &Condition::New).unwrap();
         assert!(matches!(folder.put("workers/a.json", b"2", &Condition::New), Err(StoreError::Changed { .. })));
         let second = folder.put("workers/a.json", b"2", &Condition::Unchanged(first.clone())).unwrap();
@@ -151,7 +153,7 @@ mod tests {
     fn an_object_that_is_too_large_is_not_read() {
         let folder = folder("large");
         folder.put("workers/a.json", b"x", &Condition::New).unwrap();
-        fs::write(folder.path("workers/a.json"), vec![b'x'; OBJECT_BYTES_MAX + 1]).unwrap();
-        assert!(matches!(folder.get("workers/a.json"), Err(StoreError::TooLarge { .. })));
+        fs::write(folder.path("workers/a.json"), b"0123456789").unwrap();
+        assert!(matches!(folder.get("workers/a.json", 9), Err(StoreError::TooLarge { .. })));
     }
 }

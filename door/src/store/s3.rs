@@ -1,18 +1,18 @@
-//! A ledger in S3, by conditional writes (`If-None-Match: *`, `If-Match: <etag>`).
+//! A store in S3, by conditional writes (`If-None-Match: *`, `If-Match: <etag>`).
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_types::SdkConfig;
 
-use super::store::{Condition, OBJECT_BYTES_MAX, StoreError, Stored};
-use crate::aws::AwsError;
+use super::{Condition, StoreError, Stored};
+use crate::error::AwsError;
 
 /// Pages of keys read before a list is called endless: 100,000 workers.
 const PAGES_MAX: usize = 100;
 
 /// A prefix in a bucket.
 #[derive(Clone, Debug)]
-pub struct Bucket {
+pub(super) struct Bucket {
     client: Client,
     bucket: String,
     prefix: String,
@@ -29,7 +29,7 @@ impl Bucket {
         format!("{}{key}", self.prefix)
     }
 
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+    pub(super) async fn get(&self, key: &str, most: usize) -> Result<Option<Stored>, StoreError> {
         const OPERATION: &str = "s3 GetObject";
         let sent = self.client.get_object().bucket(&self.bucket).key(self.full(key)).send().await;
         let output = match sent.map_err(|error| AwsError::of(OPERATION, &error)) {
@@ -43,8 +43,8 @@ impl Bucket {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|problem| AwsError::unusable(OPERATION, problem.to_string()))?;
             body.extend_from_slice(&chunk);
-            if body.len() > OBJECT_BYTES_MAX {
-                return Err(StoreError::TooLarge { key: key.to_owned() });
+            if body.len() > most {
+                return Err(StoreError::TooLarge { key: key.to_owned(), most });
             }
         }
         Ok(Some(Stored { body, version }))

@@ -1,4 +1,7 @@
-//! The one small interface that both kinds of ledger have.
+//! Small durable objects with conditional writes, in S3 or in a folder: the worker's ledger, the janitor's memory.
+
+mod folder;
+mod s3;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,17 +9,14 @@ use std::str::FromStr;
 
 use aws_types::SdkConfig;
 
-use super::folder::Folder;
-use super::s3::Bucket;
-use crate::aws::AwsError;
+use crate::error::AwsError;
+use folder::Folder;
+use s3::Bucket;
 
-/// The largest object that is read or written, 1 MiB: 400 held jobs with the longest tokens.
-pub(super) const OBJECT_BYTES_MAX: usize = 1 << 20;
-
-/// Where a ledger is.
+/// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// `s3://bucket/prefix`: shared by all workers.
+    /// `s3://bucket/prefix`: shared by all who may read it.
     S3 {
         /// The bucket.
         bucket: String,
@@ -76,7 +76,7 @@ pub enum Condition {
     Unchanged(String),
 }
 
-/// Why the ledger did not do as it was told.
+/// Why the store did not do as it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The condition does not hold: somebody else wrote.
@@ -85,17 +85,19 @@ pub enum StoreError {
         /// The object.
         key: String,
     },
-    /// The object is larger than `OBJECT_BYTES_MAX`, 1 MiB.
-    #[error("{key} has more than {OBJECT_BYTES_MAX} bytes")]
+    /// The object is larger than the store's owner bears.
+    #[error("{key} has more than {most} bytes")]
     TooLarge {
         /// The object.
         key: String,
+        /// How large it may be, in bytes.
+        most: usize,
     },
     /// S3 gave no answer, or no.
-    #[error("the ledger in S3: {0}")]
+    #[error("the store in S3: {0}")]
     Aws(#[from] AwsError),
     /// The folder cannot be read or written.
-    #[error("the ledger's file {path}: {problem}")]
+    #[error("the store's file {path}: {problem}")]
     Io {
         /// The file.
         path: String,
@@ -104,23 +106,29 @@ pub enum StoreError {
     },
 }
 
-/// A ledger's objects.
+/// A store's objects.
 #[derive(Clone, Debug)]
-pub enum Store {
-    /// In S3.
+pub struct Store {
+    place: Place,
+    /// The largest object that is written or read, in bytes.
+    most: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
     S3(Bucket),
-    /// In a folder.
     Folder(Folder),
 }
 
 impl Store {
-    /// The store at a location.
+    /// The store at a location, of objects of at most `most` bytes: larger ones are neither written nor read.
     #[must_use]
-    pub fn open(location: &Location, door: &SdkConfig) -> Self {
-        match location {
-            Location::S3 { bucket, prefix } => Self::S3(Bucket::new(door, bucket, prefix)),
-            Location::Folder(path) => Self::Folder(Folder::new(path)),
-        }
+    pub fn open(location: &Location, door: &SdkConfig, most: usize) -> Self {
+        let place = match location {
+            Location::S3 { bucket, prefix } => Place::S3(Bucket::new(door, bucket, prefix)),
+            Location::Folder(path) => Place::Folder(Folder::new(path)),
+        };
+        Self { place, most }
     }
 
     /// Reads an object; `None` where there is none.
@@ -128,23 +136,24 @@ impl Store {
     /// # Errors
     /// When it cannot be read, or is too large.
     pub async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        match self {
-            Self::S3(bucket) => bucket.get(key).await,
-            Self::Folder(folder) => folder.get(key),
+        match &self.place {
+            Place::S3(bucket) => bucket.get(key, self.most).await,
+            Place::Folder(folder) => folder.get(key, self.most),
         }
     }
 
     /// Writes an object if the condition holds; gives its new version.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] where the condition does not hold. After another error it may have been written.
+    /// [`StoreError::Changed`] where the condition does not hold, [`StoreError::TooLarge`] before anything is written.
+    /// After another error it may have been written.
     pub async fn put(&self, key: &str, body: Vec<u8>, condition: &Condition) -> Result<String, StoreError> {
-        if body.len() > OBJECT_BYTES_MAX {
-            return Err(StoreError::TooLarge { key: key.to_owned() });
+        if body.len() > self.most {
+            return Err(StoreError::TooLarge { key: key.to_owned(), most: self.most });
         }
-        match self {
-            Self::S3(bucket) => bucket.put(key, body, condition).await,
-            Self::Folder(folder) => folder.put(key, &body, condition),
+        match &self.place {
+            Place::S3(bucket) => bucket.put(key, body, condition).await,
+            Place::Folder(folder) => folder.put(key, &body, condition),
         }
     }
 
@@ -153,9 +162,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Changed`] where it has another version.
     pub async fn delete(&self, key: &str, version: &str) -> Result<(), StoreError> {
-        match self {
-            Self::S3(bucket) => bucket.delete(key, version).await,
-            Self::Folder(folder) => folder.delete(key, version),
+        match &self.place {
+            Place::S3(bucket) => bucket.delete(key, version).await,
+            Place::Folder(folder) => folder.delete(key, version),
         }
     }
 
@@ -164,9 +173,9 @@ impl Store {
     /// # Errors
     /// When the list cannot be read to its end.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        match self {
-            Self::S3(bucket) => bucket.list(prefix).await,
-            Self::Folder(folder) => folder.list(prefix),
+        match &self.place {
+            Place::S3(bucket) => bucket.list(prefix).await,
+            Place::Folder(folder) => folder.list(prefix),
         }
     }
 }

@@ -10,9 +10,10 @@ use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_types::SdkConfig;
 
-pub use crate::deploy::view::Time;
+/// A date.
+pub type Time = chrono::DateTime<chrono::Utc>;
 
-/// The clock of one worker.
+/// The clock of one program.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: SharedTimeSource,
