@@ -19,6 +19,13 @@ pub(crate) struct End {
     pub(crate) services: BTreeMap<String, ServiceEnd>,
 }
 
+/// What the actions failed with, in the same order; for people.
+pub(crate) fn messages(world: &World, app: &Application) -> Vec<String> {
+    let pipeline = world.codepipeline.pipeline(&app.pipeline).expect("a pipeline");
+    let runs = pipeline.executions.iter().flat_map(|execution| &execution.actions);
+    runs.filter_map(|run| run.error.as_ref()).map(|error| error.message.clone()).collect()
+}
+
 /// What a service is at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceEnd {
@@ -55,7 +62,7 @@ impl fmt::Display for End {
 /// action says why, the full service is as it was and was never told to run the release for good, and the canary is as
 /// it was or runs what the full service runs. A success that is none, or a mix of two releases, is neither.
 pub(crate) fn honest(whole: &Played, played: &Played) -> Result<(), String> {
-    let Played { end, before, .. } = played;
+    let Played { end, before, messages, .. } = played;
     if (&end.executions, &end.services) == (&whole.end.executions, &whole.end.services) {
         return Ok(());
     }
@@ -71,7 +78,10 @@ pub(crate) fn honest(whole: &Played, played: &Played) -> Result<(), String> {
     if failed && told && full(before) == full(&end.services) && given_back {
         return Ok(());
     }
-    Err(format!("undisturbed it ends as {:#?}\nbut then neither so nor honestly, as {end:#?}", whole.end))
+    let whole = &whole.end;
+    Err(format!(
+        "undisturbed it ends as {whole:#?}\nbut then neither so nor honestly, as {end:#?}\nsaying {messages:#?}"
+    ))
 }
 
 /// Reads the end of a tale.

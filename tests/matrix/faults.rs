@@ -6,7 +6,7 @@ use simulator::faults::{Fault, FaultPlan, Freeze, Moment, Rule, SentCall};
 use simulator::{ErrorReply, Service, Skew};
 
 use crate::end::honest;
-use crate::play::{Cast, Disturbance, Played, play, undisturbed};
+use crate::play::{Cast, Disturbance, LAG, Played, play, undisturbed};
 use crate::points::{Extent, Tally};
 use crate::stage::WORKER_KEY;
 use crate::tales::Tale;
@@ -169,8 +169,7 @@ fn a_crowd_of_registrations_changes_no_end() {
 
 #[test]
 fn a_read_that_lags_changes_no_end() {
-    let stale =
-        |call: &SentCall| may_lag(call).then(|| Rule::new(Fault::stale(Duration::from_secs(30))).call(call.number));
+    let stale = |call: &SentCall| may_lag(call).then(|| Rule::new(Fault::stale(LAG)).call(call.number));
     each_call("read as of 30 s ago", Cast::One, Claim::Same, stale);
 }
 

@@ -7,16 +7,13 @@ use std::time::{Duration, SystemTime};
 use simulator::Service;
 use simulator::faults::{Fault, FaultPlan, Moment, Rule, SentCall};
 
-use crate::play::{Cast, Disturbance, play, undisturbed};
+use crate::play::{Cast, Disturbance, LAG, play, undisturbed};
 use crate::points::{Extent, Tally};
 use crate::stage::WORKER_KEY;
 use crate::tales::Tale;
 
 /// How long an operation is out.
 const OUTAGE: Duration = Duration::from_secs(5 * 60);
-
-/// How far reads may lag behind our own writes.
-const LAG: Duration = Duration::from_secs(30);
 
 /// Two tales that take every way through the worker between them, and one with alarms.
 const TALES: [Tale; 3] = [Tale::TurnoverCrashes, Tale::RedInTheBake, Tale::Good];

@@ -10,12 +10,15 @@ use simulator::faults::{Fault, FaultPlan, Rule, SentCall};
 use simulator::{Settings, Simulator, Skew};
 use tokio::runtime::Builder;
 
-use crate::end::{End, ServiceEnd, end, untouched};
+use crate::end::{End, ServiceEnd, end, messages, untouched};
 use crate::stage::{Story, WORKER_KEY, Worker, settings};
 use crate::tales::Tale;
 
 /// The access key of the second worker.
 pub(crate) const PEER_KEY: &str = "AKIAPEER";
+
+/// How far reads may lag behind writes.
+pub(crate) const LAG: Duration = Duration::from_secs(30);
 
 /// How soon a worker that died is started again.
 const RESTART: Duration = Duration::from_secs(5);
@@ -58,6 +61,8 @@ impl Disturbance {
 pub(crate) struct Played {
     /// How it ended.
     pub(crate) end: End,
+    /// What its actions failed with.
+    pub(crate) messages: Vec<String>,
     /// The services before anything happened.
     pub(crate) before: BTreeMap<String, ServiceEnd>,
     /// The calls of the first worker until the last execution ended.
@@ -83,7 +88,8 @@ pub(crate) fn undisturbed(tale: Tale, cast: Cast) -> Arc<Played> {
     let cell = TOLD.lock().unwrap_or_else(PoisonError::into_inner).entry((tale, cast)).or_default().clone();
     let played = cell.get_or_init(|| {
         let played = play(tale, cast, &Disturbance::default()).expect("the undisturbed tale comes to its end");
-        assert_eq!(played.end.to_string(), tale.moral(), "the undisturbed end of {tale:?}, {cast:?}");
+        let said = &played.messages;
+        assert_eq!(played.end.to_string(), tale.moral(), "the undisturbed end of {tale:?}, {cast:?}: {said:#?}");
         Arc::new(played)
     });
     Arc::clone(played)
@@ -103,6 +109,9 @@ async fn tell(tale: Tale, cast: Cast, disturbance: &Disturbance) -> Played {
     let story = Story::set(simulator.clone(), &[&app]);
     story.expect_deaths();
     let before = untouched(&story, &app).await;
+    let execution = tale.begin(&story, &app).await;
+    // What was pushed just now may not be seen yet.
+    story.pass(LAG).await;
     let begin = story.now();
     let start = |key: &str| Worker::start_skewed(&simulator, key, settings("default", 20), disturbance.skew);
     // Kept to the end: who lets go of a worker stops it.
@@ -117,11 +126,12 @@ async fn tell(tale: Tale, cast: Cast, disturbance: &Disturbance) -> Played {
         again.clock().wait(RESTART).await;
         Some(Worker::start_skewed(&again, PEER_KEY, settings("default", 20), skew))
     });
-    tale.tell(&story, &app).await;
+    tale.tell(&story, &app, execution).await;
     let calls = simulator.calls_of(WORKER_KEY);
     come_to_rest(&story, &[&app.name, &app.canary_name()]).await;
     story.pass(AFTERWARDS).await;
-    Played { end: end(&story, &app).await, before, calls, begin }
+    let messages = story.world(|world| messages(world, &app));
+    Played { end: end(&story, &app).await, messages, before, calls, begin }
 }
 
 /// Waits until the services run what they are told to run, or for long enough.

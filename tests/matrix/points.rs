@@ -63,7 +63,8 @@ impl Tally {
             if played.end == undisturbed.end {
                 return Ok(());
             }
-            Err(format!("undisturbed it ends as {:#?}\nbut then as {:#?}", undisturbed.end, played.end))
+            let Played { end, messages, .. } = played;
+            Err(format!("undisturbed it ends as {:#?}\nbut then as {end:#?}\nsaying {messages:#?}", undisturbed.end))
         });
     }
 

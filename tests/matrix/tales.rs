@@ -129,16 +129,20 @@ impl Tale {
         });
     }
 
-    /// Tells it, until its last execution is over.
-    pub(crate) async fn tell(self, story: &Story, app: &Application) {
+    /// Begins it: a build has pushed the image and started the pipeline; the execution's id.
+    pub(crate) async fn begin(self, story: &Story, app: &Application) -> String {
         if self == Self::Busy {
-            story.somebody_deploys(app, &app.canary_name(), Behaviour::SlowStart(Duration::from_secs(60))).await;
+            story.somebody_deploys(app, &app.canary_name(), Behaviour::SlowStart(Duration::from_secs(100))).await;
         }
         let behaviour = match self {
             Self::CanaryCrashes | Self::SickFirstDeployment => crashing(),
             _ => Behaviour::Good,
         };
-        let execution = story.release(app, "v2", behaviour);
+        story.release(app, "v2", behaviour)
+    }
+
+    /// Tells it, until its last execution is over.
+    pub(crate) async fn tell(self, story: &Story, app: &Application, execution: String) {
         let release = Release { story, app, execution };
         release.answer("Approve", ApprovalStatus::Approved).await;
         if self == Self::RedBefore {

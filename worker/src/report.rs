@@ -152,7 +152,11 @@ pub(crate) async fn failure(turn: &Turn<'_>, done: &str) -> Ending {
     };
     let service = format!("{}/{}", turn.action.cluster, turn.action.service);
     let text = message::failure(turn.action.role, &service, &cause, done, log.as_ref());
-    let kind = if cause.kind == CauseKind::Refused { FailureKind::Configuration } else { FailureKind::Job };
+    let kind = match cause.kind {
+        CauseKind::Refused => FailureKind::Configuration,
+        CauseKind::Denied => FailureKind::Permission,
+        _ => FailureKind::Job,
+    };
     Ending::Failed { kind, text, id: turn.progress.deployment.clone() }
 }
 

@@ -239,8 +239,10 @@ async fn acknowledge(tools: &Tools, job: &Job) -> bool {
 
 /// One visit, whose panic is the job's failure and not the worker's.
 async fn visit(tools: &Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
-    let turn = turn::take(Arc::clone(tools), job.clone(), stopping).in_current_span();
-    if let Err(problem) = tokio::spawn(turn).await
+    // A set of one: it ends with this future, where a task alone would go on without its worker.
+    let mut turn = JoinSet::new();
+    turn.spawn(turn::take(Arc::clone(tools), job.clone(), stopping).in_current_span());
+    if let Some(Err(problem)) = turn.join_next().await
         && problem.is_panic()
     {
         error!("a turn panicked: the job fails, the worker goes on");

@@ -157,16 +157,33 @@ impl Turn<'_> {
         }
     }
 
-    /// What AWS refused, or the worker may not: before anything was touched it ends the action; later the deadlines
-    /// do, because leaving things half done is worse than waiting for a permission.
-    fn refused(&self, problem: &AwsError) -> Option<Ending> {
-        let kind = if problem.kind == Kind::Denied { FailureKind::Permission } else { FailureKind::Job };
-        let before = self.progress.deployment.is_none() && self.progress.cause.is_none();
-        before.then(|| Ending::Failed {
-            kind,
-            text: format!("Nothing was deployed to {}/{}: {problem}.", self.action.cluster, self.action.service),
-            id: None,
-        })
+    /// What AWS refused, or the worker may not. A canary that was not touched yet fails at once. Whatever may have been
+    /// touched is undone first: the canary of a turnover, and a service that was told to run the release while its
+    /// deployment could not be looked for. Later the deadlines end the action, because leaving things half done is worse
+    /// than waiting for a permission.
+    fn refused(&mut self, problem: &AwsError) -> Option<Ending> {
+        if self.progress.deployment.is_some() || self.progress.cause.is_some() {
+            return None;
+        }
+        let denied = problem.kind == Kind::Denied;
+        let service = format!("{}/{}", self.action.cluster, self.action.service);
+        let checking = matches!(self.progress.phase, Phase::Check { .. });
+        let text = if checking {
+            format!("Nothing was deployed to {service}: {problem}.")
+        } else {
+            format!("The deployment to {service} could not begin: {problem}.")
+        };
+        if checking && self.action.role == Role::Canary {
+            let kind = if denied { FailureKind::Permission } else { FailureKind::Job };
+            return Some(Ending::Failed { kind, text, id: None });
+        }
+        let kind = if denied { CauseKind::Denied } else { CauseKind::Unusable };
+        self.progress.phase = match self.progress.phase {
+            Phase::Check { .. } => undo::restore(self.tools.clock.now().timestamp()),
+            _ => undo::begin(self.action.role, kind, self.tools.clock.now().timestamp()),
+        };
+        self.progress.cause = Some(Cause { kind, text, witness: None });
+        None
     }
 
     /// The last of all deadlines: where nothing can be decided because nothing can be observed, the action ends and
@@ -275,7 +292,7 @@ impl Turn<'_> {
         self.late = true;
         let text = "a call of this worker was carried out after the action had ended".to_owned();
         let cause = Cause { kind: CauseKind::Changed, text, witness: None };
-        self.progress.phase = undo::begin(self.action.role, &cause, self.tools.clock.now().timestamp());
+        self.progress.phase = undo::begin(self.action.role, cause.kind, self.tools.clock.now().timestamp());
         self.progress.cause = Some(cause);
         Ok(Some(Pass::Again))
     }
@@ -332,7 +349,7 @@ impl Turn<'_> {
             return Pass::End(configuration(text));
         }
         let cause = Cause { kind: CauseKind::Refused, text, witness: None };
-        self.progress.phase = undo::begin(self.action.role, &cause, self.tools.clock.now().timestamp());
+        self.progress.phase = undo::begin(self.action.role, cause.kind, self.tools.clock.now().timestamp());
         self.progress.cause = Some(cause);
         Pass::Again
     }
@@ -371,7 +388,7 @@ impl Turn<'_> {
             Step::Fail => Ok(Pass::End(report::failure(self, &reason).await)),
             Step::Undo(cause) => {
                 let now = self.tools.clock.now().timestamp();
-                self.progress.phase = undo::begin(self.action.role, &cause, now);
+                self.progress.phase = undo::begin(self.action.role, cause.kind, now);
                 self.progress.cause = Some(cause);
                 Ok(Pass::Again)
             }

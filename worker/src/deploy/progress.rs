@@ -186,6 +186,10 @@ pub enum CauseKind {
     Changed,
     /// The turnover was refused before it touched anything; the text is the refusal.
     Refused,
+    /// The worker may not do what it has to; the text says what.
+    Denied,
+    /// AWS refused a call before the deployment could be followed; the text says which.
+    Unusable,
 }
 
 /// A token that this program cannot go on from.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::deploy::batch::{CANARY_PERCENTS, Percents};
 use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed};
-use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress, Target};
+use crate::deploy::progress::{CauseKind, Former, Phase, Progress, Target};
 use crate::deploy::rollout::{keep_percents, settle};
 use crate::deploy::view::{DeploymentStatus, Service};
 
@@ -17,14 +17,19 @@ const STALE_READ: Duration = Duration::from_secs(30);
 
 /// The first phase of the undo, by who failed and why.
 #[must_use]
-pub fn begin(role: Role, cause: &Cause, now: i64) -> Phase {
-    let restore = Phase::RestoreCanary { since: now, target: Target::Unknown, told: None };
-    match (role, cause.kind) {
+pub fn begin(role: Role, kind: CauseKind, now: i64) -> Phase {
+    match (role, kind) {
         // Somebody else is deploying to it now.
         (Role::Canary, CauseKind::Superseded) => Phase::LeaveCanary,
-        (Role::Canary, _) | (Role::Full, CauseKind::Superseded | CauseKind::Refused) => restore,
+        (Role::Canary, _) | (Role::Full, CauseKind::Superseded | CauseKind::Refused) => restore(now),
         (Role::Full, _) => Phase::UndoFull { since: now, stopped: false },
     }
+}
+
+/// The phase in which a canary goes back; of a turnover that did not touch the full service, the only one.
+#[must_use]
+pub fn restore(now: i64) -> Phase {
+    Phase::RestoreCanary { since: now, target: Target::Unknown, told: None }
 }
 
 /// Decides the next step of a phase `UndoFull`.
@@ -35,7 +40,7 @@ pub fn full(
     (since, stopped): (i64, bool),
     now: i64,
 ) -> Decision {
-    let restore = Phase::RestoreCanary { since: now, target: Target::Unknown, told: None };
+    let restore = restore(now);
     let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
         return Decision::new(Step::Enter(restore), "nothing was deployed");
     };
