@@ -307,18 +307,18 @@ impl Turn<'_> {
             None => return Ok(Pass::Again),
         };
         match check {
+            // What was gathered before the wait may be old: everything is checked once more.
+            Check::Refuse(_) | Check::Ready(_) if self.waited => {
+                (self.waited, self.gathered) = (false, None);
+                self.view.outdate(self.tools);
+                Ok(Pass::Again)
+            }
             Check::Refuse(problems) => Ok(self.turn_down(refusal(&self.action, &problems))),
             Check::Wait { reason, busy } => {
                 self.waited = true;
                 let since = busy.then(|| busy_since.unwrap_or(now));
                 self.progress.phase = Phase::Check { busy_since: since };
                 Ok(Pass::Wait(reason))
-            }
-            // What was gathered before the wait may be old: everything is checked once more.
-            Check::Ready(_) if self.waited => {
-                (self.waited, self.gathered) = (false, None);
-                self.view.outdate(self.tools);
-                Ok(Pass::Again)
             }
             Check::Ready(plan) => {
                 if let Some(ending) = self.hindrance().await? {

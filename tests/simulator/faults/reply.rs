@@ -21,8 +21,9 @@ pub(super) fn size_member(call: &Call) -> Option<&'static str> {
             | "ListServiceDeployments",
         )
         | (Service::CodePipeline, "ListPipelines" | "ListPipelineExecutions" | "ListActionExecutions")
-        | (Service::Ecr, "DescribeRepositories" | "ListImages") => Some("maxResults"),
-        // With imageIds it has no pages.
+        | (Service::Ecr, "ListImages") => Some("maxResults"),
+        // Where names or ids are given they have no pages.
+        (Service::Ecr, "DescribeRepositories") if call.raw.get("repositoryNames").is_none() => Some("maxResults"),
         (Service::Ecr, "DescribeImages") if call.raw.get("imageIds").is_none() => Some("maxResults"),
         (Service::CloudWatch, "DescribeAlarms") => Some("MaxRecords"),
         (Service::Logs, "DescribeLogGroups" | "DescribeLogStreams" | "FilterLogEvents") => Some("limit"),

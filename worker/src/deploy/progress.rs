@@ -58,7 +58,7 @@ pub enum Phase {
     },
     /// The full service goes back to what it ran.
     UndoFull {
-        /// Epoch seconds at which the undo began.
+        /// Epoch seconds at which the undo began; once ECS was told, at which it was.
         #[serde(rename = "s")]
         since: i64,
         /// Whether ECS was told to roll our deployment back.

@@ -13,7 +13,7 @@ use crate::deploy::view::{DeploymentStatus, Service};
 pub const UNDO_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// How long a read may lag behind our own write before it is believed.
-const STALE_READ: Duration = Duration::from_secs(30);
+pub const STALE_READ: Duration = Duration::from_secs(30);
 
 /// The first phase of the undo, by who failed and why.
 #[must_use]
@@ -32,7 +32,7 @@ pub fn restore(now: i64) -> Phase {
     Phase::RestoreCanary { since: now, target: Target::Unknown, told: None }
 }
 
-/// Decides the next step of a phase `UndoFull`.
+/// Decides the next step of a phase `UndoFull`, whose way back was told at `since`, or began then.
 pub fn full(
     terms: &Terms,
     progress: &Progress,
@@ -40,14 +40,20 @@ pub fn full(
     (since, stopped): (i64, bool),
     now: i64,
 ) -> Decision {
+    let decision = full_back(terms, progress, sight, stopped, now);
+    // Only waiting has its limit: a worker that was away for longer has yet to tell ECS anything.
+    if decision.step == Step::Wait && elapsed(since, now) >= UNDO_LIMIT {
+        return Decision::new(Step::Enter(restore(now)), format!("{} is still on its way back", sight.service.label()));
+    }
+    decision
+}
+
+fn full_back(terms: &Terms, progress: &Progress, sight: &Sight<'_>, stopped: bool, now: i64) -> Decision {
     let restore = restore(now);
     let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
         return Decision::new(Step::Enter(restore), "nothing was deployed");
     };
     let service = sight.service;
-    if elapsed(since, now) >= UNDO_LIMIT {
-        return Decision::new(Step::Enter(restore), format!("{} is still on its way back", service.label()));
-    }
     let status = sight.deployment.map(|deployment| &deployment.status);
     match status {
         // Whatever the view of the service says: it may be older than the deployment.
@@ -121,19 +127,28 @@ pub fn canary(
     (since, target, told): (i64, &Target, Option<i64>),
     now: i64,
 ) -> Decision {
-    let role = terms.role;
-    let (canary, which) = match role {
+    let (canary, which) = match terms.role {
         Role::Canary => (sight.service, Which::Own),
         Role::Full => (sight.partner, Which::Partner),
     };
-    if elapsed(since, now) >= UNDO_LIMIT {
-        return end(
-            terms,
-            progress,
-            sight,
-            format!("canary {} is still on its way back: {}", canary.label(), tasks(canary)),
-        );
+    let decision = canary_back(terms, progress, sight, (canary, which), (target, told), now);
+    // As above.
+    if decision.step == Step::Wait && elapsed(told.unwrap_or(since), now) >= UNDO_LIMIT {
+        let done = format!("canary {} is still on its way back: {}", canary.label(), tasks(canary));
+        return end(terms, progress, sight, done);
     }
+    decision
+}
+
+fn canary_back(
+    terms: &Terms,
+    progress: &Progress,
+    sight: &Sight<'_>,
+    (canary, which): (&Service, Which),
+    (target, told): (&Target, Option<i64>),
+    now: i64,
+) -> Decision {
+    let role = terms.role;
     let following = role == Role::Canary
         && sight.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::RollingBack);
     match target {
@@ -299,6 +314,27 @@ mod tests {
         let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
         assert!(matches!(decision.step, Step::Enter(Phase::RestoreCanary { .. })));
         assert_eq!(decision.reason, "main/app runs app:0 again");
+    }
+
+    #[test]
+    fn a_way_back_that_nobody_has_told_yet_is_told_however_late() {
+        let (full, canary) = (service("app", 10, "app:2"), service("app-canary", 1, "app-canary:2"));
+        let running = deployment("IN_PROGRESS");
+        let sight = Sight { deployment: Some(&running), ..sight(&full, &canary) };
+        let (terms, progress, late) = (terms(Role::Full), progress(), 7_200);
+        assert_eq!(super::full(&terms, &progress, &sight, (0, false), late).step, Step::RollBack);
+        assert_eq!(super::canary(&terms, &progress, &sight, (0, &Target::Unknown, None), late).step, Step::PlanRestore);
+        let target = Target::Revision("app-canary:1".parse().unwrap());
+        let step = super::canary(&terms, &progress, &sight, (0, &target, None), late).step;
+        assert!(matches!(step, Step::Update(_)), "{step:?}");
+        // Told long ago, and still not there: that is waited for no longer.
+        let mut rolling = service("app-canary", 1, "app-canary:1");
+        rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app-canary:1", 0)];
+        let sight = Sight { partner: &rolling, ..sight };
+        for (told, expected) in [(late - 60, Step::Wait), (0, Step::Fail)] {
+            let step = super::canary(&terms, &progress, &sight, (0, &target, Some(told)), late).step;
+            assert_eq!(step == Step::Wait, expected == Step::Wait, "{step:?}");
+        }
     }
 
     #[test]
