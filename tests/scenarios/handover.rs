@@ -28,15 +28,6 @@ fn in_progress(story: &Story) -> usize {
     story.world(|world| world.codepipeline.jobs().iter().filter(running).count())
 }
 
-/// The newest job of an action is being worked at, in this phase of its progress.
-fn is_in(world: &World, action: &str, phase: &str) -> bool {
-    let job = world.codepipeline.jobs().iter().rev().find(|job| job.action == action);
-    job.is_some_and(|job| {
-        let token = job.continuation_token.as_deref().unwrap_or_default();
-        job.status == JobStatus::InProgress && token.contains(&format!("\"p\":{phase}"))
-    })
-}
-
 #[tokio::test(start_paused = true)]
 async fn whatever_a_stopped_worker_was_at_another_goes_on_to_the_same_end() {
     for (seed, (action, phase)) in
@@ -49,7 +40,7 @@ async fn whatever_a_stopped_worker_was_at_another_goes_on_to_the_same_end() {
         if action == "Full" {
             story.answer("app", "Release", ApprovalStatus::Approved).await;
         }
-        story.until(&format!("{action} in {phase}"), |world| is_in(world, action, phase)).await;
+        story.in_phase(action, phase).await;
         stop(&mut story).await;
         story.pass(Duration::from_secs(45)).await;
         let successor = Worker::start(&story.simulator, "AKIAWORKER2", settings("default", 20));

@@ -4,12 +4,15 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod adopters;
 mod alarms;
 mod artifacts;
 mod budgets;
 mod definitions;
 mod ecs_decides;
 mod first_day;
+mod frozen;
+mod given_back;
 mod handover;
 mod happy;
 mod judged_once_more;
@@ -19,6 +22,8 @@ mod people_decide;
 mod permissions;
 mod queue_workers;
 mod refused;
+mod retried;
+mod rolled_back;
 mod scaling;
 mod secrets;
 mod several;
@@ -26,4 +31,6 @@ mod sick_canary;
 mod sick_turnover;
 mod sizes;
 mod somebody_else;
+mod stopped;
+mod two_pipelines;
 mod watched;

@@ -112,7 +112,9 @@ async fn a_release_that_finds_the_service_busy_waits_for_the_end_and_goes_on() {
     story.pass(Duration::from_secs(200)).await;
     assert_eq!(story.changes(begin), [], "it was to wait");
     let summary = story.action("app", &execution, "Canary").summary.unwrap_or_default();
-    assert_eq!(summary, format!("a deployment of {other} to main/app-canary is in progress: waiting for its end"));
+    let deployment = story.newest_deployment("app-canary").await;
+    let expected = format!("deployment {deployment} by somebody else is in progress ({other} to main/app-canary)");
+    assert_eq!(summary, format!("{expected}: waiting for its end"));
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
     story.runs_image(&app, "app", "v2");
@@ -128,9 +130,10 @@ async fn a_service_that_stays_busy_fails_the_release_and_names_the_other() {
     let begin = story.now();
     let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
-    insta::assert_snapshot!(story.failure("app", &execution, "Canary"), @r"
+    let deployment = story.newest_deployment("app-canary").await;
+    insta::assert_snapshot!(story.failure("app", &execution, "Canary").replace(&deployment, "ID"), @r"
     Nothing was deployed to canary main/app-canary:
-    - a deployment of app-canary:2 to main/app-canary is in progress, still after 5m: retry the stage when it has ended
+    - deployment ID by somebody else is in progress (app-canary:2 to main/app-canary), still after 5m: retry the stage when it has ended
     ");
     let waited = story.now().duration_since(begin).unwrap();
     assert!((300..400).contains(&waited.as_secs()), "{waited:?}");

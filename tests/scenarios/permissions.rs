@@ -25,7 +25,11 @@ async fn a_deployment_that_may_not_be_looked_for_is_undone_and_not_called_nothin
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
     let error = story.action("app", &execution, "Canary").error.expect("an error");
     assert_eq!(error.code, "PermissionError");
-    assert!(error.message.starts_with("The deployment to main/app-canary could not begin: "), "{}", error.message);
+    assert!(
+        error.message.starts_with("The deployment to main/app-canary could not be followed: "),
+        "{}",
+        error.message
+    );
     assert!(error.message.contains("ListServiceDeployments"), "{}", error.message);
     assert!(error.message.ends_with("Done: canary main/app-canary runs app-canary:1 again."), "{}", error.message);
     story.runs_image(&app, "app-canary", "v1");

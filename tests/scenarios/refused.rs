@@ -60,8 +60,10 @@ async fn a_full_action_that_asks_for_what_comes_later_is_refused_in_words() {
     The action's configuration cannot be used:
     Batch: found "10", expected a share from 0.1% to 100% with at most one decimal, such as 10% or 2.5%
     Ramp: found "1,10,100", expected nothing: this property is not available in this version
+    Done: canary main/app-canary runs app-canary:3 again.
     "#);
     assert_eq!(story.runs("app"), "app:1");
+    story.runs_image(&app, "app-canary", "v1");
 }
 
 #[tokio::test(start_paused = true)]

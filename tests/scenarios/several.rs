@@ -6,14 +6,7 @@ use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus, Stage
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator, World};
 
-use crate::stage::{Application, CLUSTER, Story, pipeline_json};
-
-/// A second pipeline on the same two services, for hotfixes.
-fn hotfix_pipeline(story: &Story, app: &Application) -> Application {
-    let hotfix = app.by_pipeline("hotfix");
-    story.world(|world| world.create_pipeline_from_json(&pipeline_json(&hotfix).to_string())).unwrap();
-    hotfix
-}
+use crate::stage::{Application, CLUSTER, Story};
 
 #[tokio::test(start_paused = true)]
 async fn three_pipelines_go_on_side_by_side_and_share_the_observation() {
@@ -39,7 +32,7 @@ async fn three_pipelines_go_on_side_by_side_and_share_the_observation() {
 async fn a_second_pipeline_waits_for_a_canary_that_is_being_deployed_and_then_takes_its_place() {
     let app = Application::web("app", 10);
     let story = Story::begin(Simulator::new(Settings::seeded(2)), &[&app]);
-    let hotfix = hotfix_pipeline(&story, &app);
+    let hotfix = story.hotfix_pipeline(&app);
     let first = story.release_to_canary(&app, "v2", Behaviour::Good).await;
     story.rolling("app-canary").await;
     let second = story.release_to_canary(&hotfix, "v3", Behaviour::Good).await;
@@ -67,7 +60,7 @@ async fn a_second_pipeline_waits_for_a_canary_that_is_being_deployed_and_then_ta
 async fn a_release_whose_canary_was_replaced_while_people_thought_goes_no_further() {
     let app = Application::web("app", 10);
     let story = Story::begin(Simulator::new(Settings::seeded(6)), &[&app]);
-    let hotfix = hotfix_pipeline(&story, &app);
+    let hotfix = story.hotfix_pipeline(&app);
     let first = story.release_to_canary(&app, "v2", Behaviour::Good).await;
     story.held("app").await;
     let second = story.release_to_canary(&hotfix, "v3", Behaviour::Good).await;
@@ -85,7 +78,7 @@ async fn a_release_whose_canary_was_replaced_while_people_thought_goes_no_furthe
 async fn a_second_pipeline_waits_for_a_turnover_and_ends_with_its_own_release_on_both_services() {
     let app = Application::web("app", 10);
     let story = Story::begin(Simulator::new(Settings::seeded(3)), &[&app]);
-    let hotfix = hotfix_pipeline(&story, &app);
+    let hotfix = story.hotfix_pipeline(&app);
     let first = story.release_to_full(&app, "v2", Behaviour::Good).await;
     story.rolling("app").await;
     let second = story.release_to_full(&hotfix, "v3", Behaviour::Good).await;
@@ -104,14 +97,17 @@ async fn a_second_pipeline_waits_for_a_turnover_and_ends_with_its_own_release_on
 async fn a_second_pipeline_gives_up_on_a_turnover_that_takes_long_and_names_it() {
     let app = Application::web("app", 10);
     let story = Story::begin(Simulator::new(Settings::seeded(4)), &[&app]);
-    let hotfix = hotfix_pipeline(&story, &app);
+    let hotfix = story.hotfix_pipeline(&app);
     let slow = Behaviour::SlowStart(Duration::from_secs(300));
     let first = story.release_to_full(&app, "v2", slow).await;
     story.rolling("app").await;
     let second = story.release_to_full(&hotfix, "v3", Behaviour::Good).await;
     assert_eq!(story.ended("hotfix", &second).await, PipelineExecutionStatus::Failed);
     let message = story.failure("hotfix", &second, "Full");
-    assert!(message.contains("a deployment of app:2 to main/app is in progress, still after 15m"), "{message}");
+    let deployment = story.newest_deployment("app").await;
+    let expected =
+        format!("deployment {deployment} by execution {first} is in progress (app:2 to main/app), still after 15m");
+    assert!(message.contains(&expected), "{message}");
     assert_eq!(story.ended("app", &first).await, PipelineExecutionStatus::Succeeded);
     story.runs_image(&app, "app", "v2");
 }

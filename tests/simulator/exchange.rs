@@ -62,6 +62,13 @@ impl Simulator {
         self.faults().is_dead(access_key)
     }
 
+    /// Whether a caller stands still.
+    #[must_use]
+    pub fn is_frozen(&self, access_key: &str) -> bool {
+        let who = Who { caller: access_key.to_owned(), door: None };
+        matches!(self.faults().hold(&who, self.clock().now()), Hold::Until(_))
+    }
+
     /// Waits until a caller is dead; at once where it is.
     pub async fn until_death(&self, access_key: &str) -> Death {
         let mut deaths = self.faults().deaths();

@@ -40,6 +40,8 @@ pub(crate) struct Application {
     pub(crate) environment: Vec<(String, String)>,
     /// Members laid over the task definition, and over its container.
     pub(crate) definition: (Value, Value),
+    /// Minutes that people have for each approval; seven days where it is not said.
+    pub(crate) patience: Option<u32>,
     /// Whether `v1` was ever pushed; otherwise the services were made just now, with an image that is not there.
     pub(crate) deployed: bool,
 }
@@ -62,6 +64,7 @@ impl Application {
             mode: "SUPERSEDED",
             environment: Vec::new(),
             definition: (json!({}), json!({})),
+            patience: None,
             deployed: true,
         }
     }

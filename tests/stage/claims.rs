@@ -23,6 +23,46 @@ impl Story {
         self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").percents)
     }
 
+    /// How many service deployments a service has had, all in all.
+    pub(crate) async fn deployments(&self, service: &str) -> usize {
+        let listed = self.somebody().list_service_deployments().cluster(CLUSTER).service(service).max_results(100);
+        listed.send().await.expect("a list").service_deployments().len()
+    }
+
+    /// The id of a service's newest service deployment.
+    pub(crate) async fn newest_deployment(&self, service: &str) -> String {
+        let described = self.somebody().describe_services().cluster(CLUSTER).services(service).send().await;
+        let described = described.expect("an answer");
+        let current = described.services()[0].current_service_deployment().expect("a deployment");
+        current.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Claims that one result was accepted of every job that was created, whatever else came and was refused.
+    pub(crate) fn each_job_has_one_accepted_result(&self) {
+        self.world(|world| {
+            for job in world.codepipeline.jobs() {
+                assert_eq!(job.results.len(), 1, "results of job {} of {} ({:?})", job.id, job.action, job.status);
+            }
+        });
+    }
+
+    /// Claims that every job that was created came to exactly one result, or was abandoned and came to none.
+    pub(crate) fn each_job_has_one_result_or_was_abandoned(&self) {
+        self.world(|world| {
+            for job in world.codepipeline.jobs() {
+                let expected = usize::from(job.abandoned.is_none());
+                assert_eq!(
+                    job.results.len(),
+                    expected,
+                    "results of job {} of {} ({:?})",
+                    job.id,
+                    job.action,
+                    job.status
+                );
+            }
+        });
+    }
+
     /// `status` of a service's newest service deployment.
     pub(crate) fn deployment_status(&self, service: &str) -> String {
         self.world(|world| world.ecs.view(CLUSTER, service).expect("a service").deployment_status)

@@ -3,7 +3,7 @@
 mod application;
 mod budget;
 mod claims;
-mod invariants;
+pub(crate) mod invariants;
 mod people;
 mod pipeline;
 mod recorder;
@@ -12,4 +12,4 @@ pub(crate) mod story;
 pub(crate) use application::{Application, CLUSTER};
 pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{Story, WORKER_KEY, Worker, settings, zipped};
+pub(crate) use story::{PEER_KEY, Story, WORKER_KEY, Worker, settings, zipped};

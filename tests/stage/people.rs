@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use aws_sdk_codepipeline::types::{ActionCategory, ActionOwner, ActionTypeId, ApprovalStatus};
-use aws_sdk_ecs::types::StopServiceDeploymentStopType;
+use aws_sdk_codepipeline::types::{
+    ActionCategory, ActionOwner, ActionTypeId, ApprovalStatus, JobStatus, StageRetryMode,
+};
+use aws_sdk_ecs::types::{DeploymentConfiguration, StopServiceDeploymentStopType};
 use simulator::World;
 use simulator::cloudwatch::{AlarmState, set_alarm_state};
 use simulator::ecr::{Behaviour, ImageSpec};
+use tokio::task::JoinHandle;
 
 use super::application::{Application, CLUSTER};
-use super::story::{Story, put_source, upload};
+use super::pipeline::pipeline_json;
+use super::story::{PEER_KEY, Story, WORKER_KEY, Worker, put_source, settings, upload};
 
 /// The access key of whoever else acts on the account; it names them in the call log.
 const SOMEBODY_KEY: &str = "AKIASOMEBODY";
@@ -63,6 +67,46 @@ impl Story {
         execution
     }
 
+    /// A second worker begins when the first one stands still, so that it is the first one's jobs that are at stake.
+    pub(crate) fn peer_from_the_freeze_on(&self) -> JoinHandle<Worker> {
+        let simulator = self.simulator.clone();
+        tokio::spawn(async move {
+            while !simulator.is_frozen(WORKER_KEY) {
+                simulator.clock().wait(Duration::from_secs(1)).await;
+            }
+            Worker::start(&simulator, PEER_KEY, settings("default", 20))
+        })
+    }
+
+    /// A second pipeline on the same two services, for hotfixes.
+    pub(crate) fn hotfix_pipeline(&self, app: &Application) -> Application {
+        let hotfix = app.by_pipeline("hotfix");
+        self.world(|world| world.create_pipeline_from_json(&pipeline_json(&hotfix).to_string())).expect("a pipeline");
+        hotfix
+    }
+
+    /// Somebody stops an execution and waits for the actions in progress.
+    pub(crate) fn stop_and_wait(&self, pipeline: &str, execution: &str) {
+        self.world(|world| world.stop_execution(pipeline, execution, false)).expect("an execution that can be stopped");
+    }
+
+    /// Somebody stops an execution and abandons the actions in progress: their worker is not told.
+    pub(crate) fn abandon(&self, pipeline: &str, execution: &str) {
+        self.world(|world| world.stop_execution(pipeline, execution, true)).expect("an execution that can be stopped");
+    }
+
+    /// Somebody retries the stage with the services, from its first action or with what failed.
+    pub(crate) fn retry(&self, pipeline: &str, execution: &str, mode: StageRetryMode) {
+        self.world(|world| world.retry_stage(pipeline, "Release", execution, mode))
+            .expect("a stage that can be retried");
+    }
+
+    /// Waits until the newest job of an action is being worked at in a phase of its progress, as its token names it:
+    /// `"deploy"`, `{"bake"`.
+    pub(crate) async fn in_phase(&self, action: &str, phase: &str) {
+        self.until(&format!("{action} in {phase}"), |world| is_in(world, action, phase)).await;
+    }
+
     /// Waits until a service rolls a revision out, and a little longer.
     pub(crate) async fn rolling(&self, service: &str) {
         self.until(&format!("a deployment of {service}"), |world| {
@@ -88,6 +132,14 @@ impl Story {
         let sent = self.somebody().update_service().cluster(CLUSTER).service(service).task_definition(&revision);
         sent.send().await.expect("an update");
         revision.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Somebody sets a service's minimum and maximum percent by hand.
+    pub(crate) async fn somebody_sets_percents(&self, service: &str, minimum: i32, maximum: i32) {
+        let percents = DeploymentConfiguration::builder().minimum_healthy_percent(minimum).maximum_percent(maximum);
+        self.expect_change(service);
+        let sent = self.somebody().update_service().cluster(CLUSTER).service(service);
+        sent.deployment_configuration(percents.build()).send().await.expect("an update");
     }
 
     /// Somebody stops a service's deployment, which rolls it back.
@@ -118,4 +170,13 @@ impl Story {
         codepipeline.acknowledge_job().job_id(&id).nonce(nonce).send().await.expect("an acknowledgement");
         codepipeline.put_job_success_result().job_id(&id).continuation_token(token).send().await.expect("a result");
     }
+}
+
+/// Whether the newest job of an action is being worked at, in this phase of its progress.
+fn is_in(world: &World, action: &str, phase: &str) -> bool {
+    let job = world.codepipeline.jobs().iter().rev().find(|job| job.action == action);
+    job.is_some_and(|job| {
+        let token = job.continuation_token.as_deref().unwrap_or_default();
+        job.status == JobStatus::InProgress && token.contains(&format!("\"p\":{phase}"))
+    })
 }

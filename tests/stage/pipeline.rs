@@ -36,7 +36,7 @@ pub(crate) fn pipeline_json(app: &Application) -> Value {
                 },
                 "outputArtifacts": [{"name": "images"}],
             }]},
-            {"name": "Approve", "actions": [approval("Approve", 1, "Deploy this release to the canary?")]},
+            {"name": "Approve", "actions": [approval(app, 1, "Deploy this release to the canary?")]},
             {"name": "Release", "actions": [
                 {
                     "name": "Canary", "runOrder": 1, "namespace": "canary",
@@ -44,7 +44,7 @@ pub(crate) fn pipeline_json(app: &Application) -> Value {
                     "configuration": canary,
                     "inputArtifacts": [{"name": "images"}],
                 },
-                approval("Approve", 2, "#{canary.Summary}"),
+                approval(app, 2, "#{canary.Summary}"),
                 {
                     "name": "Full", "runOrder": 3, "namespace": "full",
                     "actionTypeId": custom("Coalmine-Full"),
@@ -60,12 +60,16 @@ fn custom(provider: &str) -> Value {
     json!({"category": "Deploy", "owner": "Custom", "provider": provider, "version": "1"})
 }
 
-fn approval(name: &str, order: u32, text: &str) -> Value {
-    json!({
-        "name": name, "runOrder": order,
+fn approval(app: &Application, order: u32, text: &str) -> Value {
+    let mut action = json!({
+        "name": "Approve", "runOrder": order,
         "actionTypeId": {"category": "Approval", "owner": "AWS", "provider": "Manual", "version": "1"},
         "configuration": {"CustomData": text},
-    })
+    });
+    if let Some(minutes) = app.patience {
+        action["timeoutInMinutes"] = json!(minutes);
+    }
+    action
 }
 
 fn action(provider: &str, own: &[(&str, &str)], app: &Application, further: &[(String, String)]) -> Value {

@@ -22,6 +22,9 @@ use super::recorder;
 /// The access key that the worker signs with; it names the worker in the call log.
 pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
 
+/// The access key of a second worker.
+pub(crate) const PEER_KEY: &str = "AKIAPEER";
+
 /// How long a story waits for something before it fails, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
 
@@ -50,7 +53,7 @@ impl Worker {
         Self::start_skewed(simulator, key, settings, Skew::None)
     }
 
-    /// The same, where its clock is off.
+    /// The same where the worker's clock is off.
     pub(crate) fn start_skewed(simulator: &Simulator, key: &str, settings: Settings, skew: Skew) -> Self {
         let door = simulator.sdk_config_skewed(key, skew);
         let (stop, stopped) = oneshot::channel();
@@ -64,10 +67,21 @@ impl Worker {
         Self { stop, running }
     }
 
+    /// Drops it where it stands.
+    async fn drop_at_once(self) {
+        self.running.abort();
+        let _ = self.running.await;
+    }
+
     /// Stops it as SIGTERM does; how it ended.
     pub(crate) async fn stop(self) -> Stopped {
+        self.stop_if_alive().await.expect("the worker lives")
+    }
+
+    /// The same for a worker that may be dead, or die while it stops: then `None`.
+    pub(crate) async fn stop_if_alive(self) -> Option<Stopped> {
         let _ = self.stop.send(());
-        self.running.await.expect("the worker does not panic").expect("the worker lives")
+        self.running.await.expect("the worker does not panic")
     }
 }
 
@@ -117,6 +131,11 @@ impl Story {
         self.worker.take().expect("a running worker").stop().await
     }
 
+    /// Drops the worker's program where it stands.
+    pub(crate) async fn drop_worker(&mut self) {
+        self.worker.take().expect("a running worker").drop_at_once().await;
+    }
+
     /// A call as raw JSON, which also shows what the SDK does not know; the reply.
     pub(crate) async fn raw(&self, target: &str, request: &Value) -> Value {
         let request = http::Request::post("/").header("x-amz-target", target).body(request.to_string().into());
@@ -148,6 +167,18 @@ impl Story {
     /// Workers are about to die.
     pub(crate) fn expect_deaths(&self) {
         self.invariants.expect_deaths();
+    }
+
+    /// A worker that was frozen may wake and send what it meant to do to a service long ago: from now on that counts as
+    /// somebody's doing.
+    pub(crate) fn expect_late_calls(&self, service: &str) {
+        self.invariants.expect_late_calls(service);
+    }
+
+    /// Waits until the worker stands still.
+    pub(crate) async fn frozen(&self) {
+        let simulator = self.simulator.clone();
+        self.until("a frozen worker", |_| simulator.is_frozen(WORKER_KEY)).await;
     }
 
     /// A person is about to change a service on purpose.

@@ -3,6 +3,7 @@
 use tracing::warn;
 
 use crate::aws::ecs::Change;
+use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Step, Update, Which};
 use crate::deploy::progress::{Phase, Target};
 use crate::deploy::release::count;
@@ -10,6 +11,7 @@ use crate::deploy::restore::{self, Restore};
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
 use crate::deploy::view::{DeploymentStatus, Service, ServiceRevision};
+use crate::ledger;
 use crate::observe::{deployment_arn, images_of};
 use crate::tools::Tools;
 use crate::turn::Turn;
@@ -40,6 +42,10 @@ pub(crate) async fn register(tools: &Tools, copy: &Copy) -> Result<Revision, Aws
 pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<(), AwsError> {
     match step {
         Step::Enter(phase) => {
+            if matches!(phase, Phase::Bake { .. }) {
+                turn.progress.percents_are_back(true);
+                strike_percents(turn).await;
+            }
             turn.progress.phase = phase;
             Ok(())
         }
@@ -110,12 +116,20 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
         Which::Partner => turn.view.partner()?,
     };
     let deploys = update.revision.is_some();
+    let former = turn.progress.former.as_ref().map(|former| former.percents);
+    let percents = update.percents.filter(|_| update.which == Which::Own).zip(former);
+    if let Some((given, former)) = percents.filter(|(given, former)| given != former) {
+        note_percents(turn, former, given).await?;
+    }
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
         desired: update.desired,
         percents: update.percents.map(|percents| (percents, service.configuration.clone())),
     };
     turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
+    if percents.is_some_and(|(given, former)| given == former) {
+        strike_percents(turn).await;
+    }
     let now = turn.tools.clock.now().timestamp();
     match &mut turn.progress.phase {
         Phase::RestoreCanary { told, .. } if deploys => *told = Some(now),
@@ -124,6 +138,21 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
         _ => {}
     }
     Ok(())
+}
+
+/// Before a service is given other percents than its own, these are on record.
+async fn note_percents(turn: &Turn<'_>, former: Percents, given: Percents) -> Result<(), AwsError> {
+    let (service, tools) = ((turn.action.cluster.as_str(), turn.action.service.as_str()), turn.tools);
+    let noted = ledger::percents::note(tools.held.store(), service, (former, given), tools.clock.now()).await;
+    noted.map_err(|problem| AwsError::unusable("noting the former percents", problem.to_string()))
+}
+
+/// The service has its own percents again.
+pub(crate) async fn strike_percents(turn: &Turn<'_>) {
+    if let Some(former) = &turn.progress.former {
+        let (action, store) = (&turn.action, turn.tools.held.store());
+        ledger::percents::strike(store, &action.cluster, &action.service, former.percents).await;
+    }
 }
 
 async fn roll_back(turn: &mut Turn<'_>) -> Result<(), AwsError> {

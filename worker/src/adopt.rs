@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::Received;
-use crate::ledger::orphans::{Orphan, RENEWAL, SCHEMA, Seen, WorkerObject, orphans};
+use crate::ledger::orphans::{HeldJob, RENEWAL, SCHEMA, Seen, WorkerObject, orphans};
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Condition, StoreError};
@@ -18,6 +18,8 @@ const SUMMARY: &str = "its worker died; the job was given back and goes on from 
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     seen: BTreeMap<String, Seen>,
+    /// Jobs of dead workers that stand in this worker's object now, and are to be given back.
+    adopted: BTreeMap<String, HeldJob>,
 }
 
 impl Peers {
@@ -26,6 +28,7 @@ impl Peers {
     /// # Errors
     /// When the ledger cannot be read: an incomplete view never becomes an act.
     pub(crate) async fn look(&mut self, tools: &Tools) -> Result<(), StoreError> {
+        self.give_back(tools).await;
         let own = tools.held.key().await;
         let store = tools.held.store();
         let keys = store.list("workers/").await?;
@@ -43,13 +46,80 @@ impl Peers {
         let peers: Vec<Seen> = self.seen.values().cloned().collect();
         let orphans = orphans(&tools.held.object(), &peers, now);
         for peer in peers.iter().filter(|peer| peer.is_dead(now)) {
-            let of_peer: Vec<&Orphan> = orphans.iter().filter(|orphan| orphan.key == peer.key).collect();
             match &peer.object {
-                Some(object) => bury(tools, peer, object, &of_peer).await?,
+                Some(object) => {
+                    let of_peer = orphans.iter().filter(|orphan| orphan.key == peer.key);
+                    let jobs = of_peer.map(|orphan| (orphan.job.clone(), orphan.held.clone())).collect();
+                    self.adopt(tools, peer, object, jobs).await?;
+                }
                 None => set_aside(tools, peer).await?,
             }
         }
+        self.give_back(tools).await;
         Ok(())
+    }
+
+    /// Takes a dead worker's jobs into this worker's own object, then strikes them from the dead one's. Only who did
+    /// both gives them back: at every moment one object at least names them, and a worker that wakes finds its object
+    /// changed before anybody else can be given its jobs.
+    async fn adopt(
+        &mut self,
+        tools: &Tools,
+        peer: &Seen,
+        object: &WorkerObject,
+        jobs: BTreeMap<String, HeldJob>,
+    ) -> Result<(), StoreError> {
+        if jobs.is_empty() && !object.jobs.is_empty() {
+            // A living worker names them, too: they are looked at again after a while.
+            return Ok(());
+        }
+        if let Err(problem) = tools.held.adopt(&jobs).await {
+            warn!(error = %problem, "the jobs of a dead worker could not be taken over yet");
+            return Ok(());
+        }
+        match strike(tools, peer, object, &jobs).await {
+            Ok(()) => {
+                for (job, held) in &jobs {
+                    info!(job, place = held.place, worker = peer.key, "took the job of a dead worker over");
+                }
+                self.adopted.extend(jobs);
+                Ok(())
+            }
+            // Another peer was quicker, or the worker has woken up.
+            Err(StoreError::Changed { .. }) => {
+                jobs.keys().for_each(|job| tools.held.release(job));
+                Ok(())
+            }
+            // Whether it was struck is not known: whoever has it, the job is to go on.
+            Err(problem) => {
+                self.adopted.extend(jobs);
+                Err(problem)
+            }
+        }
+    }
+
+    /// Gives back what was adopted, as its worker would have done.
+    async fn give_back(&mut self, tools: &Tools) {
+        for (job, held) in std::mem::take(&mut self.adopted) {
+            // This worker was taken for dead itself meanwhile: the jobs in its object are its peers' now.
+            if !tools.held.holds(&job) {
+                continue;
+            }
+            match tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await {
+                Ok(Received::Taken) => {
+                    info!(job, place = held.place, "gave the job of a dead worker back");
+                    tools.handed_back.tell(tools.clock.now());
+                }
+                // It ended, or was never acknowledged: CodePipeline offers it again by itself.
+                Ok(Received::NotWanted) => {}
+                Err(problem) => {
+                    warn!(job, error = %problem, "the job of a dead worker could not be given back yet");
+                    self.adopted.insert(job, held);
+                    continue;
+                }
+            }
+            tools.held.release(&job);
+        }
     }
 
     fn note(&mut self, key: String, (version, object): (String, Option<WorkerObject>), now: Time) {
@@ -67,40 +137,21 @@ fn parse(body: &[u8]) -> Option<WorkerObject> {
     serde_json::from_slice::<WorkerObject>(body).ok().filter(|object| object.schema == SCHEMA)
 }
 
-/// Gives a dead worker's orphans back and strikes them from its object; an empty object is deleted.
-async fn bury(tools: &Tools, peer: &Seen, object: &WorkerObject, orphans: &[&Orphan]) -> Result<(), StoreError> {
+/// Strikes jobs from a dead worker's object; an empty object is deleted.
+async fn strike(
+    tools: &Tools,
+    peer: &Seen,
+    object: &WorkerObject,
+    jobs: &BTreeMap<String, HeldJob>,
+) -> Result<(), StoreError> {
     let mut left = object.clone();
-    for orphan in orphans {
-        let given = tools.codepipeline.hand_back(&orphan.job, &orphan.held.token, SUMMARY, None, None).await;
-        match given {
-            Ok(Received::Taken) => {
-                info!(
-                    job = orphan.job,
-                    place = orphan.held.place,
-                    worker = peer.key,
-                    "gave the job of a dead worker back"
-                );
-                tools.handed_back.tell(tools.clock.now());
-            }
-            // It ended, or was never acknowledged: CodePipeline offers it again by itself.
-            Ok(Received::NotWanted) => {}
-            Err(problem) => {
-                warn!(job = orphan.job, error = %problem, "the job of a dead worker could not be given back yet");
-                continue;
-            }
-        }
-        left.jobs.remove(&orphan.job);
-    }
+    left.jobs.retain(|job, _| !jobs.contains_key(job));
+    let store = tools.held.store();
     if left.jobs.is_empty() {
-        return unless_changed(tools.held.store().delete(&peer.key, &peer.version).await);
+        return store.delete(&peer.key, &peer.version).await;
     }
-    if left == *object {
-        return Ok(());
-    }
-    // What is left, a living worker names, too, or could not be given back: it is looked at again after a while.
     let body = serde_json::to_vec(&left).unwrap_or_default();
-    let written = tools.held.store().put(&peer.key, body, &Condition::Unchanged(peer.version.clone())).await;
-    unless_changed(written.map(|_| ()))
+    store.put(&peer.key, body, &Condition::Unchanged(peer.version.clone())).await.map(|_| ())
 }
 
 /// Moves an object that nobody understands out of the way, unread and unchanged.

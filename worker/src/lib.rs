@@ -19,6 +19,8 @@ pub mod artifact;
 pub mod aws;
 pub mod cli;
 pub mod deploy;
+mod earlier;
+mod late;
 pub mod ledger;
 mod observe;
 mod report;

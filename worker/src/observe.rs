@@ -5,18 +5,23 @@ use std::collections::BTreeSet;
 use coalmine_pipeline::{ContainerImage, ImageReference};
 
 use crate::artifact;
+use crate::aws::codepipeline::Execution;
 use crate::aws::ecr::ImageError;
 use crate::aws::observer::{AlarmWatch, Seen, ServiceWatch};
 use crate::aws::s3::{self, ReadError};
 use crate::deploy::action::Action;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Sight, Which};
+use crate::deploy::earlier::InProgress;
 use crate::deploy::preflight::{Asked, CanaryFound, Facts};
 use crate::deploy::progress::Progress;
 use crate::deploy::release::{Count, Image};
+use crate::deploy::restore;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::TaskDefinition;
-use crate::deploy::view::{Alarm, Service};
+use crate::deploy::view::{Alarm, Service, ServiceRevision};
+use crate::earlier;
+use crate::ledger;
 use crate::tools::Tools;
 use crate::turn::Turn;
 use coalmine_door::AwsError;
@@ -164,6 +169,13 @@ impl View {
         existing(&self.partner_seen)
     }
 
+    /// Whether one of the two services was looked for and is not there.
+    pub(crate) fn lacks_a_service(&self) -> bool {
+        [&self.own_seen, &self.partner_seen]
+            .iter()
+            .any(|seen| seen.at.is_some() && seen.problem.is_none() && seen.service.is_none())
+    }
+
     /// What decisions are made on.
     ///
     /// # Errors
@@ -197,24 +209,33 @@ pub(crate) struct Gathered {
     /// Why nothing is asked for, where the artifact names no image.
     no_images: Option<String>,
     pub(crate) canary: Option<CanaryFound>,
-    mode: String,
+    pipeline: Execution,
     never_deployed: bool,
+    /// The service's own percents, where a turnover that was abandoned left others.
+    percents: Option<Percents>,
+    /// Where an earlier try of this execution brought what the service runs: what ran before, if that can be told.
+    before: Option<Option<Revision>>,
+    in_progress: Option<InProgress>,
+    /// An earlier successful deployment that ran what is asked for, where the execution is a rollback.
+    earlier: Option<ServiceRevision>,
 }
 
 impl Gathered {
     /// Reads the artifact, the task definitions and what the registries say.
     pub(crate) async fn gather(turn: &Turn<'_>) -> Result<Self, AwsError> {
         let tools = turn.tools;
-        let mode = tools.codepipeline.execution_mode(&turn.job.context).await?;
+        let pipeline = tools.codepipeline.execution(&turn.job.context).await?;
+        let execution = &turn.job.context.execution;
         let (own, partner) = (turn.view.own_seen.service.as_ref(), turn.view.partner_seen.service.as_ref());
         let canary = match (turn.action.role, partner) {
-            (Role::Full, Some(canary)) => canary_found(tools, canary).await?,
+            (Role::Full, Some(canary)) => canary_found(tools, canary, execution).await?,
             _ => None,
         };
-        let base = match own {
-            Some(service) => base(tools, &turn.action, service, canary.as_ref()).await?,
+        let running = match own {
+            Some(service) => tools.ecs.task_definition(&service.revision.to_string()).await?,
             None => None,
         };
+        let base = base(turn, running.as_ref(), canary.as_ref(), &pipeline).await?;
         let containers: Vec<String> =
             base.iter().flat_map(TaskDefinition::images).map(|(container, _)| container).collect();
         let (images, no_images) = match release(turn, &containers).await? {
@@ -224,8 +245,10 @@ impl Gathered {
         let mut asked = Vec::new();
         for ContainerImage { container, image } in images {
             let reference = match &canary {
-                Some(canary) => as_approved(canary, &container, image),
-                None => image,
+                Some(canary) if restore::is_ours(&canary.definition, execution) => {
+                    as_approved(canary, &container, image)
+                }
+                _ => image,
             };
             let answer = match tools.registries.resolve(&reference).await {
                 Ok(resolved) => Ok(resolved),
@@ -238,7 +261,22 @@ impl Gathered {
             Some(service) => never_deployed(tools, service).await?,
             None => false,
         };
-        Ok(Self { base, asked, no_images, canary, mode, never_deployed })
+        let (mut percents, mut before, mut in_progress, mut earlier) = (None, None, None, None);
+        if let Some(service) = own {
+            let own = ledger::percents::own(tools.held.store(), &service.cluster, &service.name, service.percents);
+            percents =
+                Some(own.await.map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?);
+            if let Some(running) = running.as_ref().filter(|running| restore::is_ours(running, execution)) {
+                before = Some(earlier::before(tools, service, running).await?);
+            }
+            if service.is_rolling() {
+                in_progress = earlier::in_progress(tools, service).await?;
+            }
+            if pipeline.rolls_back && turn.action.role == Role::Full {
+                earlier = earlier::that_ran(tools, service, &asked).await?;
+            }
+        }
+        Ok(Self { base, asked, no_images, canary, pipeline, never_deployed, percents, before, in_progress, earlier })
     }
 
     /// All that the preflight decides on.
@@ -247,7 +285,12 @@ impl Gathered {
         Facts {
             role: action.role,
             execution: &turn.job.context.execution,
-            mode: &self.mode,
+            mode: &self.pipeline.mode,
+            rolls_back: self.pipeline.rolls_back,
+            earlier: self.earlier.clone(),
+            percents: self.percents,
+            before: self.before.clone(),
+            in_progress: self.in_progress.clone(),
             options: &action.options,
             home: action.home.as_ref(),
             template: action.template.as_deref(),
@@ -276,29 +319,39 @@ async fn never_deployed(tools: &Tools, service: &Service) -> Result<bool, AwsErr
 }
 
 /// The task definition that a release is put upon. A canary with a template takes the newest of it; Full takes the one
-/// that its canary was based on, so that a `terraform apply` during the hold changes nothing under the approver.
+/// that its canary was based on, so that a `terraform apply` during the hold changes nothing under the approver. A
+/// rollback without a canary of its own stays on the one that the service is based on now.
 async fn base(
-    tools: &Tools,
-    action: &Action,
-    service: &Service,
+    turn: &Turn<'_>,
+    running: Option<&TaskDefinition>,
     canary: Option<&CanaryFound>,
+    pipeline: &Execution,
 ) -> Result<Option<TaskDefinition>, AwsError> {
-    let name = match (&action.template, action.role) {
-        (None, _) => service.revision.to_string(),
-        (Some(family), Role::Canary) => family.clone(),
-        (Some(_), Role::Full) => match canary.and_then(|canary| canary.definition.base()) {
-            Some(revision) => revision.to_string(),
-            None => return Ok(None),
+    let Some(running) = running else { return Ok(None) };
+    let of_canary = |canary: &&CanaryFound| restore::is_ours(&canary.definition, &turn.job.context.execution);
+    let revision = match (&turn.action.template, turn.action.role) {
+        (None, _) => return Ok(Some(running.clone())),
+        (Some(family), Role::Canary) => return turn.tools.ecs.task_definition(family).await,
+        (Some(_), Role::Full) => match canary.filter(of_canary) {
+            Some(canary) => canary.definition.base(),
+            None if pipeline.rolls_back => running.base(),
+            None => canary.and_then(|canary| canary.definition.base()),
         },
     };
-    tools.ecs.task_definition(&name).await
+    match revision {
+        Some(revision) => turn.tools.ecs.task_definition(&revision.to_string()).await,
+        None => Ok(None),
+    }
 }
 
-async fn canary_found(tools: &Tools, canary: &Service) -> Result<Option<CanaryFound>, AwsError> {
+async fn canary_found(tools: &Tools, canary: &Service, execution: &str) -> Result<Option<CanaryFound>, AwsError> {
     let Some(definition) = tools.ecs.task_definition(&canary.revision.to_string()).await? else { return Ok(None) };
     let arns = tools.ecs.task_arns(&canary.cluster, &canary.name, true).await?;
     let stopped = if arns.is_empty() { Vec::new() } else { tools.ecs.tasks(&canary.cluster, &arns).await? };
-    Ok(Some(CanaryFound { definition, stopped }))
+    // For the refusal, which names both digests.
+    let pinned = if restore::is_ours(&definition, execution) { None } else { earlier::newest(tools, canary).await? };
+    let digests = pinned.map(|pinned| pinned.digests).unwrap_or_default();
+    Ok(Some(CanaryFound { definition, stopped, digests }))
 }
 
 /// Digests are resolved once, at the canary: where it runs a digest of the very repository that the artifact names by

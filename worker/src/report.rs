@@ -114,7 +114,7 @@ pub(crate) async fn success(turn: &mut Turn<'_>, reason: &str) -> Result<Ending,
     let took = duration::show(Duration::from_secs(u64::try_from(took).unwrap_or(0)));
     let alarms = match turn.action.alarms.len() {
         0 => "no alarms watched".to_owned(),
-        count => format!("{count} alarms stayed clear"),
+        count => format!("{} stayed clear", message::counted(u32::try_from(count).unwrap_or(u32::MAX), "alarm")),
     };
     let what = match turn.action.role {
         Role::Canary => "Canary",
@@ -152,12 +152,24 @@ pub(crate) async fn failure(turn: &Turn<'_>, done: &str) -> Ending {
     };
     let service = format!("{}/{}", turn.action.cluster, turn.action.service);
     let text = message::failure(turn.action.role, &service, &cause, done, log.as_ref());
-    let kind = match cause.kind {
+    Ending::Failed { kind: kind_of(cause.kind), text, id: turn.progress.deployment.clone() }
+}
+
+/// A turnover that touched nothing, and whose canary could not be given back.
+pub(crate) fn refusal(cause: &Cause, problem: &AwsError) -> Ending {
+    let text = format!(
+        "{}\nThe canary was not given back, and runs what it ran: {problem}. Start a release, or return it by hand.",
+        cause.text
+    );
+    Ending::Failed { kind: kind_of(cause.kind), text, id: None }
+}
+
+fn kind_of(cause: CauseKind) -> FailureKind {
+    match cause {
         CauseKind::Refused => FailureKind::Configuration,
-        CauseKind::Denied => FailureKind::Permission,
+        CauseKind::Denied | CauseKind::Barred => FailureKind::Permission,
         _ => FailureKind::Job,
-    };
-    Ending::Failed { kind, text, id: turn.progress.deployment.clone() }
+    }
 }
 
 /// The cause with what the deployment's tasks ended with, where that was not known yet when the verdict fell.

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use coalmine_pipeline::action_type::FULL;
 use coalmine_pipeline::limits::{CUSTOM_ACTION_TIMEOUT, cut};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -30,11 +31,8 @@ use coalmine_door::{AwsError, Kind};
 /// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
 const WANTED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// How often a worker whose call came too late looks whether the action has ended.
-const LATE_LOOK: std::time::Duration = std::time::Duration::from_secs(10);
-
 /// What one pass of observe, decide and act came to.
-enum Pass {
+pub(crate) enum Pass {
     /// Something was done: look again.
     Again,
     /// Nothing to do until the world changes.
@@ -55,14 +53,16 @@ pub(crate) struct Turn<'a> {
     waited: bool,
     wanted_at: Option<Time>,
     /// Whether this turn only corrects what it did too late; its job is over.
-    late: bool,
+    pub(crate) late: bool,
+    /// Says when the worker is to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
     last: String,
 }
 
 /// Does one visit of a job that was acknowledged, and reports what it came to.
 pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
-    let ending = match begin(&tools, &job) {
-        Ok(mut turn) => turn.visit(stopping).await,
+    let ending = match begin(&tools, &job, stopping) {
+        Ok(mut turn) => turn.visit().await,
         Err(ending) => ending,
     };
     report::tell(&tools, &job, ending).await;
@@ -76,15 +76,31 @@ pub(crate) async fn panicked(tools: &Tools, job: &Job) {
     tools.held.release(&job.id);
 }
 
-fn begin<'a>(tools: &'a Tools, job: &'a Job) -> Result<Turn<'a>, Ending> {
-    let refuse = |text: String| Ending::Failed { kind: FailureKind::Configuration, text, id: None };
-    let action = Action::parse(job.action_type, &job.configuration)
-        .map_err(|problems| refuse(format!("The action's configuration cannot be used:\n{problems}")))?
-        .ok_or_else(|| refuse(format!("This worker does not know {}.", job.action_type.provider)))?;
-    let progress = match &job.token {
-        None => Progress::begin(tools.clock.now().timestamp()),
-        Some(token) => {
-            Progress::from_token(token).map_err(|problem| refuse(format!("The job cannot be continued: {problem}.")))?
+fn begin<'a>(tools: &'a Tools, job: &'a Job, stopping: watch::Receiver<bool>) -> Result<Turn<'a>, Ending> {
+    let now = tools.clock.now().timestamp();
+    let mut progress = match &job.token {
+        None => Progress::begin(now),
+        Some(token) => Progress::from_token(token)
+            .map_err(|problem| configuration(format!("The job cannot be continued: {problem}.")))?,
+    };
+    let action = match Action::parse(job.action_type, &job.configuration) {
+        Ok(Some(action)) => action,
+        Ok(None) => return Err(configuration(format!("This worker does not know {}.", job.action_type.provider))),
+        Err(problems) => {
+            let text = format!("The action's configuration cannot be used:\n{problems}");
+            let Some(action) = Action::services_alone(job.action_type, &job.configuration) else {
+                return Err(configuration(match job.action_type.provider {
+                    provider if provider == FULL.provider => {
+                        format!("{text}\nThe canary was not given back, as it is not clear which service it is.")
+                    }
+                    _ => text,
+                }));
+            };
+            // Nobody will turn this canary over any more: a retry of the stage begins with the canary.
+            if progress.cause.is_none() {
+                progress.undo(action.role, Cause { kind: CauseKind::Refused, text, witness: None }, now);
+            }
+            action
         }
     };
     let view = View::new(tools, &action, &progress);
@@ -98,26 +114,33 @@ fn begin<'a>(tools: &'a Tools, job: &'a Job) -> Result<Turn<'a>, Ending> {
         waited: false,
         wanted_at: None,
         late: false,
+        stopping,
         last: String::new(),
     })
 }
 
 impl Turn<'_> {
-    async fn visit(&mut self, mut stopping: watch::Receiver<bool>) -> Ending {
+    async fn visit(&mut self) -> Ending {
         let begin = self.tools.clock.now();
         loop {
-            if *stopping.borrow_and_update() {
+            if self.is_stopping() {
                 return self.hand_back("the worker is being stopped".to_owned());
             }
             let seen = tokio::select! {
                 biased;
-                _ = stopping.changed() => continue,
+                _ = self.stopping.changed() => continue,
                 seen = self.view.refresh() => seen,
             };
             let passed = match seen {
                 Ok(()) => self.pass().await,
                 Err(problem) => Err(problem),
             };
+            if let Err(problem) = &passed
+                && let Some(ending) = self.stays_refused(problem)
+            {
+                warn!(error = %problem, "the canary of a turnover that was refused cannot be given back");
+                return ending;
+            }
             let reason = match passed {
                 Ok(Pass::Again) => continue,
                 Ok(Pass::End(_)) if self.late => return Ending::NotWanted,
@@ -143,10 +166,15 @@ impl Turn<'_> {
             let left = self.tools.linger.saturating_sub(lingered).max(INTERVAL);
             tokio::select! {
                 biased;
-                _ = stopping.changed() => {}
+                _ = self.stopping.changed() => {}
                 _ = self.tools.clock.limit(left, self.view.changed()) => {}
             }
         }
+    }
+
+    /// Whether the worker was told to stop, or is not there any more.
+    pub(crate) fn is_stopping(&mut self) -> bool {
+        self.stopping.has_changed().is_err() || *self.stopping.borrow_and_update()
     }
 
     /// Logs a reason once, when it is a new one.
@@ -157,38 +185,46 @@ impl Turn<'_> {
         }
     }
 
-    /// What AWS refused, or the worker may not. A canary that was not touched yet fails at once. Whatever may have been
-    /// touched is undone first: the canary of a turnover, and a service that was told to run the release while its
-    /// deployment could not be looked for. Later the deadlines end the action, because leaving things half done is worse
-    /// than waiting for a permission.
+    /// What AWS refused, or the worker may not: before anything was touched it ends the action; later the deadlines
+    /// do, because leaving things half done is worse than waiting for a permission. What may have been told is undone,
+    /// and a turnover gives its canary back, before the action ends.
     fn refused(&mut self, problem: &AwsError) -> Option<Ending> {
-        if self.progress.deployment.is_some() || self.progress.cause.is_some() {
+        let touched = self.progress.deployment.is_some() || self.progress.cause.is_some();
+        if touched {
             return None;
         }
-        let denied = problem.kind == Kind::Denied;
         let service = format!("{}/{}", self.action.cluster, self.action.service);
-        let checking = matches!(self.progress.phase, Phase::Check { .. });
-        let text = if checking {
-            format!("Nothing was deployed to {service}: {problem}.")
-        } else {
-            format!("The deployment to {service} could not begin: {problem}.")
-        };
-        if checking && self.action.role == Role::Canary {
-            let kind = if denied { FailureKind::Permission } else { FailureKind::Job };
-            return Some(Ending::Failed { kind, text, id: None });
+        let denied = problem.kind == Kind::Denied;
+        let now = self.tools.clock.now().timestamp();
+        if !matches!(self.progress.phase, Phase::Check { .. }) {
+            // The service may have been told to run the release; only its deployment could not be looked for.
+            let text = format!("The deployment to {service} could not be followed: {problem}.");
+            let kind = if denied { CauseKind::Barred } else { CauseKind::Unusable };
+            self.progress.undo(self.action.role, Cause { kind, text, witness: None }, now);
+            return None;
         }
-        let kind = if denied { CauseKind::Denied } else { CauseKind::Unusable };
-        self.progress.phase = match self.progress.phase {
-            Phase::Check { .. } => undo::restore(self.tools.clock.now().timestamp()),
-            _ => undo::begin(self.action.role, kind, self.tools.clock.now().timestamp()),
-        };
-        self.progress.cause = Some(Cause { kind, text, witness: None });
-        None
+        let text = format!("Nothing was deployed to {service}: {problem}.");
+        if self.action.role == Role::Full {
+            let kind = if denied { CauseKind::Denied } else { CauseKind::Refused };
+            self.progress.undo(Role::Full, Cause { kind, text, witness: None }, now);
+            return None;
+        }
+        let kind = if denied { FailureKind::Permission } else { FailureKind::Job };
+        Some(Ending::Failed { kind, text, id: None })
+    }
+
+    /// How an action ends that touched nothing and cannot give its canary back either: nothing is left half done, so it
+    /// does not wait for a permission, or for a service that is not there.
+    fn stays_refused(&self, problem: &AwsError) -> Option<Ending> {
+        let cause = self.progress.cause.as_ref().filter(|cause| cause.kind.is_refusal())?;
+        let Phase::RestoreCanary { since, .. } = self.progress.phase else { return None };
+        let long = elapsed(since, self.tools.clock.now().timestamp()) >= undo::UNDO_LIMIT;
+        (long || !problem.is_passing() || self.view.lacks_a_service()).then(|| report::refusal(cause, problem))
     }
 
     /// The last of all deadlines: where nothing can be decided because nothing can be observed, the action ends and
     /// says so, instead of blocking its stage for a day.
-    fn blind(&self, reason: &str) -> Option<Ending> {
+    pub(crate) fn blind(&self, reason: &str) -> Option<Ending> {
         let age = elapsed(self.progress.started, self.tools.clock.now().timestamp());
         (age >= (self.action.deadline + undo::UNDO_LIMIT * 3).min(CUSTOM_ACTION_TIMEOUT - undo::UNDO_LIMIT)).then(|| Ending::Failed {
             kind: FailureKind::System,
@@ -268,35 +304,6 @@ impl Turn<'_> {
         Ok(if self.is_wanted(true).await? { None } else { Some(Ending::NotWanted) })
     }
 
-    /// After an act: a call may have been frozen with this process and carried out after a peer had taken the job over.
-    /// While the action goes on, its new holder sees and corrects that; when it has ended without success, this worker
-    /// undoes what it did.
-    async fn too_late(&mut self) -> Result<Option<Pass>, AwsError> {
-        let held = &self.tools.held;
-        if self.late || held.may_act() || !matches!(held.renew().await, Err(HeldError::TakenOver)) {
-            return Ok(None);
-        }
-        warn!("a call was carried out after a peer had taken the job over: looking whether it has to be corrected");
-        loop {
-            match self.tools.codepipeline.action(&self.job.context).await {
-                Ok(ActionState::Succeeded) => return Ok(Some(Pass::End(Ending::NotWanted))),
-                Ok(ActionState::Ended) => break,
-                Ok(ActionState::Wanted) => {}
-                Err(problem) => warn!(error = %problem, "the state of the action cannot be read yet"),
-            }
-            if let Some(ending) = self.blind("its job was taken over") {
-                return Ok(Some(Pass::End(ending)));
-            }
-            self.tools.clock.wait(LATE_LOOK).await;
-        }
-        self.late = true;
-        let text = "a call of this worker was carried out after the action had ended".to_owned();
-        let cause = Cause { kind: CauseKind::Changed, text, witness: None };
-        self.progress.phase = undo::begin(self.action.role, cause.kind, self.tools.clock.now().timestamp());
-        self.progress.cause = Some(cause);
-        Ok(Some(Pass::Again))
-    }
-
     async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
         if self.gathered.is_none() {
             self.gathered = Some(Gathered::gather(self).await?);
@@ -349,8 +356,7 @@ impl Turn<'_> {
             return Pass::End(configuration(text));
         }
         let cause = Cause { kind: CauseKind::Refused, text, witness: None };
-        self.progress.phase = undo::begin(self.action.role, cause.kind, self.tools.clock.now().timestamp());
-        self.progress.cause = Some(cause);
+        self.progress.undo(self.action.role, cause, self.tools.clock.now().timestamp());
         Pass::Again
     }
 
@@ -385,11 +391,15 @@ impl Turn<'_> {
                 Ok(Pass::Wait(reason))
             }
             Step::Succeed => Ok(Pass::End(report::success(self, &reason).await?)),
-            Step::Fail => Ok(Pass::End(report::failure(self, &reason).await)),
+            Step::Fail => {
+                let present = self.view.service().map(|service| service.percents).ok();
+                if self.progress.former.as_ref().map(|former| former.percents) == present {
+                    act::strike_percents(self).await;
+                }
+                Ok(Pass::End(report::failure(self, &reason).await))
+            }
             Step::Undo(cause) => {
-                let now = self.tools.clock.now().timestamp();
-                self.progress.phase = undo::begin(self.action.role, cause.kind, now);
-                self.progress.cause = Some(cause);
+                self.progress.undo(self.action.role, cause, self.tools.clock.now().timestamp());
                 Ok(Pass::Again)
             }
             other => {
@@ -405,7 +415,7 @@ impl Turn<'_> {
                         // What was done shows in the next observation; where the reply was lost, that tells, too.
                         _ => self.view.outdate(self.tools),
                     }
-                    if let Some(pass) = self.too_late().await? {
+                    if let Some(pass) = self.too_late().await {
                         return Ok(pass);
                     }
                 }
@@ -415,7 +425,7 @@ impl Turn<'_> {
     }
 
     /// How far the action is, for CodePipeline's progress bar.
-    fn percent(&self) -> u8 {
+    pub(crate) fn percent(&self) -> u8 {
         let Ok(sight) = self.view.sight() else { return 0 };
         match &self.progress.phase {
             Phase::Check { .. } => 0,

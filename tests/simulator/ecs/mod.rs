@@ -55,7 +55,7 @@ pub use model::{StopCause, TaskStatus};
 pub use pace::Pace;
 pub use setup::ServiceSpec;
 pub use shortfall::Shortfall;
-pub use watch::{ServiceView, TaskView};
+pub use watch::{RollbackTarget, ServiceView, TaskView};
 
 use model::{Cluster, Definition, Service, ServiceKey, Task};
 

@@ -2,7 +2,9 @@
 
 use super::Shortfall;
 use super::State;
+use super::images::with_digest;
 use super::model::{ServiceKey, StopCause, TaskStatus};
+use super::rollback::last_successful;
 
 /// A service at one moment.
 #[derive(Clone, Debug)]
@@ -46,6 +48,17 @@ pub struct TaskView {
     pub stopped: Option<(StopCause, bool)>,
     /// The digests its containers run, by container.
     pub digests: Vec<(String, Option<String>)>,
+}
+
+/// What a rollback of a service would go back to.
+#[derive(Clone, Debug)]
+pub struct RollbackTarget {
+    /// Its task definition, by ARN.
+    pub task_definition: String,
+    /// Whether that is ACTIVE.
+    pub active: bool,
+    /// The images of its containers as the task definition names them; where tasks pinned a digest, by that.
+    pub images: Vec<String>,
 }
 
 impl ServiceView {
@@ -114,6 +127,22 @@ impl State {
             shortfall: service.shortfall,
             tasks: Vec::new(),
         })
+    }
+
+    /// What a rollback of a service would go back to; `None` where no deployment of it ever succeeded.
+    #[must_use]
+    pub fn rollback_target(&self, cluster: &str, service: &str) -> Option<RollbackTarget> {
+        let service = self.services.get(&ServiceKey::new(cluster, service))?;
+        let revision = service.revisions.get(&last_successful(service)?)?;
+        let definition = self.definition(&revision.task_definition)?;
+        let containers = definition.known.container_definitions.iter().flatten();
+        let images = containers.filter_map(|container| {
+            let pinned = revision.pins.get(container.name.as_ref()?);
+            let image = container.image.clone()?;
+            Some(pinned.map_or(image.clone(), |digest| with_digest(&image, digest)))
+        });
+        let (task_definition, active) = (definition.arn.clone(), definition.active);
+        Some(RollbackTarget { task_definition, active, images: images.collect() })
     }
 
     /// The shortfall of a service alone; cheap enough for a watcher that runs after every event.

@@ -143,7 +143,7 @@ impl State {
     }
 
     /// Deletes the current version, leaving a marker where the bucket has versioning. Gives the marker's version id.
-    pub(super) fn delete(&mut self, bucket: &str, key: &str) -> Option<String> {
+    pub fn delete(&mut self, bucket: &str, key: &str) -> Option<String> {
         let (_, version) = self.marks(bucket, key, b"");
         let bucket = self.buckets.get_mut(bucket)?;
         if bucket.versioned {

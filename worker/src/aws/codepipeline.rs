@@ -5,8 +5,8 @@ use std::fmt;
 
 use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::types::{
-    ActionCategory, ActionExecutionFilter, ActionOwner, ActionTypeId, ExecutionDetails, FailureDetails, FailureType,
-    JobData, JobStatus,
+    ActionCategory, ActionExecutionDetail, ActionExecutionFilter, ActionOwner, ActionTypeId, ExecutionDetails,
+    ExecutionType, FailureDetails, FailureType, JobData, JobStatus,
 };
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
@@ -118,6 +118,15 @@ pub enum FailureKind {
     System,
 }
 
+/// A pipeline execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// The pipeline's mode: `SUPERSEDED`, `QUEUED`, `PARALLEL`; empty where AWS does not say.
+    pub mode: String,
+    /// Whether it rolls a stage back to what an earlier execution did there.
+    pub rolls_back: bool,
+}
+
 /// How an action execution stands, as far as its job cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionState {
@@ -169,8 +178,7 @@ impl CodePipeline {
     /// Acknowledges a job; whether it is ours to do.
     ///
     /// # Errors
-    /// When the call fails in another way than by a lost race, or is answered with a status that is newer than this
-    /// worker: then the job may be ours.
+    /// When the call fails in another way than by a lost race.
     pub async fn acknowledge(&self, job: &Job) -> Result<bool, AwsError> {
         const OPERATION: &str = "codepipeline AcknowledgeJob";
         let sent = self.client.acknowledge_job().job_id(&job.id).nonce(&job.nonce).send().await;
@@ -178,6 +186,7 @@ impl CodePipeline {
             Ok(output) => match output.status() {
                 Some(JobStatus::InProgress) => Ok(true),
                 Some(status) if JobStatus::values().contains(&status.as_str()) => Ok(false),
+                // A status that is newer than this worker: the job may be ours.
                 status => Err(AwsError::unusable(OPERATION, format!("the job's status is {status:?}"))),
             },
             Err(error) if error.is("InvalidNonceException") || error.is("JobNotFoundException") => Ok(false),
@@ -279,6 +288,25 @@ impl CodePipeline {
     /// # Errors
     /// When the call fails.
     pub async fn action(&self, context: &Context) -> Result<ActionState, AwsError> {
+        let actions = self.actions(context).await?;
+        let own = actions.iter().find(|action| action.action_execution_id() == Some(&context.action_execution));
+        Ok(state(own))
+    }
+
+    /// How the newest execution of the job's action in this pipeline execution stands: the job's own, or that of a
+    /// retry.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn newest(&self, context: &Context) -> Result<ActionState, AwsError> {
+        let actions = self.actions(context).await?;
+        let of_action = actions.iter().filter(|action| {
+            action.stage_name() == Some(&context.stage) && action.action_name() == Some(&context.action)
+        });
+        Ok(state(of_action.max_by_key(|action| action.start_time().map(|start| start.as_nanos()))))
+    }
+
+    async fn actions(&self, context: &Context) -> Result<Vec<ActionExecutionDetail>, AwsError> {
         let filter = ActionExecutionFilter::builder().pipeline_execution_id(&context.execution).build();
         let mut found = Vec::new();
         let mut token = None;
@@ -300,20 +328,14 @@ impl CodePipeline {
                 break;
             }
         }
-        let own = found.iter().find(|action| action.action_execution_id() == Some(&context.action_execution));
-        Ok(match own.and_then(|action| action.status()).map(|status| status.as_str()) {
-            Some("Abandoned" | "Failed") => ActionState::Ended,
-            Some("Succeeded") => ActionState::Succeeded,
-            _ => ActionState::Wanted,
-        })
+        Ok(found)
     }
 
-    /// The execution mode of the pipeline that a job belongs to: `SUPERSEDED`, `QUEUED`, `PARALLEL`; empty where AWS
-    /// does not say.
+    /// The pipeline execution that a job belongs to.
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn execution_mode(&self, context: &Context) -> Result<String, AwsError> {
+    pub async fn execution(&self, context: &Context) -> Result<Execution, AwsError> {
         let output = self
             .client
             .get_pipeline_execution()
@@ -322,8 +344,18 @@ impl CodePipeline {
             .send()
             .await
             .map_err(|error| AwsError::of("codepipeline GetPipelineExecution", &error))?;
-        let mode = output.pipeline_execution.and_then(|execution| execution.execution_mode);
-        Ok(mode.map(|mode| mode.as_str().to_owned()).unwrap_or_default())
+        let found = output.pipeline_execution.as_ref();
+        let mode = found.and_then(|execution| execution.execution_mode()).map(|mode| mode.as_str().to_owned());
+        let rolls_back = found.and_then(|execution| execution.execution_type()) == Some(&ExecutionType::Rollback);
+        Ok(Execution { mode: mode.unwrap_or_default(), rolls_back })
+    }
+}
+
+fn state(action: Option<&ActionExecutionDetail>) -> ActionState {
+    match action.and_then(|action| action.status()).map(|status| status.as_str()) {
+        Some("Abandoned" | "Failed") => ActionState::Ended,
+        Some("Succeeded") => ActionState::Succeeded,
+        _ => ActionState::Wanted,
     }
 }
 

@@ -20,6 +20,8 @@ use coalmine_door::clock::Time;
 pub const SERVICES_PER_CALL: usize = 10;
 /// `DescribeServiceDeployments` takes at most twenty ARNs.
 pub const DEPLOYMENTS_PER_CALL: usize = 20;
+/// `DescribeServiceRevisions` takes at most twenty ARNs.
+pub const REVISIONS_PER_CALL: usize = 20;
 /// `DescribeTasks` takes at most a hundred tasks.
 const TASKS_PER_CALL: usize = 100;
 /// How many of a family's revisions are searched for a copy that was registered before.
@@ -173,19 +175,23 @@ impl Ecs {
     /// # Errors
     /// When the call fails, or the revision is gone (they are kept for 90 days).
     pub async fn service_revision(&self, arn: &str) -> Result<ServiceRevision, AwsError> {
-        const OPERATION: &str = "ecs DescribeServiceRevisions";
+        let gone = || AwsError::unusable("ecs DescribeServiceRevisions", format!("{arn} is gone"));
+        self.service_revisions(&[arn.to_owned()]).await?.pop().ok_or_else(gone)
+    }
+
+    /// Describes at most twenty service revisions. Those that are gone are not in the answer.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn service_revisions(&self, arns: &[String]) -> Result<Vec<ServiceRevision>, AwsError> {
         let output = self
             .client
             .describe_service_revisions()
-            .service_revision_arns(arn)
+            .set_service_revision_arns(Some(arns.to_vec()))
             .send()
             .await
-            .map_err(|error| AwsError::of(OPERATION, &error))?;
-        output
-            .service_revisions()
-            .first()
-            .and_then(ecs_views::service_revision)
-            .ok_or_else(|| AwsError::unusable(OPERATION, format!("{arn} is gone")))
+            .map_err(|error| AwsError::of("ecs DescribeServiceRevisions", &error))?;
+        Ok(output.service_revisions().iter().filter_map(ecs_views::service_revision).collect())
     }
 
     /// Describes a task definition with its tags: `family:revision`, an ARN, or a family for its newest ACTIVE one.

@@ -53,6 +53,15 @@ impl Action {
         }
     }
 
+    /// The services alone, of a turnover whose configuration cannot be used as a whole: enough to give its canary back.
+    #[must_use]
+    pub fn services_alone(action_type: &ActionType, configuration: &BTreeMap<String, String>) -> Option<Self> {
+        const SERVICES: [&str; 4] = ["Pool", "Cluster", "Service", "CanaryService"];
+        let mut kept = configuration.clone();
+        kept.retain(|property, _| SERVICES.contains(&property.as_str()));
+        Self::parse(action_type, &kept).ok().flatten().filter(|action| action.role == Role::Full)
+    }
+
     fn canary(config: CanaryConfig) -> Self {
         Self {
             role: Role::Canary,

@@ -11,6 +11,7 @@
 pub mod action;
 pub mod batch;
 pub mod decision;
+pub mod earlier;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod message;

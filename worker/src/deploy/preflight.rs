@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use coalmine_pipeline::{AlreadyRed, Home, ImageReference, Options, duration, tags};
 
+use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, elapsed};
+use crate::deploy::earlier::{InProgress, digests, shown, under_way};
 use crate::deploy::progress::{Former, Marks};
 use crate::deploy::release::{Image, Resolved};
+use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TAGS_MAX, TaskDefinition, copy};
 use crate::deploy::undo::STALE_READ;
 use crate::deploy::verdict::{red, repeated_fault};
-use crate::deploy::view::{Alarm, Service, Task};
+use crate::deploy::view::{Alarm, Service, ServiceRevision, Task};
 
 /// What was asked for one container, and what the registry says of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,8 @@ pub struct CanaryFound {
     pub definition: TaskDefinition,
     /// Its stopped tasks of the last hour.
     pub stopped: Vec<Task>,
+    /// Container → digest that it runs, where it was not deployed by this execution and ECS recorded them.
+    pub digests: BTreeMap<String, String>,
 }
 
 /// Everything that a preflight looks at.
@@ -44,6 +49,16 @@ pub struct Facts<'a> {
     pub options: &'a Options,
     /// The pipeline's execution mode; empty where AWS does not say.
     pub mode: &'a str,
+    /// Whether the execution rolls a stage back to what an earlier one did.
+    pub rolls_back: bool,
+    /// A successful deployment of the own service that ran what is asked for, where one was looked for.
+    pub earlier: Option<ServiceRevision>,
+    /// The own service's percents, where a turnover that was abandoned left others.
+    pub percents: Option<Percents>,
+    /// Where an earlier try of this execution brought what the own service runs: what ran before, if that can be told.
+    pub before: Option<Option<Revision>>,
+    /// The deployment that the own service is in the middle of.
+    pub in_progress: Option<InProgress>,
     /// The account and region that the configured ARNs name, where they are ARNs.
     pub home: Option<&'a Home>,
     /// The template family, where one is configured.
@@ -165,10 +180,11 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
         copy: copy(base, &service.revision.family, &written, facts.execution),
         images,
         former: Former {
-            revision: service.revision.clone(),
+            revision: facts.before.clone().flatten().unwrap_or_else(|| service.revision.clone()),
             desired: service.desired,
-            percents: service.percents,
+            percents: facts.percents.unwrap_or(service.percents),
             first: facts.never_deployed,
+            percents_back: false,
             red,
         },
     }))
@@ -300,12 +316,25 @@ fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &m
     let label = canary.label();
     match definition.tags.get(tags::EXECUTION) {
         Some(execution) if execution == facts.execution => {}
+        // What this service ran before needs no canary to show it.
+        _ if facts.rolls_back && facts.earlier.is_some() => return,
         other => {
             let whose =
                 other.map_or_else(|| "no Coalmine release".to_owned(), |id| format!("the release of execution {id}"));
+            let remedy = if facts.rolls_back {
+                format!(
+                    "no successful deployment of {} ran that: roll back to a release that was deployed, or release it through the canary",
+                    facts.service.0
+                )
+            } else {
+                "start the pipeline again, so that the canary is deployed and approved first".to_owned()
+            };
             problems.push(format!(
-                "CanaryService: {label} runs {} ({whose}), not the release of this execution {}: start the pipeline again, so that the canary is deployed and approved first",
-                definition.revision, facts.execution
+                "CanaryService: {label} runs {} ({whose}){}, not the release of this execution {}{}: {remedy}",
+                definition.revision,
+                shown(&found.digests),
+                facts.execution,
+                shown(&digests(&facts.asked)),
             ));
             return;
         }
@@ -336,7 +365,7 @@ fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
     if !service.is_rolling() || facts.never_deployed {
         return None;
     }
-    let other = format!("a deployment of {} to {} is in progress", service.revision, service.label());
+    let other = under_way(facts.in_progress.as_ref(), service, facts.execution);
     let since = facts.busy_since.unwrap_or(now);
     if elapsed(since, now) >= facts.options.wait {
         let waited = duration::show(facts.options.wait);

@@ -7,7 +7,9 @@ use coalmine_pipeline::limits::{self, CONTINUATION_TOKEN_CHARS};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::batch::Percents;
+use crate::deploy::decision::Role;
 use crate::deploy::revision::Revision;
+use crate::deploy::undo;
 
 /// The version that this program writes and reads.
 const VERSION: u8 = 1;
@@ -111,6 +113,10 @@ pub struct Former {
     /// Whether it never completed a deployment: there is nothing to go back to.
     #[serde(rename = "z", default, skip_serializing_if = "std::ops::Not::not")]
     pub first: bool,
+    /// Whether its percents are back, with nothing left to do for them: those that it has under another revision are
+    /// somebody else's then, even where they look like ours.
+    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
+    pub percents_back: bool,
     /// Alarms that were red before and are to be ignored.
     #[serde(rename = "a", default, skip_serializing_if = "Marks::is_none")]
     pub red: Marks,
@@ -186,10 +192,20 @@ pub enum CauseKind {
     Changed,
     /// The turnover was refused before it touched anything; the text is the refusal.
     Refused,
-    /// The worker may not do what it has to; the text says what.
+    /// AWS refused a permission before the turnover touched anything; the text says so.
     Denied,
-    /// AWS refused a call before the deployment could be followed; the text says which.
+    /// AWS refused a permission before the deployment could be followed, which may have begun; the text says so.
+    Barred,
+    /// AWS refused a call then; the text says which.
     Unusable,
+}
+
+impl CauseKind {
+    /// Whether nothing was deployed.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Refused | Self::Denied)
+    }
 }
 
 /// A token that this program cannot go on from.
@@ -224,6 +240,23 @@ impl Progress {
     #[must_use]
     pub fn has_acted(&self) -> bool {
         self.former.is_some()
+    }
+
+    /// From now on everything is undone, because of this. The way back is a turnover again, unless somebody else is on
+    /// the way already.
+    pub fn undo(&mut self, role: Role, cause: Cause, now: i64) {
+        if cause.kind != CauseKind::Superseded {
+            self.percents_are_back(false);
+        }
+        self.phase = undo::begin(role, &cause, now);
+        self.cause = Some(cause);
+    }
+
+    /// Notes whether the service has its former percents back.
+    pub fn percents_are_back(&mut self, back: bool) {
+        if let Some(former) = &mut self.former {
+            former.percents_back = back;
+        }
     }
 
     /// Reads a token.
@@ -272,6 +305,7 @@ mod tests {
                 desired: 5_000,
                 percents: Percents { minimum: 100, maximum: 200 },
                 first: true,
+                percents_back: true,
                 red: Marks(u128::MAX),
             }),
             revision: Some(revision("b")),

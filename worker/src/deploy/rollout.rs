@@ -3,6 +3,7 @@
 use coalmine_pipeline::duration;
 
 use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed, is_overdue};
+use crate::deploy::message::counted;
 use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress};
 use crate::deploy::revision::Revision;
 use crate::deploy::verdict::{Signals, Verdict, judge};
@@ -33,10 +34,7 @@ pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -
             // The percents go back before the bake: only a turnover needs them, and whoever deploys next while this
             // release is still watched must find the service as it was.
             Some(count) if count.is_complete(sight.service.desired) => settle(former, sight).unwrap_or_else(|| {
-                Decision::new(
-                    Step::Enter(Phase::Bake { since: now }),
-                    format!("all {} tasks run {revision}", count.new),
-                )
+                Decision::new(Step::Enter(Phase::Bake { since: now }), format!("{} {revision}", all_run(count.new, "")))
             }),
             Some(count) => Decision::new(Step::Wait, not_all(count, sight, revision)),
         },
@@ -53,12 +51,17 @@ pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, n
         Verdict::NotYet(reason) => return Decision::new(Step::Wait, reason),
         Verdict::Well => {}
     }
+    // A late duplicate of one of our own calls may have brought the turnover's percents once more.
+    let ours_again = sight.service.percents == terms.percents(sight.service);
+    if let Some(settling) = progress.former.as_ref().filter(|_| ours_again).and_then(|former| settle(former, sight)) {
+        return settling;
+    }
     let watched = elapsed(since, now);
     if watched < terms.bake {
         let left = duration::show(terms.bake - watched);
         return Decision::new(
             Step::Wait,
-            format!("{} tasks run {revision}, watching for another {left}", sight.service.running),
+            format!("{} {revision}, watching for another {left}", run(sight.service.running)),
         );
     }
     if is_overdue(progress, terms, now) {
@@ -77,7 +80,7 @@ pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, n
             };
             Decision::new(
                 Step::Succeed,
-                format!("all {} tasks of {} run {revision}{baked}", count.new, sight.service.label()),
+                format!("{} {revision}{baked}", all_run(count.new, &format!(" of {}", sight.service.label()))),
             )
         }
     }
@@ -124,7 +127,10 @@ fn start(terms: &Terms, former: &Former, revision: &Revision, sight: &Sight<'_>)
         Role::Canary => String::new(),
         Role::Full => format!(", {} at a time", terms.batch(tasks)),
     };
-    Decision::new(Step::Update(update), format!("deploying {revision} to {}: {tasks} tasks{batch}", service.label()))
+    Decision::new(
+        Step::Update(update),
+        format!("deploying {revision} to {}: {}{batch}", service.label(), counted(tasks, "task")),
+    )
 }
 
 /// The desired count may change while tasks are turned over; the percents follow it, so that the batch stays.
@@ -137,7 +143,7 @@ pub(crate) fn keep_percents(terms: &Terms, sight: &Sight<'_>, revision: &Revisio
         Decision::new(
             Step::Update(update),
             format!(
-                "{} tasks are wanted now: {batch} at a time means percents {}/{}",
+                "the desired count is {} now: {batch} at a time means percents {}/{}",
                 service.desired, wanted.minimum, wanted.maximum
             ),
         )
@@ -157,10 +163,20 @@ fn signals<'a>(terms: &Terms, revision: &'a Revision, sight: &'a Sight<'a>) -> S
     }
 }
 
+/// `3 tasks run`.
+fn run(tasks: u32) -> String {
+    format!("{} {}", counted(tasks, "task"), if tasks == 1 { "runs" } else { "run" })
+}
+
+/// `all 3 tasks of main/app run`; `of` begins with a space or is empty.
+fn all_run(tasks: u32, of: &str) -> String {
+    if tasks == 1 { format!("the only task{of} runs") } else { format!("all {tasks} tasks{of} run") }
+}
+
 fn not_all(count: &crate::deploy::release::Count, sight: &Sight<'_>, revision: &Revision) -> String {
     let other = count.others.first().map(|other| format!("; task {other}")).unwrap_or_default();
     let unknown = if count.unknown > 0 {
-        format!("; {} tasks do not say which digest they run", count.unknown)
+        format!("; of {} the digest is not known", counted(count.unknown, "task"))
     } else {
         String::new()
     };

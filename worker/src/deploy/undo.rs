@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::deploy::batch::{CANARY_PERCENTS, Percents};
 use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed};
-use crate::deploy::progress::{CauseKind, Former, Phase, Progress, Target};
+use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress, Target};
 use crate::deploy::rollout::{keep_percents, settle};
 use crate::deploy::view::{DeploymentStatus, Service};
 
@@ -17,11 +17,13 @@ pub const STALE_READ: Duration = Duration::from_secs(30);
 
 /// The first phase of the undo, by who failed and why.
 #[must_use]
-pub fn begin(role: Role, kind: CauseKind, now: i64) -> Phase {
-    match (role, kind) {
+pub fn begin(role: Role, cause: &Cause, now: i64) -> Phase {
+    match (role, cause.kind) {
         // Somebody else is deploying to it now.
         (Role::Canary, CauseKind::Superseded) => Phase::LeaveCanary,
-        (Role::Canary, _) | (Role::Full, CauseKind::Superseded | CauseKind::Refused) => restore(now),
+        (Role::Canary, _) | (Role::Full, CauseKind::Superseded | CauseKind::Refused | CauseKind::Denied) => {
+            restore(now)
+        }
         (Role::Full, _) => Phase::UndoFull { since: now, stopped: false },
     }
 }
@@ -209,12 +211,15 @@ fn canary_back(
 fn end(terms: &Terms, progress: &Progress, sight: &Sight<'_>, canary: String) -> Decision {
     let service = sight.service;
     let done = match (terms.role, &progress.former) {
-        (Role::Full, Some(former)) => format!("{}; {canary}", whereabouts(service, former)),
+        (Role::Full, Some(former)) => format!("{}; {canary}", whereabouts(service, former, progress)),
         _ => canary,
     };
-    // Under somebody else's deployment only the percents that are still ours go back.
-    let still_ours = !is_elsewhere(progress, service) || service.percents == terms.percents(service);
-    let former = progress.former.as_ref().filter(|_| still_ours);
+    // Under somebody else's deployment only the percents that are still ours go back: those of another release that
+    // began while this one was only watched are its own, and may look the same.
+    let still_ours = |former: &&Former| {
+        !is_elsewhere(progress, service) || (!former.percents_back && service.percents == terms.percents(service))
+    };
+    let former = progress.former.as_ref().filter(still_ours);
     former.and_then(|former| settle(former, sight)).unwrap_or_else(|| Decision::new(Step::Fail, done))
 }
 
@@ -225,8 +230,11 @@ fn is_elsewhere(progress: &Progress, service: &Service) -> bool {
 }
 
 /// What became of a full service, for the failure's message.
-fn whereabouts(full: &Service, former: &Former) -> String {
+fn whereabouts(full: &Service, former: &Former, progress: &Progress) -> String {
     let label = full.label();
+    if progress.revision.as_ref() == Some(&former.revision) {
+        return format!("{label} still runs {}, as nothing is known that it ran before", former.revision);
+    }
     match (full.revision == former.revision, full.is_rolling()) {
         _ if former.first && full.desired == 0 => {
             format!("{label} is at 0 tasks, as it had no successful deployment to return to")
@@ -263,6 +271,7 @@ mod tests {
             desired: 10,
             percents: Percents { minimum: 100, maximum: 200 },
             first: false,
+            percents_back: false,
             red: Default::default(),
         };
         let mut progress = Progress::begin(0);
@@ -372,6 +381,19 @@ mod tests {
             let step = leave(&terms, &progress, &sight(&canary, &full)).step;
             assert_eq!(matches!(step, Step::Update(_)), goes_back, "{minimum}/{maximum}");
             assert_eq!(step == Step::Fail, !goes_back, "{minimum}/{maximum}");
+        }
+    }
+
+    #[test]
+    fn percents_that_went_back_before_the_bake_are_not_given_back_under_another_deployment() {
+        let terms = terms(Role::Full);
+        let (mut full, canary) = (service("app", 10, "app:7"), service("app-canary", 1, "app-canary:7"));
+        full.percents = terms.percents(&full);
+        let mut progress = progress();
+        for (back, expected) in [(false, true), (true, false)] {
+            progress.percents_are_back(back);
+            let step = super::canary(&terms, &progress, &sight(&full, &canary), (0, &Target::Left, None), 1).step;
+            assert_eq!(matches!(step, Step::Update(_)), expected, "{back}");
         }
     }
 

@@ -120,6 +120,17 @@ impl Held {
         self.write().await.inspect_err(|_| ids.iter().for_each(|job| self.release(job)))
     }
 
+    /// Notes the jobs of a dead worker as this worker's, to be given back.
+    ///
+    /// # Errors
+    /// When it could not be written: then none of them is noted.
+    pub async fn adopt(&self, jobs: &BTreeMap<String, HeldJob>) -> Result<(), HeldError> {
+        for (job, held) in jobs {
+            self.set(job, held.clone());
+        }
+        self.write().await.inspect_err(|_| jobs.keys().for_each(|job| self.release(job)))
+    }
+
     /// Notes that a job is held, with the next write; an intent protects it until then.
     pub fn hold(&self, job: &str) {
         let mut wanted = self.wanted();

@@ -3,12 +3,14 @@
 //! ```text
 //!   held ──► workers/<id>.json   which jobs a worker holds, with their last progress; renewed every ten seconds
 //!   orphans ─► which of them nobody holds any more (a pure decision)
+//!   percents ► services/<cluster>/<service>/percents.json   a service's own percents while a turnover changes them
 //! ```
 //!
 //! The objects are small, and in S3 or a folder: [`coalmine_door::store`].
 
 pub mod held;
 pub mod orphans;
+pub(crate) mod percents;
 
 pub use held::Held;
 

@@ -1,0 +1,209 @@
+//! Workers that meet over the jobs of a dead one: each job goes on once, whoever sees it first.
+
+use std::time::Duration;
+
+use aws_sdk_codepipeline::types::{ApprovalStatus, JobStatus, PipelineExecutionStatus};
+use coalmine_door::store::Location;
+use coalmine_worker::run::Settings as WorkerSettings;
+use simulator::ecr::Behaviour;
+use simulator::faults::{Fault, FaultPlan, Moment, Rule};
+use simulator::{Settings, Simulator, World};
+
+use crate::stage::{Application, PEER_KEY, Story, WORKER_KEY, Worker, settings};
+
+/// The access key of a third worker.
+const THIRD_KEY: &str = "AKIATHIRD";
+
+/// A fleet's only worker dies at one of its calls.
+fn dies_at(seed: u64, key: &str, operation: &str, subject: &str, nth: u64) -> FaultPlan {
+    let dies = Rule::new(Fault::Kill(Moment::AfterTheAct)).caller(key).operation(operation).nth(nth);
+    FaultPlan::seeded(seed).rule(if subject.is_empty() { dies } else { dies.subject(subject) })
+}
+
+fn app() -> Application {
+    Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s")
+}
+
+/// Claims that a release went through as if nobody had died.
+async fn went_through(story: &Story, app: &Application, execution: &str) {
+    assert_eq!(story.ended("app", execution).await, PipelineExecutionStatus::Succeeded);
+    for service in ["app", "app-canary"] {
+        story.runs_image(app, service, "v2");
+        assert_eq!((story.deployments(service).await, story.percents(service)), (2, (100, 200)), "{service}");
+    }
+    for action in ["Canary", "Full"] {
+        assert_eq!(story.final_results(execution, action), 1, "{action}");
+    }
+    story.each_job_has_one_accepted_result();
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_peers_that_find_the_same_dead_worker_give_its_job_back_once() {
+    for seed in 1101..1105 {
+        let app = app();
+        let simulator = Simulator::new(Settings::seeded(seed));
+        simulator.inject(dies_at(seed, WORKER_KEY, "UpdateService", "app-canary", 1));
+        let story = Story::begin(simulator, &[&app]);
+        story.expect_deaths();
+        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+        story.simulator.until_death(WORKER_KEY).await;
+        // They begin at the same moment, so they see the same age of the dead worker's object.
+        let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
+        story.answer("app", "Release", ApprovalStatus::Approved).await;
+        went_through(&story, &app, &execution).await;
+        let acknowledged = |job: &simulator::codepipeline::Job| job.acknowledged.is_some();
+        assert!(story.world(|world| world.codepipeline.jobs().iter().all(acknowledged)));
+    }
+}
+
+/// Who adopts a job may die while doing so: before its own record, after it, and before or after CodePipeline has the job.
+#[tokio::test(start_paused = true)]
+async fn an_adopter_that_dies_leaves_the_job_to_the_next() {
+    for (seed, operation, nth) in [(1111, "PutObject", 1), (1112, "DeleteObject", 1), (1113, "PutJobSuccessResult", 1)]
+    {
+        for moment in [Moment::BeforeTheAct, Moment::AfterTheAct] {
+            let app = app();
+            let simulator = Simulator::new(Settings::seeded(seed));
+            simulator.inject(dies_at(seed, WORKER_KEY, "UpdateService", "app-canary", 1));
+            let dies = Rule::new(Fault::Kill(moment)).caller(PEER_KEY).operation(operation).nth(nth);
+            simulator.inject(FaultPlan::seeded(seed).rule(dies));
+            let story = Story::begin(simulator, &[&app]);
+            story.expect_deaths();
+            let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+            story.simulator.until_death(WORKER_KEY).await;
+            let _peer = Worker::start(&story.simulator, PEER_KEY, settings("default", 20));
+            story.simulator.until_death(PEER_KEY).await;
+            let _third = Worker::start(&story.simulator, THIRD_KEY, settings("default", 20));
+            story.answer("app", "Release", ApprovalStatus::Approved).await;
+            went_through(&story, &app, &execution).await;
+        }
+    }
+}
+
+/// The loser of the race for a job wrote its intent, then died: its record names a job that another one holds.
+#[tokio::test(start_paused = true)]
+async fn the_intent_of_a_worker_that_lost_the_race_takes_no_job_from_its_holder() {
+    let app = Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s");
+    let simulator = Simulator::new(Settings::seeded(1121));
+    simulator.with_world(|world| world.codepipeline.set_offer_overlap(Duration::from_secs(5)));
+    // The peer is given the same job, notes its intent, and dies when it tries to acknowledge.
+    let dies = Rule::new(Fault::Kill(Moment::BeforeTheAct)).caller(PEER_KEY).operation("AcknowledgeJob").nth(1);
+    simulator.inject(FaultPlan::seeded(1121).rule(dies));
+    let mut story = Story::begin(simulator.clone(), &[&app]);
+    story.expect_deaths();
+    story.stop_worker().await;
+    // Their turns hold a job for longer than a peer takes to be found dead.
+    let holder = WorkerSettings { linger: Duration::from_secs(600), ..settings("default", 20) };
+    let execution = story.release(&app, "v2", Behaviour::SlowStart(Duration::from_secs(200)));
+    story.answer("app", "Approve", ApprovalStatus::Approved).await;
+    let peer = Worker::start(&simulator, PEER_KEY, settings("default", 20));
+    let _holder = Worker::start(&simulator, WORKER_KEY, holder);
+    simulator.until_death(PEER_KEY).await;
+    let dead = story.now();
+    let held = |world: &World| {
+        let job = world.codepipeline.jobs().last().expect("a job").clone();
+        (job.status == JobStatus::InProgress).then_some((job.id, job.acknowledged.map(|offer| offer.to)))
+    };
+    story.until("a held job", |world| held(world).is_some()).await;
+    let first = story.world(|world| held(world));
+    assert_eq!(first.clone().and_then(|(_, to)| to).as_deref(), Some(WORKER_KEY));
+    // By now the holder's record says that it holds the job.
+    story.pass(Duration::from_secs(15)).await;
+    let intent = story.world(|world| {
+        let bucket = world.s3.bucket("ledger").expect("the ledger");
+        let objects = bucket.keys().filter(|key| key.contains("/workers/"));
+        objects.filter(|key| String::from_utf8_lossy(&bucket.object(key).expect("one").body).contains("intent")).count()
+    });
+    assert_eq!(intent, 1, "the dead worker's intent is on record");
+    story.pass(Duration::from_secs(150)).await;
+    assert!(story.now() > dead + Duration::from_secs(120));
+    assert_eq!(story.world(|world| held(world)), first, "still the same job, with the same holder");
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    went_through(&story, &app, &execution).await;
+    drop(peer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_workers_die_the_first_that_comes_back_goes_on_with_all_jobs() {
+    let apps: Vec<Application> = (1..=4).map(|number| Application::web(&format!("app{number}"), 2)).collect();
+    let simulator = Simulator::new(Settings::seeded(1131));
+    let story = Story::begin(simulator.clone(), &apps.iter().collect::<Vec<_>>());
+    story.expect_deaths();
+    let _peer = Worker::start(&simulator, PEER_KEY, settings("default", 20));
+    let executions: Vec<String> = apps.iter().map(|app| story.release(app, "v2", Behaviour::Good)).collect();
+    for app in &apps {
+        story.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
+    }
+    let held = |world: &World| {
+        world.codepipeline.jobs().iter().filter(|job| job.status == JobStatus::InProgress).count() == apps.len()
+    };
+    story.until("all jobs held", held).await;
+    story.pass(Duration::from_secs(7)).await;
+    for key in [WORKER_KEY, PEER_KEY] {
+        let now = Rule::new(Fault::Kill(Moment::AfterTheAct)).caller(key).times(1);
+        simulator.inject(FaultPlan::seeded(1131).rule(now));
+        simulator.until_death(key).await;
+    }
+    story.pass(Duration::from_secs(300)).await;
+    let back = story.now();
+    let _third = Worker::start(&simulator, THIRD_KEY, settings("default", 20));
+    story
+        .until("all jobs held again", |world| {
+            let by_third = |job: &&simulator::codepipeline::Job| {
+                job.acknowledged.as_ref().is_some_and(|offer| offer.to == THIRD_KEY)
+            };
+            world.codepipeline.jobs().iter().filter(by_third).count() == apps.len()
+        })
+        .await;
+    let took = story.now().duration_since(back).unwrap();
+    assert!(took < Duration::from_secs(100), "{took:?}");
+    for (app, execution) in apps.iter().zip(&executions) {
+        story.answer(&app.name, "Release", ApprovalStatus::Approved).await;
+        assert_eq!(story.ended(&app.name, execution).await, PipelineExecutionStatus::Succeeded, "{}", app.name);
+        story.runs_image(app, &app.name, "v2");
+        assert_eq!((story.deployments(&app.name).await, story.deployments(&app.canary_name()).await), (2, 2));
+    }
+    story.each_job_has_one_accepted_result();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_comes_back_with_the_same_folder_goes_on_with_its_own_jobs() {
+    let folder = std::env::temp_dir().join(format!("coalmine-story-{}-{:x}", std::process::id(), 1141));
+    let _ = std::fs::remove_dir_all(&folder);
+    let ledger = || WorkerSettings { ledger: Location::Folder(folder.clone()), ..settings("default", 20) };
+    let app = app();
+    let simulator = Simulator::new(Settings::seeded(1141));
+    let mut story = Story::begin(simulator.clone(), &[&app]);
+    story.expect_deaths();
+    story.stop_worker().await;
+    simulator.inject(dies_at(1141, WORKER_KEY, "UpdateService", "app", 1));
+    let _worker = Worker::start(&simulator, WORKER_KEY, ledger());
+    let execution = story.release(&app, "v2", Behaviour::Good);
+    story.approve_all("app").await;
+    simulator.until_death(WORKER_KEY).await;
+    let objects = || std::fs::read_dir(folder.join("workers")).unwrap().count();
+    assert_eq!(objects(), 1, "what it held is on the disk");
+    story.pass(Duration::from_secs(20)).await;
+    let restarted = Worker::start(&simulator, WORKER_KEY, ledger());
+    went_through(&story, &app, &execution).await;
+    restarted.stop().await;
+    assert_eq!(objects(), 0, "nothing is left of either");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Whoever embeds the worker may drop it: its turns end with it, and do nothing more.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_dropped_leaves_nothing_running() {
+    let app = app();
+    let mut story = Story::begin(Simulator::new(Settings::seeded(1151)), &[&app]);
+    story.expect_deaths();
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.rolling("app-canary").await;
+    story.drop_worker().await;
+    let calls = story.simulator.calls_of(WORKER_KEY).len();
+    story.pass(Duration::from_secs(300)).await;
+    assert_eq!(story.simulator.calls_of(WORKER_KEY).len(), calls);
+    let _peer = Worker::start(&story.simulator, PEER_KEY, settings("default", 20));
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    went_through(&story, &app, &execution).await;
+}

@@ -1,0 +1,189 @@
+//! A life played to its end, on virtual time.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use simulator::faults::{Fault, FaultPlan, Rule};
+use simulator::{Settings, Simulator};
+
+use crate::crew::Crew;
+use crate::life::{End, Life, Mishap, Weather};
+use crate::people::People;
+use crate::rest;
+use crate::stage::invariants::{Broken, Invariants};
+use crate::stage::pipeline_json;
+use crate::stage::story::prepare;
+use crate::tally::Tally;
+
+/// How often people look.
+const TICK: Duration = Duration::from_secs(2);
+
+/// Within this time after the last thing that was planned a life is over. A turnover may take 3 h, its undo another.
+const PATIENCE: Duration = Duration::from_secs(10 * 3_600);
+
+/// How long the world is left alone before it must be at rest: a death is found out after a minute, an undo is followed
+/// for half an hour and then left to ECS.
+const REST: Duration = Duration::from_secs(3 * 60);
+
+/// How names of operations begin that change nothing.
+const READS: [&str; 6] = ["Describe", "List", "Poll", "Get", "BatchGet", "FilterLogEvents"];
+
+/// What a life came to.
+pub(crate) struct Played {
+    /// What there was of each.
+    pub(crate) tally: Tally,
+    /// What broke first; `None`: all held.
+    pub(crate) broken: Option<String>,
+    /// The calls that changed something.
+    pub(crate) picture: String,
+    /// Every call there was, one a line.
+    pub(crate) calls: Vec<String>,
+}
+
+/// A life that is being played.
+pub(crate) struct Play<'a> {
+    pub(crate) life: &'a Life,
+    pub(crate) simulator: Simulator,
+    pub(crate) invariants: Invariants,
+    /// Services to which a frozen process did something late.
+    late: RefCell<BTreeSet<String>>,
+}
+
+/// Plays a life in a runtime of its own.
+pub(crate) fn play(life: &Life) -> Played {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        // The programs' own jitter comes from this thread's generator: the seed repeats the whole life.
+        fastrand::seed(life.seed);
+        let simulator = Simulator::new(Settings::seeded(life.seed));
+        let play = Play::begin(life, simulator);
+        let mut tally = Tally::default();
+        let broken = play.to_the_end(&mut tally).await.err();
+        play.count(&mut tally);
+        let epoch = play.simulator.settings().epoch;
+        play.simulator.with_calls(|calls| Played {
+            tally,
+            broken,
+            picture: calls.picture(epoch, |call| {
+                let reads = READS.iter().any(|read| call.operation.starts_with(read));
+                !reads && call.service != simulator::Service::S3
+            }),
+            calls: calls.records.iter().map(|call| format!("{call:?}")).collect(),
+        })
+    })
+}
+
+impl<'a> Play<'a> {
+    fn begin(life: &'a Life, simulator: Simulator) -> Self {
+        simulator.check_dates();
+        simulator.with_world(|world| {
+            prepare(world, &life.applications, true);
+            for pipeline in &life.pipelines[life.applications.len()..] {
+                world.create_pipeline_from_json(&pipeline_json(pipeline).to_string()).expect("a pipeline");
+            }
+            world.codepipeline.set_offer_overlap(life.overlap);
+        });
+        let invariants = Invariants::watch(&simulator, &life.applications.iter().collect::<Vec<_>>());
+        invariants.expect_deaths();
+        simulator.inject(faults(life, simulator.settings().epoch));
+        Self { life, simulator, invariants, late: RefCell::default() }
+    }
+
+    /// How long it has been going on.
+    pub(crate) fn age(&self) -> Duration {
+        let now = self.simulator.clock().now();
+        now.duration_since(self.simulator.settings().epoch).unwrap_or_default()
+    }
+
+    async fn to_the_end(&self, tally: &mut Tally) -> Result<(), String> {
+        let mut crew = Crew::begin(self);
+        let mut people = People::begin(self);
+        let last_plan = self.life.last_plan();
+        while !(people.is_done(self) && self.age() >= last_plan && crew.is_steady()) {
+            people.look(self, &mut crew).await;
+            crew.look(self).await?;
+            self.held()?;
+            if self.age() > last_plan + PATIENCE {
+                return Err(format!("life goes on and on: {}", rest::unfinished(self)));
+            }
+            self.simulator.clock().wait(TICK).await;
+        }
+        self.simulator.clock().wait(REST).await;
+        crew.look(self).await?;
+        self.held()?;
+        rest::claim(self, &people)?;
+        crew.dismiss(self, tally).await?;
+        self.held()
+    }
+
+    /// Fails with what broke; not with what a frozen process explains.
+    fn held(&self) -> Result<(), String> {
+        match self.invariants.taken().into_iter().find(|broken| !self.is_late(broken)) {
+            Some(broken) => Err(broken.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a process that was frozen inside of a call sent it at that very moment: such an act cannot be kept from
+    /// happening. It must be harmless, or be corrected, which may be a deployment more: that the service is right in the
+    /// end is claimed of the world at rest.
+    fn is_late(&self, broken: &Broken) -> bool {
+        let Some(service) = &broken.service else { return false };
+        let late = self.simulator.with_calls(|calls| {
+            calls.records.iter().any(|call| {
+                let frozen = call.error.as_ref().is_some_and(|error| error.contains("while sending"));
+                frozen && call.at == broken.at && !READS.iter().any(|read| call.operation.starts_with(read))
+            })
+        });
+        if late {
+            self.late.borrow_mut().insert(service.clone());
+        }
+        self.late.borrow().contains(service)
+    }
+
+    fn count(&self, tally: &mut Tally) {
+        tally.lives = 1;
+        tally.virtual_time = self.age();
+        tally.deaths = self.simulator.deaths().len();
+        self.simulator.with_world(|world| tally.count_executions(world));
+        self.simulator.with_calls(|calls| {
+            tally.calls = calls.records.len();
+            let faults = calls.records.iter().filter_map(|call| call.error.as_ref());
+            tally.faults = faults.filter(|error| error.contains("fault: ")).count();
+        });
+    }
+}
+
+/// All that goes wrong with calls. Of the rules that are due for a call the first happens: mishaps before weather.
+fn faults(life: &Life, epoch: SystemTime) -> FaultPlan {
+    let mut plan = FaultPlan::seeded(life.seed);
+    for worker in &life.workers {
+        for Mishap { from, operation, what } in &worker.mishaps {
+            let fault = match what {
+                End::Dies(moment) => Fault::Kill(*moment),
+                End::Freezes(when, length) => Fault::Freeze(*when, *length),
+            };
+            let rule = Rule::new(fault).caller(&worker.key).from(epoch + *from).times(1);
+            plan = plan.rule(match operation {
+                Some(operation) => rule.operation(*operation),
+                None => rule,
+            });
+        }
+    }
+    for Weather { from, until, worker, service, operation, chance, fault } in &life.weather {
+        let hit = life.workers.iter().enumerate().filter(|(place, _)| worker.is_none_or(|worker| worker == *place));
+        for (_, worker) in hit {
+            let mut rule = Rule::new(fault.clone()).caller(&worker.key).chance(*chance);
+            rule = rule.from(epoch + *from).until(epoch + *until);
+            if let Some(service) = service {
+                rule = rule.service(*service);
+            }
+            if let Some(operation) = operation {
+                rule = rule.operation(*operation);
+            }
+            plan = plan.rule(rule);
+        }
+    }
+    plan
+}

@@ -1,0 +1,142 @@
+//! What is claimed of the world when a life is over and it has been left alone for a while.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_codepipeline::types::{ActionExecutionStatus, JobStatus};
+use simulator::World;
+use simulator::codepipeline::{ActionRun, Execution};
+
+use crate::people::People;
+use crate::play::Play;
+use crate::stage::{Application, CLUSTER};
+use crate::verdicts;
+
+/// What is not over yet, for people.
+pub(crate) fn unfinished(play: &Play<'_>) -> String {
+    play.simulator.with_world(|world| {
+        let executions = world.codepipeline.active_executions();
+        let executions = executions.map(|execution| format!("execution {} of {}", execution.id, execution.pipeline));
+        executions.chain(open_jobs(world)).collect::<Vec<_>>().join(", ")
+    })
+}
+
+fn open_jobs(world: &World) -> Vec<String> {
+    let open = [JobStatus::Queued, JobStatus::Dispatched, JobStatus::InProgress];
+    let jobs = world.codepipeline.jobs().iter().filter(|job| open.contains(&job.status));
+    jobs.map(|job| format!("job {} of {}/{} is {}", job.id, job.pipeline, job.action, job.status)).collect()
+}
+
+/// The world is at rest: nothing goes on, nobody holds a job, each service is what the last word made of it.
+pub(crate) fn claim(play: &Play<'_>, people: &People) -> Result<(), String> {
+    let unfinished = unfinished(play);
+    if !unfinished.is_empty() {
+        return Err(format!("at the end there is still {unfinished}"));
+    }
+    play.simulator.with_world(|world| {
+        play.invariants.look_at_results(world);
+        nobody_holds_a_job(world)?;
+        verdicts::claim(world, play.life, people)?;
+        play.life.applications.iter().try_for_each(|app| services_are_at_rest(world, app, people))
+    })
+}
+
+/// An object in the ledger that names a job would make peers look after it for ever.
+fn nobody_holds_a_job(world: &World) -> Result<(), String> {
+    let Some(bucket) = world.s3.bucket("ledger") else { return Ok(()) };
+    let keys: Vec<&str> = bucket.keys().collect();
+    let holds = |key: &&&str| {
+        let body = bucket.object(key).map(|object| String::from_utf8_lossy(&object.body).into_owned());
+        key.contains("workers/") && body.is_some_and(|body| body.contains("\"token\""))
+    };
+    match keys.iter().find(holds) {
+        None => Ok(()),
+        Some(key) => Err(format!("nothing goes on any more, but the ledger's {key} names a job")),
+    }
+}
+
+fn services_are_at_rest(world: &World, app: &Application, people: &People) -> Result<(), String> {
+    let by_hand = people.by_hand.borrow();
+    for service in [app.name.clone(), app.canary_name()] {
+        let view = world.ecs.view(CLUSTER, &service).ok_or("a service is gone")?;
+        // What a person deploys may be ill, with nobody to undo it; and what an abandoned action left behind, nobody
+        // was to touch any more.
+        if by_hand.contains(&service) || left_alone(world, app, &service) {
+            continue;
+        }
+        if view.deployment_status == "IN_PROGRESS" || view.deployment_status == "ROLLBACK_IN_PROGRESS" {
+            return Err(format!("{service} is still being deployed to ({})", view.deployment_status));
+        }
+        let expected = (percent(app, "minimumHealthyPercent"), percent(app, "maximumPercent"));
+        // A canary whose own percents let no task be replaced (50/150 of one) cannot go back under them: Full's undo
+        // gives it 100/200, for good.
+        let stuck = service != app.name && app.deployment["maximumPercent"] == 150 && view.desired == 1;
+        if view.percents != expected && !(stuck && view.percents == (100, 200)) {
+            return Err(format!("{service} is left with percents {:?}, it had {expected:?}", view.percents));
+        }
+        let wanted = people.wanted.get(&service).and_then(|wanted| u32::try_from(*wanted).ok());
+        // Only a first deployment that fails goes to 0 tasks: it has nothing to go back to.
+        if wanted.is_some_and(|wanted| wanted != view.desired) && (app.deployed || view.desired != 0) {
+            return Err(format!("{service} is left with {} desired tasks, {wanted:?} are wanted", view.desired));
+        }
+    }
+    full_runs_the_last_success(world, app, people)
+}
+
+fn percent(app: &Application, name: &str) -> i32 {
+    app.deployment[name].as_i64().and_then(|percent| i32::try_from(percent).ok()).unwrap_or_default()
+}
+
+/// All runs of the two actions on an application, in the order of their end.
+fn runs<'a>(world: &'a World, app: &Application) -> Vec<(&'a Execution, &'a ActionRun)> {
+    let executions = world.codepipeline.pipelines().flat_map(|pipeline| &pipeline.executions);
+    let mut runs: Vec<_> = executions
+        .flat_map(|execution| execution.actions.iter().map(move |run| (execution, run)))
+        .filter(|(_, run)| run.action_type.owner == "Custom" && run.resolved.get("Cluster").is_some())
+        .filter(|(_, run)| {
+            let service = run.resolved.get("Service").map(String::as_str);
+            service == Some(app.name.as_str()) || service == Some(app.canary_name().as_str())
+        })
+        .collect();
+    runs.sort_by_key(|(_, run)| run.updated);
+    runs
+}
+
+/// Whether an action that was abandoned had its hands on a service, and none after it came to an end of its own.
+fn left_alone(world: &World, app: &Application, service: &str) -> bool {
+    let touches = |run: &ActionRun| {
+        let names = ["Service", "CanaryService"].map(|name| run.resolved.get(name).map(String::as_str));
+        names.contains(&Some(service))
+    };
+    // What the next action found, it gives back.
+    runs(world, app).into_iter().any(|(_, run)| run.status == ActionExecutionStatus::Abandoned && touches(run))
+}
+
+/// The full service runs what the last turnover that succeeded brought; where there was none, what it ran before.
+fn full_runs_the_last_success(world: &World, app: &Application, people: &People) -> Result<(), String> {
+    if people.by_hand.borrow().contains(&app.name) || left_alone(world, app, &app.name) || !app.deployed {
+        return Ok(());
+    }
+    let mut expected = BTreeSet::from([format!("{}:v1", app.name)]);
+    for (execution, run) in runs(world, app) {
+        if run.action_type.provider == "Coalmine-Full" && run.status == ActionExecutionStatus::Succeeded {
+            let tag = execution.rollback_target.as_ref().or(Some(&execution.id));
+            let tag = tag.and_then(|id| people.tags.get(id)).cloned().unwrap_or_default();
+            expected = BTreeSet::from([format!("{}:{tag}", app.name)]);
+        }
+    }
+    let digests: BTreeSet<String> = expected
+        .iter()
+        .filter_map(|name| name.split_once(':'))
+        .flat_map(|(repository, tag)| {
+            let children = world.ecr.children(repository, tag).unwrap_or_default();
+            children.into_iter().map(|(_, child)| child).chain(world.ecr.digest(repository, tag))
+        })
+        .collect();
+    let view = world.ecs.view(CLUSTER, &app.name).ok_or("a service is gone")?;
+    let running = view.tasks.iter().filter(|task| task.stopped.is_none());
+    let mut foreign = running.flat_map(|task| &task.digests).filter_map(|(_, digest)| digest.as_ref());
+    match foreign.find(|digest| !digests.contains(*digest)) {
+        None => Ok(()),
+        Some(digest) => Err(format!("at the end a task of {} runs {digest}, not {expected:?}", app.name)),
+    }
+}
