@@ -180,7 +180,7 @@ impl Tale {
                 story.somebody_deploys(app, "app", Behaviour::Good).await;
             }
             Self::ImageVanishes if release.begins().await => {
-                story.world(|world| world.ecr.delete("app", "v2")).expect("an image");
+                release.behave(Behaviour::CannotBePulled);
             }
             Self::Autoscaled if release.turns_over().await => {
                 story.world(|world| world.set_desired_count(CLUSTER, "app", 5)).expect("a service");
