@@ -13,16 +13,17 @@ const USUAL: usize = 1;
 fn whoever_dies(tale: Tale) {
     let extent = Extent::told("COALMINE_KILLS", USUAL);
     let seed = tale as u64;
-    let casts = match extent {
-        // The others of a small sample have the other cast.
-        Extent::Sample(USUAL) => [Cast::One, Cast::Two][tale as usize % 2..][..1].to_vec(),
-        _ => vec![Cast::One, Cast::Two],
-    };
+    let (mut casts, mut moments) = (vec![Cast::One, Cast::Two], vec![Moment::BeforeTheAct, Moment::AfterTheAct]);
+    if extent == Extent::Sample(USUAL) {
+        // The tales take turns.
+        casts.remove(tale as usize % 2);
+        moments.remove(tale as usize / 2 % 2);
+    }
     let mut tally = Tally::default();
     for cast in casts {
         let whole = undisturbed(tale, cast);
         for call in extent.of(whole.calls.iter(), seed) {
-            for moment in [Moment::BeforeTheAct, Moment::AfterTheAct] {
+            for moment in moments.iter().copied() {
                 let plan = FaultPlan::at(WORKER_KEY, call.number, Fault::Kill(moment));
                 let what = format!("{tale:?}, {cast:?}, killed {moment} {call}");
                 tally.same_end(&whole, play(tale, cast, &Disturbance::of(plan)), &what);

@@ -246,7 +246,7 @@ fn clocks_that_are_four_minutes_off_change_no_end() {
     let all = Extent::told("COALMINE_FAULTS", 0) == Extent::All;
     for (place, tale) in Tale::ALL.into_iter().enumerate() {
         for (which, skew) in [Skew::Ahead(off), Skew::Behind(off)].into_iter().enumerate() {
-            if !all && place % 10 != which {
+            if !all && place != 3 * which {
                 continue;
             }
             let played = play(tale, Cast::One, &Disturbance { plan: None, skew });

@@ -26,7 +26,7 @@ fn each_operation(
     disturb: impl Fn(&SentCall, SystemTime) -> FaultPlan,
     moments: &[Moments],
 ) {
-    let extent = Extent::told("COALMINE_FAULTS", 3);
+    let extent = Extent::told("COALMINE_FAULTS", 1);
     let tales = if extent == Extent::All { &Tale::ALL[..] } else { &TALES[..2] };
     let mut tally = Tally::default();
     let mut done = BTreeSet::new();
@@ -140,8 +140,9 @@ fn a_ledger_that_is_away_for_a_while_changes_no_end() {
         let took = whole.calls.last().map(|last| last.at.duration_since(whole.begin).unwrap_or_default());
         let took = took.unwrap_or_default();
         let faults = [Fault::Throttle, Fault::TimeOut(Moment::BeforeTheAct), Fault::AccessDenied];
-        for (part, fault) in (1..).zip(faults) {
-            for away in [OUTAGE, Duration::from_secs(2 * 3_600)] {
+        for (part, fault) in (1..).zip(faults).skip(if all { 0 } else { 2 }) {
+            // Of a sample only the longer absence, which outlasts every undo, and the refusal, which is told at once.
+            for away in [Duration::from_secs(2 * 3_600), OUTAGE].into_iter().take(if all { 2 } else { 1 }) {
                 let at = whole.begin + took * part / 4;
                 let plan = FaultPlan::seeded(1).rule(all_of_s3(fault.clone()).from(at).until(at + away));
                 let what = format!("{tale:?}, S3 {fault} for {} s", away.as_secs());
