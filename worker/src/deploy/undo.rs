@@ -56,6 +56,9 @@ fn full_back(terms: &Terms, progress: &Progress, sight: &Sight<'_>, stopped: boo
         return Decision::new(Step::Enter(restore), "nothing was deployed");
     };
     let service = sight.service;
+    if is_unseen(progress, sight) {
+        return Decision::new(Step::Wait, "waiting for ECS to show the deployment");
+    }
     let status = sight.deployment.map(|deployment| &deployment.status);
     match status {
         // Whatever the view of the service says: it may be older than the deployment.
@@ -151,6 +154,9 @@ fn canary_back(
     now: i64,
 ) -> Decision {
     let role = terms.role;
+    if role == Role::Canary && is_unseen(progress, sight) {
+        return Decision::new(Step::Wait, "waiting for ECS to show the deployment");
+    }
     let following = role == Role::Canary
         && sight.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::RollingBack);
     match target {
@@ -221,6 +227,12 @@ fn end(terms: &Terms, progress: &Progress, sight: &Sight<'_>, canary: String) ->
     };
     let former = progress.former.as_ref().filter(still_ours);
     former.and_then(|former| settle(former, sight)).unwrap_or_else(|| Decision::new(Step::Fail, done))
+}
+
+/// Whether our deployment is known, but was not looked at yet: a worker that has just taken the job over does not know
+/// whether there is something to roll back.
+fn is_unseen(progress: &Progress, sight: &Sight<'_>) -> bool {
+    progress.deployment.is_some() && sight.deployment.is_none()
 }
 
 /// Whether a service was told to run neither what it ran before nor what we brought.
@@ -343,6 +355,18 @@ mod tests {
         for (told, expected) in [(late - 60, Step::Wait), (0, Step::Fail)] {
             let step = super::canary(&terms, &progress, &sight, (0, &target, Some(told)), late).step;
             assert_eq!(step == Step::Wait, expected == Step::Wait, "{step:?}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_that_was_not_looked_at_yet_is_not_taken_for_over() {
+        let (full, canary) = (service("app", 10, "app:2"), service("app-canary", 1, "app-canary:2"));
+        let mut progress = progress();
+        progress.deployment = Some("abc".to_owned());
+        let running = deployment("IN_PROGRESS");
+        for (seen, expected) in [(None, Step::Wait), (Some(&running), Step::RollBack)] {
+            let sight = Sight { deployment: seen, ..sight(&full, &canary) };
+            assert_eq!(super::full(&terms(Role::Full), &progress, &sight, (0, false), 60).step, expected);
         }
     }
 
