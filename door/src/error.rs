@@ -70,6 +70,18 @@ impl AwsError {
         Self { operation, kind: Kind::Unavailable, code: String::new(), message: message.into() }
     }
 
+    /// The operation and AWS's error code, or what kind of failure it was: nothing that AWS says in its own words.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match (self.code.as_str(), self.kind) {
+            ("", Kind::Throttled) => format!("{}: throttled", self.operation),
+            ("", Kind::Unavailable) => format!("{}: no answer", self.operation),
+            ("", Kind::Denied) => format!("{}: denied", self.operation),
+            ("", Kind::Refused) => format!("{}: refused", self.operation),
+            (code, _) => format!("{}: {code}", self.operation),
+        }
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {

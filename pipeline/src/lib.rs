@@ -39,7 +39,7 @@ pub use crate::action_type::ActionType;
 pub use crate::artifact::{ArtifactError, ContainerImage, ImageDetail, ImageFile};
 pub use crate::capacity::{Capacity, Share};
 pub use crate::config::{CanaryConfig, FullConfig, Problem, Problems};
-pub use crate::image::{Digest, EcrRepository, HostFamily, ImageReference};
+pub use crate::image::{BrokenReference, Digest, EcrRepository, HostFamily, ImageReference};
 pub use crate::mismatch::Mismatch;
 pub use crate::names::Home;
 pub use crate::options::{AlreadyRed, Options};

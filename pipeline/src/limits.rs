@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use unicode_segmentation::UnicodeSegmentation;
+
 /// Characters of a continuation token (CodePipeline: `ContinuationToken` 1–2,048). Everything a turn hands to the next
 /// one has to fit.
 pub const CONTINUATION_TOKEN_CHARS: usize = 2_048;
@@ -87,7 +89,7 @@ pub const IMAGE_CHARS: usize = 255;
 
 /// Shortens `text` to at most `max_chars` characters, the last of them an ellipsis where something was left out.
 ///
-/// Cuts between characters, never inside one. With `max_chars` 0 nothing remains.
+/// Cuts between graphemes: an accent stays on its letter, a flag in one piece. With `max_chars` 0 nothing remains.
 pub fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
     if text.len() <= max_chars || text.chars().nth(max_chars).is_none() {
         return Cow::Borrowed(text);
@@ -95,7 +97,12 @@ pub fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
     let Some(kept) = max_chars.checked_sub(1) else {
         return Cow::Borrowed("");
     };
-    Cow::Owned(text.chars().take(kept).chain(['…']).collect())
+    let mut chars = 0;
+    let whole = text.graphemes(true).take_while(|grapheme| {
+        chars += grapheme.chars().count();
+        chars <= kept
+    });
+    Cow::Owned(whole.chain(["…"]).collect())
 }
 
 #[cfg(test)]
@@ -113,6 +120,9 @@ mod tests {
             ("canary", 0, ""),
             ("Grüße", 5, "Grüße"),
             ("Grüße", 4, "Grü…"),
+            ("Gru\u{308}ße", 5, "Gru\u{308}…"),
+            ("Gru\u{308}ße", 4, "Gr…"),
+            ("\u{1f1e9}\u{1f1ea}\u{1f1eb}\u{1f1f7}!", 4, "\u{1f1e9}\u{1f1ea}…"),
         ] {
             assert_eq!(cut(text, max_chars), expected, "{text:?} to {max_chars}");
         }

@@ -1,18 +1,28 @@
 //! Names of ECS things: clusters, services, families, containers; plain or in an ARN.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::limits::ECS_NAME_CHARS;
 use crate::mismatch::Mismatch;
 
-/// The account and Region that an ARN names.
+/// An account in a Region: where an ARN leads, where a registry is, where references are read.
 ///
 /// Configurations may name clusters and services by ARN, of which only the names remain. Whoever acts has to make sure
 /// that this is where it acts: the same names may exist elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Home {
     /// The account, twelve digits.
     pub account: String,
     /// The Region, such as `eu-west-1`.
     pub region: String,
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.region)
+    }
 }
 
 /// A cluster or service by its name, with what else an ARN said.
@@ -25,7 +35,8 @@ pub(crate) struct Named {
 }
 
 /// 1–255 letters, digits, `_` and `-`: ECS's rule for clusters, services, families and containers.
-pub(crate) fn is_ecs_name(text: &str) -> bool {
+#[must_use]
+pub fn is_ecs_name(text: &str) -> bool {
     (1..=ECS_NAME_CHARS).contains(&text.len()) && is_word(text)
 }
 

@@ -21,9 +21,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};
-use stage::{Application, Story};
+use stage::{Application, Story, ten_quiet_minutes};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -54,13 +53,9 @@ async fn calls_and_delays() {
     let (mut calls, mut longest) = ([0, 0], [Duration::ZERO; 2]);
     for seed in 0..10 {
         let story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
-        let execution = story.release(&app, "v2", Behaviour::Good);
-        story.approve_all("app").await;
-        story.ended("app", &execution).await;
-        for (place, (action, service)) in [("Canary", "app-canary"), ("Full", "app")].into_iter().enumerate() {
-            let charged = story.charged(&story.action("app", &execution, action));
-            calls[place] = calls[place].max(charged.values().sum::<usize>());
-            longest[place] = longest[place].max(story.delay("app", &execution, action, service).await.told);
+        for (place, cost) in story.cost_of_a_release(&app).await.into_iter().enumerate() {
+            calls[place] = calls[place].max(cost.sum());
+            longest[place] = longest[place].max(cost.delay.told);
         }
     }
     for (place, action) in ["Canary", "Full"].into_iter().enumerate() {
@@ -73,17 +68,7 @@ async fn calls_and_delays() {
 }
 
 async fn quiet_services() {
-    let apps: Vec<Application> = (1..=5)
-        .map(|number| Application::web(&format!("app{number}"), 5).with_alarm(&format!("errors{number}")))
-        .map(|app| app.canary_with("BakeTime", "20m"))
-        .collect();
-    let story = Story::begin(Simulator::new(Settings::seeded(1)), &apps.iter().collect::<Vec<_>>());
-    for app in &apps {
-        story.release_to_canary(app, "v2", Behaviour::Good).await;
-    }
-    story.bakes(apps.len()).await;
-    story.pass(Duration::from_secs(60)).await;
-    let counts = story.observation_for(Duration::from_secs(600)).await;
+    let counts = ten_quiet_minutes().await;
     line("calls to look at 10 quiet services for 60 s", &(counts.values().sum::<usize>() / 10).to_string(), "≤ 60");
 }
 

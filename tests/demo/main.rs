@@ -22,7 +22,7 @@ use aws_types::SdkConfig;
 use clap::Parser;
 use coalmine_worker::run::{self, Settings};
 use simulator::ecr::Behaviour;
-use simulator::{Simulator, World};
+use simulator::{Answer, Simulator, World};
 use stage::{Application, WORKER_KEY};
 use tokio::sync::oneshot;
 use view::View;
@@ -76,6 +76,7 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     if arguments.serve.is_some() {
         // What whoever drives this account from outside will release.
         simulator.with_world(|world| applications[0].push(world, "v2", Behaviour::Good));
+        simulator.with_world(neighbours).map_err(|problem| problem.to_string())?;
         return serve(&endpoint).await;
     }
     let terminal = std::io::stdout().is_terminal();
@@ -89,6 +90,20 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     }
     let _ = stop.send(());
     worker.await.map_err(|problem| problem.to_string())?;
+    Ok(())
+}
+
+/// What else names the application's image: a function, a build project, a rule, a schedule and a daemon.
+fn neighbours(world: &mut World) -> Answer<()> {
+    let image = format!("{}:v1", world.ecr.uri("app"));
+    world.add_function("app", &image)?;
+    world.publish_version("app");
+    world.codebuild.add_project("app", &image, world.now);
+    world.add_daemon(stage::CLUSTER, "app", &[("app", &image)])?;
+    let cluster = world.arn("ecs", &format!("cluster/{}", stage::CLUSTER));
+    let definition = world.arn("ecs", "task-definition/app:1");
+    world.eventbridge.add_task_target("default", "app", &cluster, &definition);
+    world.scheduler.add_task("default", "app", &cluster, &definition, world.now);
     Ok(())
 }
 

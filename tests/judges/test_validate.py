@@ -104,6 +104,15 @@ class TheJudge(unittest.TestCase):
         _, throttled = findings(self.changed(ERROR, ("reply", "__type"), "ThrottlingException"))
         self.assertEqual(throttled, [])
 
+    def test_calls_what_stands_in_paths_and_queries_by_its_own_name(self):
+        exchange = {
+            "service": "scheduler", "operation": "GetSchedule", "status": 200,
+            "request": {"Name": "nightly", "GroupName": "reports"}, "reply": {"Name": "nightly"},
+        }
+        _, found = findings(exchange)
+        self.assertEqual(found, [])
+        self.finds(self.changed(exchange, ("reply", "State"), "ASLEEP"), "reply.State", "enum")
+
     def test_finds_unknown_operations_and_services(self):
         self.finds(self.changed(GOOD, ("operation",), "DescribeEverything"), "", "operation")
         self.finds(self.changed(GOOD, ("service",), "s3"), "", "service")

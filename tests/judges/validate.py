@@ -23,7 +23,9 @@ import botocore.model
 import botocore.session
 import botocore.validate
 
-SERVICES = ("codepipeline", "ecs", "ecr", "cloudwatch", "logs")
+SERVICES = (
+    "codepipeline", "ecs", "ecr", "cloudwatch", "logs", "lambda", "codebuild", "events", "scheduler"
+)
 
 # Errors that any operation may answer, whether or not its model names them.
 COMMON_ERRORS = {
@@ -47,6 +49,10 @@ COMMON_ERRORS = {
 AWS_BREAKS_ITS_MODEL = {
     # The list's shape is that of BatchGetImage's request (1 to 100), but a page holds 0 to 1000.
     ("ecr", "ListImages", "reply.imageIds", "size"),
+    # Where nothing was deleted, or nothing was missing, the lists are empty.
+    ("ecr", "BatchDeleteImage", "reply.imageIds", "size"),
+    ("codebuild", "BatchGetProjects", "reply.projectsNotFound", "size"),
+    ("events", "ListTargetsByRule", "reply.Targets", "size"),
 }
 
 # 2000-01-01 to 2100-01-01: milliseconds where seconds belong fall outside.
@@ -171,12 +177,12 @@ class Judge:
             return self.wrong_type(path, "an object", value)
         if getattr(shape, "is_document_type", False):
             return None
-        names = {member.serialization.get("name", name): name for name, member in shape.members.items()}
+        names = {wire_name(name, member): name for name, member in shape.members.items()}
         for wire in value:
             if wire not in names:
                 self.find(f"{path}.{wire}", "member", f"{shape.name} has no such member")
         for name in shape.required_members if required else ():
-            wire = shape.members[name].serialization.get("name", name)
+            wire = wire_name(name, shape.members[name])
             if wire not in value:
                 self.find(f"{path}.{wire}", "required", f"{shape.name} requires it")
         if getattr(shape, "is_tagged_union", False) and len(value) != 1:
@@ -285,6 +291,11 @@ class Judge:
         if total == 0:
             print("nothing was judged: a judge that saw nothing has not judged", file=out)
         return total > 0 and not rows
+
+
+def wire_name(name, member):
+    """What JSON calls a member. In paths and queries it stands by its own name in an exchange."""
+    return name if "location" in member.serialization else member.serialization.get("name", name)
 
 
 def kind(value):

@@ -11,6 +11,7 @@ use simulator::{Settings, Simulator, Skew};
 use tokio::runtime::Builder;
 
 use crate::end::{End, ServiceEnd, end, messages, untouched};
+use crate::stage::story::prepare;
 use crate::stage::{Story, WORKER_KEY, Worker, settings};
 use crate::tales::Tale;
 
@@ -106,7 +107,8 @@ async fn tell(tale: Tale, cast: Cast, disturbance: &Disturbance) -> Played {
     if cast == Cast::OneOnShortPages {
         simulator.inject(FaultPlan::seeded(1).rule(Rule::new(Fault::ShortPage(1)).caller(WORKER_KEY)));
     }
-    let story = Story::set(simulator.clone(), &[&app]);
+    let built = [app.clone()];
+    let story = Story::without_worker(simulator.clone(), &[&app], |world| prepare(world, &built, true));
     story.expect_deaths();
     let before = untouched(&story, &app).await;
     let execution = tale.begin(&story, &app).await;

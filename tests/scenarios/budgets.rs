@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
+use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, Story};
+use crate::stage::{Application, Cost, Story, ten_quiet_minutes};
 
 /// One observation.
 const OBSERVATION: Duration = Duration::from_secs(2);
@@ -28,14 +28,8 @@ async fn an_action_with_one_image_costs_at_most_twenty_calls() {
         Application::queue_workers("app", 2, 18),
     ]) {
         let story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
-        let execution = story.release(&app, "v2", Behaviour::Good);
-        story.approve_all("app").await;
-        assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-        for action in ["Canary", "Full"] {
-            let counts = story.charged(&story.action("app", &execution, action));
-            let sum: usize = counts.values().sum();
-            assert!(sum <= CALLS_MOST, "{action} made {sum} calls: {counts:#?}");
-            assert!(sum >= 8, "{action}'s calls are not counted: {counts:#?}");
+        for cost in story.cost_of_a_release(&app).await {
+            assert!((8..=CALLS_MOST).contains(&cost.sum()), "{cost:#?}");
         }
     }
 }
@@ -51,11 +45,7 @@ async fn a_success_is_told_within_one_observation_of_ecs() {
             story.stop_worker().await;
             story.start_lingering_worker(Duration::from_secs(4));
         }
-        let execution = story.release(&app, "v2", Behaviour::Good);
-        story.approve_all("app").await;
-        assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-        for (action, service) in [("Canary", "app-canary"), ("Full", "app")] {
-            let delay = story.delay("app", &execution, action, service).await;
+        for Cost { action, delay, .. } in story.cost_of_a_release(&app).await {
             across += u32::from(delay.away.is_some());
             assert!(delay.told <= OBSERVATION + CALL * 14, "{action} with seed {seed}: {delay:?}");
             assert!(delay.away.is_none_or(|away| away <= AWAY_MOST + CALL * 6), "{action} with seed {seed}: {delay:?}");
@@ -80,20 +70,7 @@ async fn a_rollback_by_ecs_is_told_within_one_observation_of_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn looking_at_ten_quiet_services_for_a_minute_costs_at_most_sixty_calls() {
-    let apps: Vec<Application> = (1..=5)
-        .map(|number| Application::web(&format!("app{number}"), 5).with_alarm(&format!("errors{number}")))
-        .map(|app| app.canary_with("BakeTime", "20m"))
-        .collect();
-    let story = Story::begin(Simulator::new(Settings::seeded(1)), &apps.iter().collect::<Vec<_>>());
-    for app in &apps {
-        story.release_to_canary(app, "v2", Behaviour::Good).await;
-    }
-    story.bakes(5).await;
-    story.pass(Duration::from_secs(60)).await;
-    let counts = story.observation_for(Duration::from_secs(600)).await;
+    let counts = ten_quiet_minutes().await;
     let a_minute = counts.values().sum::<usize>() / 10;
     assert!((25..=60).contains(&a_minute), "{a_minute} calls a minute: {counts:#?} in ten");
-    for app in &apps {
-        story.answer(&app.name, "Release", ApprovalStatus::Rejected).await;
-    }
 }

@@ -4,28 +4,30 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, JobStatus, PipelineExecutionStatus};
-use coalmine_worker::run::Stopped;
+use coalmine_worker::run::{Settings as WorkerSettings, Stopped};
 use simulator::codepipeline::Job;
 use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Moment, Rule};
-use simulator::{Settings, Simulator, World};
+use simulator::{Service, Settings, Simulator, World};
 
 use crate::stage::{Application, CLUSTER, Story, WORKER_KEY, Worker, settings};
 
 /// What a worker may take to end when it is told to.
 const EXIT: Duration = Duration::from_secs(10);
+/// The access key of the worker that comes after.
+const SUCCESSOR_KEY: &str = "AKIASUCCESSOR";
 
 async fn stop(story: &mut Story) {
     let told = story.now();
     assert_eq!(story.stop_worker().await, Stopped::Drained);
     let took = story.now().duration_since(told).unwrap();
     assert!(took <= EXIT, "took {took:?}");
-    assert_eq!(in_progress(story), 0, "every job was handed back");
+    assert_eq!(story.world(|world| in_progress(world)), 0, "every job was handed back");
 }
 
-fn in_progress(story: &Story) -> usize {
+fn in_progress(world: &World) -> usize {
     let running = |job: &&Job| job.status == JobStatus::InProgress;
-    story.world(|world| world.codepipeline.jobs().iter().filter(running).count())
+    world.codepipeline.jobs().iter().filter(running).count()
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,25 +60,121 @@ async fn whatever_a_stopped_worker_was_at_another_goes_on_to_the_same_end() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_holds_twenty_jobs_hands_all_back_within_ten_seconds() {
-    let apps: Vec<Application> = (1..=20).map(|number| Application::web(&format!("app{number}"), 2)).collect();
-    let mut story = Story::begin(Simulator::new(Settings::seeded(5)), &apps.iter().collect::<Vec<_>>());
-    let executions: Vec<String> = apps.iter().map(|app| story.release(app, "v2", Behaviour::Good)).collect();
+/// What else is wrong when a worker that holds many jobs is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// CodePipeline throttles all its results for as long as it is there.
+    Throttled,
+    /// The ledger does not answer.
+    NoLedger,
+    /// Both.
+    ThrottledWithoutLedger,
+    /// Polls are not answered.
+    NoPolls,
+}
+
+impl Trouble {
+    fn rules(self) -> Vec<Rule> {
+        let results = Rule::new(Fault::Throttle).operation("PutJobSuccessResult");
+        let ledger = Rule::new(Fault::TimeOut(Moment::BeforeTheAct)).service(Service::S3);
+        let polls = Rule::new(Fault::TimeOut(Moment::BeforeTheAct)).operation("PollForJobs");
+        match self {
+            Self::None => Vec::new(),
+            Self::Throttled => vec![results],
+            Self::NoLedger => vec![ledger],
+            Self::ThrottledWithoutLedger => vec![results, ledger],
+            Self::NoPolls => vec![polls],
+        }
+    }
+}
+
+/// A worker that holds many jobs is told to stop; whatever it could not hand back, its successor finds in the ledger, and
+/// takes all. How the first one ended. With `finish` the successor also brings every canary to its end.
+async fn handed_over(seed: u64, jobs: usize, trouble: Trouble, finish: bool) -> Stopped {
+    let apps: Vec<Application> = (1..=jobs).map(|number| Application::web(&format!("app{number}"), 1)).collect();
+    let apps: Vec<Application> = apps.into_iter().map(|app| app.canary_with("BakeTime", "0s")).collect();
+    let mut story = Story::begin(Simulator::new(Settings::seeded(seed)), &apps.iter().collect::<Vec<_>>());
+    assert_eq!(story.stop_worker().await, Stopped::Drained);
+    let many = || WorkerSettings { linger: Duration::from_secs(600), ..settings("default", jobs + 10) };
+    let worker = Worker::start(&story.simulator, WORKER_KEY, many());
+    // A peer may tell again what the first worker could not; and a worker gives a job back whose acknowledgement was
+    // throttled for long, which CodePipeline refuses and offers the job again.
+    story.expect_deaths();
+    let slow = Behaviour::SlowStart(Duration::from_secs(90));
+    let executions: Vec<String> = apps.iter().map(|app| story.release(app, "v2", slow.clone())).collect();
     for app in &apps {
         story.answer(&app.name, "Approve", ApprovalStatus::Approved).await;
     }
-    let all_held = |world: &World| {
-        let jobs = world.codepipeline.jobs().iter();
-        jobs.filter(|job| job.status == JobStatus::InProgress).count() == 20
-    };
-    story.until("twenty held jobs", all_held).await;
-    stop(&mut story).await;
-    story.start_worker();
-    for (app, execution) in apps.iter().zip(&executions) {
-        story.answer(&app.name, "Release", ApprovalStatus::Approved).await;
-        assert_eq!(story.ended(&app.name, execution).await, PipelineExecutionStatus::Succeeded, "{}", app.name);
+    story.until("as many held jobs", |world| in_progress(world) == jobs).await;
+    let faults = trouble.rules().into_iter();
+    story.simulator.inject(faults.fold(FaultPlan::seeded(seed), |plan, rule| plan.rule(rule.caller(WORKER_KEY))));
+    if trouble == Trouble::NoPolls {
+        // Every poller is in the middle of a poll by then.
+        story.pass(Duration::from_secs(13)).await;
     }
+    let told = story.now();
+    let stopped = worker.stop().await;
+    let took = story.now().duration_since(told).unwrap();
+    let left = story.world(|world| in_progress(world));
+    assert!(took < EXIT, "{trouble:?}: took {took:?}");
+    assert_eq!(stopped, if left == 0 { Stopped::Drained } else { Stopped::Left(left) }, "{trouble:?}");
+    let begun = story.now();
+    let successor = Worker::start(&story.simulator, SUCCESSOR_KEY, many());
+    story.until("a worker for every job", |world| taken_by(world, SUCCESSOR_KEY) == jobs).await;
+    let taken = story.now().duration_since(begun).unwrap();
+    println!("{jobs} jobs, {trouble:?}: {stopped:?} after {took:.1?}; the successor has all after {taken:.0?}");
+    for (app, execution) in apps.iter().zip(&executions).filter(|_| finish) {
+        story.answer(&app.name, "Release", ApprovalStatus::Rejected).await;
+        assert_eq!(story.ended(&app.name, execution).await, PipelineExecutionStatus::Failed, "{}", app.name);
+        assert_eq!(story.final_results(execution, "Canary"), 1, "{}", app.name);
+        story.runs_image(app, &app.canary_name(), "v2");
+        assert_eq!(story.runs(&app.canary_name()), format!("{}:2", app.canary_name()), "deployed once");
+    }
+    // The first one's object is gone from the ledger, whoever cleared it away.
+    story.pass(Duration::from_secs(90)).await;
+    let objects: Vec<String> =
+        story.world(|world| world.s3.bucket("ledger").unwrap().keys().map(str::to_owned).collect());
+    assert!(objects.len() <= 1, "{objects:?}");
+    assert_eq!(successor.stop().await, Stopped::Drained);
+    stopped
+}
+
+/// For how many actions a worker has a job, or had one.
+fn taken_by(world: &World, key: &str) -> usize {
+    let jobs = world.codepipeline.jobs().iter();
+    let taken = jobs.filter(|job| job.acknowledged.as_ref().is_some_and(|offer| offer.to == key));
+    taken.map(|job| &job.pipeline).collect::<BTreeSet<_>>().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_holds_twenty_jobs_hands_all_back_within_ten_seconds() {
+    assert_eq!(handed_over(5, 20, Trouble::None, true).await, Stopped::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_hundred_held_jobs_none_is_lost_within_the_rates_of_codepipeline() {
+    handed_over(151, 100, Trouble::None, false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_jobs_whose_results_are_throttled_stay_in_the_ledger_and_are_adopted() {
+    assert_eq!(handed_over(152, 100, Trouble::Throttled, true).await, Stopped::Left(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_jobs_are_handed_back_without_the_ledger() {
+    handed_over(153, 100, Trouble::NoLedger, false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_in_the_ledger_before_it_failed_is_enough_to_adopt_a_hundred_jobs() {
+    assert_eq!(handed_over(154, 100, Trouble::ThrottledWithoutLedger, false).await, Stopped::Left(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_that_are_not_answered_keep_nobody_from_leaving_in_order() {
+    assert_eq!(handed_over(155, 20, Trouble::NoPolls, false).await, Stopped::Drained);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +239,7 @@ async fn a_worker_holds_no_more_jobs_than_it_has_slots_and_serves_all_in_turn() 
         })
     };
     while !story.world(|world| ended(world)) {
-        most = most.max(in_progress(&story));
+        most = most.max(story.world(|world| in_progress(world)));
         for app in &apps {
             let open = story.world(|world| !world.codepipeline.open_approvals(&app.name).is_empty());
             if open {

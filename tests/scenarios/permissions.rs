@@ -1,80 +1,71 @@
-//! Permissions that are missing, and answers that a worker does not know: what was touched is given back, and nothing is
-//! called untouched that was touched.
+//! Whether the policy that Terraform renders is what the worker needs. (Every story's workers run under it, and no story
+//! may end with a call that it refused; what stands here is the other direction, and that a refusal is one.)
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
+use serde_json::json;
 use simulator::ecr::Behaviour;
-use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, Story, WORKER_KEY};
+use crate::stage::{Application, Story, WORKER_KEY, Worker, permissions, settings};
 
-/// A story in which a fault happens to one call of the worker.
-fn story_with(app: &Application, seed: u64, fault: Fault, operation: &str, nth: u64) -> Story {
-    let story = Story::begin(Simulator::new(Settings::seeded(seed)), &[app]);
-    let rule = Rule::new(fault).caller(WORKER_KEY).operation(operation).nth(nth);
-    story.simulator.inject(FaultPlan::seeded(seed).rule(rule));
-    story
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deployment_that_may_not_be_looked_for_is_undone_and_not_called_nothing() {
-    let app = Application::web("app", 4);
-    // The first look finds nothing to follow, the second comes after the update.
-    let story = story_with(&app, 141, Fault::AccessDenied, "ListServiceDeployments", 2);
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+/// Two releases: one that is ill in the turnover and undone with log lines, by two workers that look after each other; and
+/// one whose service was busy for so long that the artifact's credentials had to be renewed.
+async fn what_a_worker_uses() -> BTreeSet<String> {
+    let mut app = Application::web("app", 10).with_alarm("app-5xx").canary_with("Options", "wait=40m");
+    app.definition.0 = json!({"taskRoleArn": "arn:aws:iam::123456789012:role/app"});
+    let mut story = Story::begin(Simulator::new(Settings::seeded(301)), &[&app]);
+    let peer = Worker::start(&story.simulator, "AKIAPEER", settings("default", 20));
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(2), exit_code: 70, lines: vec!["no".into()] };
+    let execution = story.release_to_full(&app, "v2", crash).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
-    let error = story.action("app", &execution, "Canary").error.expect("an error");
-    assert_eq!(error.code, "PermissionError");
-    assert!(
-        error.message.starts_with("The deployment to main/app-canary could not be followed: "),
-        "{}",
-        error.message
-    );
-    assert!(error.message.contains("ListServiceDeployments"), "{}", error.message);
-    assert!(error.message.ends_with("Done: canary main/app-canary runs app-canary:1 again."), "{}", error.message);
-    story.runs_image(&app, "app-canary", "v1");
-    story.each_job_has_one_result();
-}
+    let used = &story.simulator.actions_used(WORKER_KEY) | &story.simulator.actions_used("AKIAPEER");
+    story.stop_worker().await;
+    peer.stop().await;
 
-#[tokio::test(start_paused = true)]
-async fn a_turnover_that_may_not_be_checked_gives_its_canary_back() {
-    let app = Application::web("app", 4);
-    // The canary's preflight asks first.
-    let story = story_with(&app, 142, Fault::AccessDenied, "GetPipelineExecution", 2);
-    let full = story.portrait("app").await;
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.answer("app", "Release", ApprovalStatus::Approved).await;
-    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
-    let error = story.action("app", &execution, "Full").error.expect("an error");
-    assert_eq!(error.code, "PermissionError");
-    assert!(error.message.starts_with("Nothing was deployed to main/app: "), "{}", error.message);
-    assert!(error.message.contains("\nDone: canary main/app-canary runs app-canary:"), "{}", error.message);
-    story.runs_image(&app, "app-canary", "v1");
-    assert_eq!(story.portrait("app").await, full);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_service_in_a_status_that_nobody_knows_yet_is_no_verdict() {
-    let app = Application::web("app", 4);
-    let story = Story::begin(Simulator::new(Settings::seeded(143)), &[&app]);
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.rolling("app-canary").await;
-    let unknown = Rule::new(Fault::UnknownValue("services[].status".into())).caller(WORKER_KEY);
-    story.simulator.inject(FaultPlan::seeded(143).rule(unknown.operation("DescribeServices").times(3)));
+    story.start_lingering_worker(Duration::from_secs(3_600));
+    story.somebody_deploys(&app, "app-canary", Behaviour::SlowStart(Duration::from_secs(1_300))).await;
+    let execution = story.release_to_canary(&app, "v3", Behaviour::Good).await;
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-    story.runs_image(&app, "app", "v2");
+    &used | &story.simulator.actions_used(WORKER_KEY)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_was_acknowledged_in_a_word_that_nobody_knows_yet_is_not_left_alone() {
-    let app = Application::web("app", 4);
-    let story = story_with(&app, 144, Fault::UnknownValue("status".into()), "AcknowledgeJob", 1);
-    let begin = story.now();
+async fn the_policy_grants_nothing_that_two_releases_do_not_need() {
+    let granted: BTreeSet<String> = permissions::of_workers().actions().map(str::to_owned).collect();
+    let used = what_a_worker_uses().await;
+    let never: Vec<&String> = granted.difference(&used).collect();
+    assert!(never.is_empty(), "granted, and never needed: {never:?}");
+    // What it uses, it was granted, or the stories would have failed.
+    assert_eq!(granted, used);
+}
+
+/// A role that is not among those that Terraform was told of.
+#[tokio::test(start_paused = true)]
+async fn a_role_that_may_not_be_passed_fails_the_release_before_anything_is_touched() {
+    let mut app = Application::web("app", 2);
+    app.definition.0 = json!({"taskRoleArn": "arn:aws:iam::123456789012:role/administrator"});
+    let story = Story::begin(Simulator::new(Settings::seeded(302)), &[&app]);
+    let former = story.runs("app-canary");
     let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.held("app").await;
-    let took = story.now().duration_since(begin).expect("later");
-    assert!(took.as_secs() < 15 * 60, "the job was nobody's for {took:?}");
-    story.answer("app", "Release", ApprovalStatus::Approved).await;
-    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("app", &execution, "Canary");
+    assert!(message.contains("iam:PassRole on resource: arn:aws:iam::123456789012:role/administrator"), "{message}");
+    assert_eq!(story.runs("app-canary"), former);
+    assert_eq!(story.simulator.take_refusals().len(), 1);
+}
+
+/// The cluster next door is not in the policy, so a pipeline that names it reaches nothing there.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_terraform_was_not_told_of_cannot_be_looked_at() {
+    let app = Application::web("app", 2).canary_with("Cluster", "payroll");
+    let story = Story::begin(Simulator::new(Settings::seeded(303)), &[&app]);
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("app", &execution, "Canary");
+    assert!(message.contains("service/payroll/app"), "{message}");
+    assert!(!story.simulator.take_refusals().is_empty());
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::Value;
 
+use crate::accounts::Place;
 use crate::call::{Call, Service};
 use crate::error::{Answer, ErrorReply};
 use crate::faults::{self, Fault, Moment};
@@ -11,7 +12,7 @@ use crate::incoming::Incoming;
 use crate::simulator::{Exchange, Inside, Settings, Simulator};
 use crate::wire::{self, Format};
 use crate::world::World;
-use crate::{cloudwatch, codepipeline, ecr, ecs, logs, s3};
+use crate::{cloudwatch, codebuild, codepipeline, ecr, ecs, eventbridge, lambda, logs, query, s3, scheduler, sts};
 
 impl Simulator {
     /// Carries out a call that arrives now, changed by a fault. `false`: the fault found nothing to change.
@@ -26,20 +27,26 @@ impl Simulator {
         incoming.call.at = now;
         if checks_dates {
             let error = faults::stale_signature(incoming.request.headers(), incoming.call.service, now);
-            incoming.unreadable = incoming.unreadable.or(error);
+            incoming.refused = incoming.refused.or(error);
         }
         let mut inside = self.lock();
-        inside.advance(now);
+        inside.worlds.advance(now);
+        inside.intrude(&incoming.call);
+        if incoming.refused.is_none() {
+            incoming.refused = inside.not_permitted(&incoming);
+        }
         let writes = !faults::reads(&incoming.call.operation);
+        let (account, region) = (incoming.call.account.clone(), incoming.call.region.clone());
         let mut changing = Changing { fault, before, found: true, page: None };
         let mut reply = match incoming.format {
             Some(format) => inside.answer_rpc(&incoming, format, &mut changing, self.settings()),
             None => inside.answer_s3(incoming, fault),
         };
-        inside.world.changed();
+        let place = inside.worlds.place(&account, &region);
         if writes {
-            let Inside { past, world, .. } = &mut *inside;
-            past.remember(world);
+            place.changed();
+        } else {
+            place.world.changed();
         }
         drop(inside);
         if let (Some(page), Some(value)) = (page, changing.page) {
@@ -71,8 +78,8 @@ impl Inside {
         changing: &mut Changing<'_>,
         settings: &Settings,
     ) -> Response<Bytes> {
-        let Incoming { call, subject, unreadable, .. } = incoming;
-        let answer = match unreadable {
+        let Incoming { call, subject, refused, .. } = incoming;
+        let answer = match refused {
             Some(error) => Err(error.clone()),
             None => self.outcome(call, changing, settings),
         };
@@ -83,39 +90,54 @@ impl Inside {
             Err(error) => (error.status, error_value(&error)),
         };
         self.tell(call, status, &value);
-        let body = wire::render(format, value);
-        let (content_type, protocol) = match format {
-            Format::Json(content_type) => (content_type, None),
-            Format::Cbor => ("application/cbor", Some("rpc-v2-cbor")),
+        let request_id = self.world(call).uuid();
+        let code = value.get("__type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let body = match format {
+            Format::Query => query::render(&call.operation, status, &value, &request_id),
+            _ => wire::render(format, value),
         };
-        let mut reply = Response::builder()
-            .status(status)
-            .header("content-type", content_type)
-            .header("x-amzn-requestid", self.world.uuid());
-        if let Some(protocol) = protocol {
-            reply = reply.header("smithy-protocol", protocol);
+        let (content_type, further) = match format {
+            Format::Json(content_type) => (content_type, None),
+            Format::Cbor => ("application/cbor", Some(("smithy-protocol", "rpc-v2-cbor"))),
+            Format::Rest => ("application/json", Some(("x-amzn-errortype", code.as_str()))),
+            Format::Query => ("text/xml", None),
+        };
+        let reply = Response::builder().status(status).header("content-type", content_type);
+        let mut reply = reply.header("x-amzn-requestid", request_id);
+        if let Some((name, value)) = further.filter(|(_, value)| !value.is_empty()) {
+            reply = reply.header(name, value);
         }
         reply.body(Bytes::from(body)).unwrap_or_default()
     }
 
+    fn world(&mut self, call: &Call) -> &mut World {
+        &mut self.worlds.place(&call.account, &call.region).world
+    }
+
     /// What a call of a JSON service brings, with what a fault does to it.
     fn outcome(&mut self, call: &Call, changing: &mut Changing<'_>, settings: &Settings) -> Answer<Value> {
-        let refusal = changing.fault.and_then(|fault| faults::instead_of_the_act(fault, call, &self.world.account));
+        let refusal = changing.fault.and_then(|fault| faults::instead_of_the_act(fault, call));
         if let Some((Moment::BeforeTheAct, error)) = refusal {
             return Err(error);
         }
+        let Place { world, buckets, past } = self.worlds.place(&call.account, &call.region);
         if settings.throttling {
-            self.buckets.take(call)?;
+            buckets.take(call)?;
         }
+        let call = &faults::without_mark(call);
         let answer = match changing.fault {
-            Some(Fault::StaleRead(lag, _)) => match self.past.as_of(*lag, call.at) {
+            Some(Fault::StaleRead(lag, _)) => match past.as_of(*lag, call.at) {
                 Some(mut past) => dispatch(&mut past, call),
-                None => dispatch(&mut self.world, call),
+                None => dispatch(world, call),
             },
-            Some(Fault::ShortPage(items)) => dispatch(&mut self.world, &faults::short(call, *items)),
+            Some(Fault::ShortPage(items)) => dispatch(world, &faults::short(call, *items)),
+            Some(Fault::EmptyPage) => dispatch(world, call).map(|page| faults::emptied(call, page)),
             Some(Fault::RepeatedPage) if changing.before.is_some() => Ok(changing.before.take().unwrap_or_default()),
             Some(Fault::Failures(reason)) if let Some(failed) = faults::nothing_run(call, reason) => Ok(failed),
-            _ => dispatch(&mut self.world, call),
+            Some(Fault::Failures(reason)) if let Some((rest, failure)) = faults::not_deleted(call, reason) => {
+                faults::failed_with(rest.map(|rest| dispatch(world, &rest)), failure)
+            }
+            _ => dispatch(world, call),
         };
         if let Some((Moment::AfterTheAct, error)) = refusal {
             return Err(error);
@@ -126,7 +148,7 @@ impl Inside {
                 changing.page = Some(value.clone());
                 changing.found = changing.before.as_ref().is_some_and(|page| faults::repeated(&mut value, page));
             }
-            Some(Fault::Failures(reason)) if faults::nothing_run(call, reason).is_none() => {
+            Some(Fault::Failures(reason)) if faults::fails_afterwards(call) => {
                 changing.found = faults::failing(call, &mut value, reason);
             }
             Some(Fault::UnknownValue(member)) => changing.found = faults::unknown_value(&mut value, member),
@@ -139,19 +161,20 @@ impl Inside {
     }
 
     fn answer_s3(&mut self, incoming: Incoming, fault: Option<&Fault>) -> Response<Bytes> {
-        let Incoming { mut call, request, unreadable, .. } = incoming;
-        let refusal = fault.and_then(|fault| faults::instead_of_the_act(fault, &call, &self.world.account));
-        let reply = match (unreadable, refusal, fault) {
-            (Some(error), ..) => s3::refuse(&mut self.world, &request, error),
-            (None, Some((Moment::BeforeTheAct, error)), _) => s3::refuse(&mut self.world, &request, error),
+        let Incoming { mut call, request, refused, .. } = incoming;
+        let refusal = fault.and_then(|fault| faults::instead_of_the_act(fault, &call));
+        let world = self.world(&call);
+        let reply = match (refused, refusal, fault) {
+            (Some(error), ..) => s3::refuse(world, &request, error),
+            (None, Some((Moment::BeforeTheAct, error)), _) => s3::refuse(world, &request, error),
             (None, Some((Moment::AfterTheAct, error)), _) => {
-                let _ = s3::handle(&mut self.world, &call, &request);
-                s3::refuse(&mut self.world, &request, error)
+                let _ = s3::handle(world, &call, &request);
+                s3::refuse(world, &request, error)
             }
             (None, None, Some(Fault::ShortPage(items))) => {
-                s3::handle(&mut self.world, &call, &faults::short_s3(&request, *items))
+                s3::handle(world, &call, &faults::short_s3(&request, *items))
             }
-            (None, None, _) => s3::handle(&mut self.world, &call, &request),
+            (None, None, _) => s3::handle(world, &call, &request),
         };
         let s3::Reply { operation, subject, response, error } = reply;
         call.operation = operation;
@@ -178,6 +201,18 @@ impl Inside {
     }
 }
 
+impl World {
+    /// Carries out an operation of a JSON service as somebody from inside: what an intruder does between two calls
+    /// ([`Simulator::before_call`]), who cannot call. It is neither throttled nor logged.
+    ///
+    /// # Errors
+    /// What AWS refuses.
+    pub fn act(&mut self, service: Service, operation: &str, request: Value) -> Answer<Value> {
+        let call = Call::from_inside(self, service, operation, "operator", request);
+        dispatch(self, &call)
+    }
+}
+
 fn dispatch(world: &mut World, call: &Call) -> Answer<Value> {
     match call.service {
         Service::CodePipeline => codepipeline::dispatch(world, call),
@@ -185,6 +220,11 @@ fn dispatch(world: &mut World, call: &Call) -> Answer<Value> {
         Service::Ecr => ecr::dispatch(world, call),
         Service::CloudWatch => cloudwatch::dispatch(world, call),
         Service::Logs => logs::dispatch(world, call),
+        Service::Lambda => lambda::dispatch(world, call),
+        Service::CodeBuild => codebuild::dispatch(world, call),
+        Service::EventBridge => eventbridge::dispatch(world, call),
+        Service::Scheduler => scheduler::dispatch(world, call),
+        Service::Sts => sts::dispatch(world, call),
         Service::S3 => Err(ErrorReply::unknown_operation("s3", &call.operation)),
     }
 }

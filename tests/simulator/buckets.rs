@@ -35,6 +35,11 @@ fn category(service: Service, operation: &str) -> Option<(&'static str, Rate)> {
         (Service::Ecs, "DescribeServiceRevisions") => ("service revision", rate(50, 20)),
         (Service::Ecs, "DescribeTasks" | "ListTasks") => ("cluster resource read", rate(100, 20)),
         (Service::Ecs, "RunTask" | "StopTask") => ("cluster resource modify", rate(100, 40)),
+        // Not in AWS's table either: assumed to have a bucket of their own, as services have.
+        (Service::Ecs, "ListDaemons" | "DescribeDaemon" | "DescribeDaemonRevisions") => ("daemon read", rate(50, 20)),
+        (Service::Ecs, "ListDaemonTaskDefinitions" | "DescribeDaemonTaskDefinition") => {
+            ("daemon definition read", rate(50, 20))
+        }
         (Service::Ecs, "DescribeClusters" | "ListClusters") => ("cluster read", rate(50, 20)),
         (Service::Ecs, "CreateCluster" | "UpdateCluster" | "DeleteCluster") => ("cluster modify", rate(20, 1)),
         (Service::Ecs, "TagResource" | "UntagResource") => ("tag modify", rate(20, 10)),
@@ -44,6 +49,11 @@ fn category(service: Service, operation: &str) -> Option<(&'static str, Rate)> {
         (Service::CodePipeline, "PollForJobs") => ("job poll", rate(30, 10)),
         (Service::CodePipeline, _) => ("pipeline", rate(30, 10)),
         (Service::Ecr, "BatchGetImage") => ("image read", rate(2000, 2000)),
+        (Service::Ecr, "PutImage") => ("image put", rate(10, 10)),
+        (Service::Ecr, "UploadLayerPart") => ("layer part", rate(500, 500)),
+        (Service::Ecr, "InitiateLayerUpload" | "CompleteLayerUpload") => ("layer upload", rate(100, 100)),
+        // ECR publishes no rates of these: assumed, deletions as slow as PutImage, and all else in one bucket.
+        (Service::Ecr, "BatchDeleteImage") => ("image delete", rate(20, 10)),
         (Service::Ecr, _) => ("registry read", rate(50, 20)),
         _ => return None,
     })
@@ -86,6 +96,9 @@ mod tests {
             service: Service::Ecs,
             operation: "RegisterTaskDefinition".into(),
             access_key: String::new(),
+            account: String::new(),
+            region: String::new(),
+            principal: String::new(),
             raw: Value::Null,
         }
     }

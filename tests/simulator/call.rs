@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::world::World;
+
 /// The simulated services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -19,6 +21,16 @@ pub enum Service {
     CloudWatch,
     /// CloudWatch Logs, JSON 1.1.
     Logs,
+    /// AWS Lambda, REST JSON.
+    Lambda,
+    /// AWS CodeBuild, JSON 1.1.
+    CodeBuild,
+    /// Amazon EventBridge, JSON 1.1.
+    EventBridge,
+    /// Amazon EventBridge Scheduler, REST JSON.
+    Scheduler,
+    /// AWS STS, query and XML.
+    Sts,
 }
 
 impl Service {
@@ -31,6 +43,8 @@ impl Service {
             "AmazonEC2ContainerRegistry_V20150921" => Self::Ecr,
             "GraniteServiceVersion20100801" => Self::CloudWatch,
             "Logs_20140328" => Self::Logs,
+            "CodeBuild_20161006" => Self::CodeBuild,
+            "AWSEvents" => Self::EventBridge,
             _ => return None,
         })
     }
@@ -45,6 +59,11 @@ impl Service {
             Self::S3 => "s3",
             Self::CloudWatch => "cloudwatch",
             Self::Logs => "logs",
+            Self::Lambda => "lambda",
+            Self::CodeBuild => "codebuild",
+            Self::EventBridge => "events",
+            Self::Scheduler => "scheduler",
+            Self::Sts => "sts",
         }
     }
 }
@@ -60,6 +79,28 @@ pub struct Call {
     pub operation: String,
     /// The access key that signed the request; empty where it is unsigned.
     pub access_key: String,
+    /// The account that is called: the caller's, or that of the role it has assumed.
+    pub account: String,
+    /// The region that is called.
+    pub region: String,
+    /// The caller's ARN.
+    pub principal: String,
     /// The request's JSON, with members that the SDK does not know. `Null` for S3.
     pub raw: Value,
+}
+
+impl Call {
+    /// A call that comes from inside, as stories make it.
+    pub(crate) fn from_inside(world: &World, service: Service, operation: &str, caller: &str, raw: Value) -> Self {
+        Self {
+            at: world.now,
+            service,
+            operation: operation.to_owned(),
+            access_key: caller.to_owned(),
+            account: world.account.clone(),
+            region: world.region.clone(),
+            principal: format!("arn:aws:iam::{}:user/{caller}", world.account),
+            raw,
+        }
+    }
 }

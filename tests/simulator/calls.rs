@@ -21,6 +21,10 @@ pub struct CallRecord {
     pub operation: String,
     /// Who called: the access key.
     pub access_key: String,
+    /// The account that was called.
+    pub account: String,
+    /// The region that was called.
+    pub region: String,
     /// What it was about: a service, a family, a pipeline, a key.
     pub subject: String,
     /// The request's JSON; `Null` for S3.
@@ -44,6 +48,8 @@ impl CallLog {
             service: call.service,
             operation: call.operation.clone(),
             access_key: call.access_key.clone(),
+            account: call.account.clone(),
+            region: call.region.clone(),
             subject,
             request: call.raw.clone(),
             error: match (code, fault) {
@@ -95,7 +101,7 @@ impl CallLog {
 
 /// What a request is about, for the log: the first of these members that it has.
 pub(crate) fn subject(raw: &Value) -> String {
-    const MEMBERS: [&str; 12] = [
+    const MEMBERS: [&str; 19] = [
         "service",
         "services",
         "serviceName",
@@ -108,6 +114,13 @@ pub(crate) fn subject(raw: &Value) -> String {
         "logStreamName",
         "AlarmNames",
         "clusterName",
+        "resourceArn",
+        "FunctionName",
+        "names",
+        "Rule",
+        "EventBusName",
+        "Name",
+        "RoleArn",
     ];
     let name = |value: &Value| match value {
         Value::String(text) => Some(text.rsplit('/').next().unwrap_or(text).to_owned()),

@@ -118,6 +118,7 @@ impl Simulator {
         let who = who.cloned().unwrap_or_else(signer);
         self.may_go_on(&who, Duration::ZERO).await;
         incoming.call.at = self.clock().now();
+        self.route(&mut incoming);
         let (sent, drawn) = self.faults().send(&who, &incoming.call, &incoming.subject);
         let way = self.way();
         match drawn {

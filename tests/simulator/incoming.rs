@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::call::{Call, Service};
 use crate::calls;
-use crate::error::ErrorReply;
-use crate::s3;
+use crate::error::{Answer, ErrorReply};
 use crate::wire::{self, Format};
+use crate::{query, rest, s3};
 
 /// A request and what it asks for.
 #[derive(Clone, Debug)]
@@ -23,30 +23,64 @@ pub(crate) struct Incoming {
     pub(crate) request: Request<Bytes>,
     /// The body's format; `None` for S3.
     pub(crate) format: Option<Format>,
-    /// Why its body could not be read.
-    pub(crate) unreadable: Option<ErrorReply>,
+    /// The region that the request was signed for; empty where it is unsigned.
+    pub(crate) region: String,
+    /// Why it is refused before it is looked at: its body could not be read, or the caller may not do it.
+    pub(crate) refused: Option<ErrorReply>,
 }
 
 impl Incoming {
     /// Reads a request that is sent at `at`.
     pub(crate) fn read(request: Request<Bytes>, at: SystemTime) -> Self {
-        let access_key = access_key(request.headers());
-        let Some((service, operation, format)) = target(&request) else {
-            let (operation, subject) = s3::about(&request);
-            let call = Call { at, service: Service::S3, operation, access_key, raw: Value::Null };
-            return Self { call, subject, request, format: None, unreadable: None };
-        };
-        let (raw, unreadable) = match wire::parse(format, request.body()) {
+        let signature = Signature::of(request.headers());
+        let Asked { service, operation, format, raw } = asked(&request, &signature.service);
+        let (raw, refused) = match raw {
             Ok(raw) => (raw, None),
             Err(error) => (Value::Null, Some(error)),
         };
-        let subject = calls::subject(&raw);
-        let call = Call { at, service, operation, access_key, raw };
-        Self { call, subject, request, format: Some(format), unreadable }
+        let subject = match format {
+            Some(_) => calls::subject(&raw),
+            None => s3::about(&request).1,
+        };
+        let call = Call {
+            at,
+            service,
+            operation,
+            access_key: signature.access_key,
+            account: String::new(),
+            region: String::new(),
+            principal: String::new(),
+            raw,
+        };
+        Self { call, subject, request, format, region: signature.region, refused }
     }
 }
 
-/// Which operation a request names, and in which format. `None`: it is S3's.
+/// What a request asks for.
+struct Asked {
+    service: Service,
+    operation: String,
+    /// `None`: it is S3's.
+    format: Option<Format>,
+    raw: Answer<Value>,
+}
+
+/// Which operation a request names, in which format. `signed_for`: the service of its signature.
+fn asked(request: &Request<Bytes>, signed_for: &str) -> Asked {
+    if let Some((service, operation, format)) = target(request) {
+        let raw = wire::parse(format, request.body());
+        return Asked { service, operation, format: Some(format), raw };
+    }
+    if let Some((operation, raw)) = query::read(request) {
+        return Asked { service: Service::Sts, operation, format: Some(Format::Query), raw: Ok(raw) };
+    }
+    if let Some((service, operation, raw)) = rest::read(request, signed_for) {
+        return Asked { service, operation, format: Some(Format::Rest), raw: Ok(raw) };
+    }
+    Asked { service: Service::S3, operation: s3::about(request).0, format: None, raw: Ok(Value::Null) }
+}
+
+/// Which operation a request names by header or, in CBOR, by path.
 fn target(request: &Request<Bytes>) -> Option<(Service, String, Format)> {
     if let Some(target) = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()) {
         let (prefix, operation) = target.split_once('.')?;
@@ -59,13 +93,24 @@ fn target(request: &Request<Bytes>) -> Option<(Service, String, Format)> {
     Some((Service::of_target(service)?, operation.to_owned(), Format::Cbor))
 }
 
-/// The access key of an `Authorization` header (Signature Version 4).
-fn access_key(headers: &HeaderMap) -> String {
-    headers
-        .get("authorization")
-        .and_then(|header| header.to_str().ok())
-        .and_then(|header| header.split_once("Credential="))
-        .and_then(|(_, credential)| credential.split('/').next())
-        .unwrap_or_default()
-        .to_owned()
+/// What an `Authorization` header (Signature Version 4) says; empty where there is none.
+#[derive(Default)]
+struct Signature {
+    access_key: String,
+    region: String,
+    service: String,
+}
+
+impl Signature {
+    fn of(headers: &HeaderMap) -> Self {
+        let header = headers.get("authorization").and_then(|header| header.to_str().ok());
+        let Some((_, credential)) = header.and_then(|header| header.split_once("Credential=")) else {
+            return Self::default();
+        };
+        // Key, date, region, service, `aws4_request`.
+        let mut parts = credential.split(['/', ',']).map(str::to_owned);
+        let access_key = parts.next().unwrap_or_default();
+        let region = parts.nth(1).unwrap_or_default();
+        Self { access_key, region, service: parts.next().unwrap_or_default() }
+    }
 }

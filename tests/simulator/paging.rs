@@ -22,6 +22,20 @@ pub(crate) fn page<T>(
     Some((page, next))
 }
 
+/// The same for items that come with their keys, with a size between 1 and `most`, which is also the default. `None`: token
+/// or size is out of order.
+pub(crate) fn keyed<T>(
+    items: impl IntoIterator<Item = (String, T)>,
+    token: Option<&str>,
+    asked: Option<i64>,
+    most: usize,
+) -> Option<(Vec<T>, Option<String>)> {
+    let size = asked.map_or(Some(most), |asked| usize::try_from(asked).ok());
+    let size = size.filter(|size| (1..=most).contains(size))?;
+    let (items, next) = page(items, |(key, _)| key.clone(), token, size)?;
+    Some((items.into_iter().map(|(_, item)| item).collect(), next))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

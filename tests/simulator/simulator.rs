@@ -5,11 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::buckets::Buckets;
+use crate::accounts::{Place, Worlds};
+use crate::call::Call;
 use crate::calls::CallLog;
 use crate::clock::Clock;
-use crate::faults::{Fault, Faults, Past};
+use crate::error::ErrorReply;
+use crate::faults::{Fault, Faults};
 use crate::incoming::Incoming;
+use crate::permissions::Permissions;
 use crate::world::World;
 
 /// How a simulated account is set up.
@@ -58,22 +61,32 @@ pub struct Exchange {
 
 type Listener = Box<dyn FnMut(&Exchange) + Send>;
 
+type Intruder = Box<dyn FnMut(&mut Worlds, &Call) + Send>;
+
 /// What the lock guards.
 pub(crate) struct Inside {
-    pub(crate) world: World,
+    pub(crate) worlds: Worlds,
     pub(crate) calls: CallLog,
-    pub(crate) buckets: Buckets,
+    pub(crate) permissions: Permissions,
     pub(crate) listeners: Vec<Listener>,
-    pub(crate) past: Past,
+    intruders: Vec<Intruder>,
 }
 
 impl Inside {
-    /// Brings the world up to a date.
-    pub(crate) fn advance(&mut self, date: SystemTime) {
-        if self.world.next_event().is_some_and(|next| next <= date) {
-            self.past.remember(&self.world);
+    /// Why a call may not be made, if so.
+    pub(crate) fn not_permitted(&mut self, incoming: &Incoming) -> Option<ErrorReply> {
+        let place = self.worlds.place(&incoming.call.account, &incoming.call.region);
+        self.permissions.refuse(&place.world, incoming)
+    }
+
+    /// Lets those act who act right before a call.
+    pub(crate) fn intrude(&mut self, call: &Call) {
+        for intruder in &mut self.intruders {
+            intruder(&mut self.worlds, call);
         }
-        self.world.advance(date);
+        if !self.intruders.is_empty() {
+            self.worlds.places.values_mut().for_each(Place::changed);
+        }
     }
 }
 
@@ -98,13 +111,13 @@ impl Simulator {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let clock = Clock::starting_at(settings.epoch, settings.speed);
-        let world = World::new(settings.epoch, settings.seed, "123456789012", "eu-central-1");
+        let worlds = Worlds::new(settings.epoch, settings.seed, "123456789012", "eu-central-1");
         let inside = Inside {
-            world,
+            worlds,
             calls: CallLog::default(),
-            buckets: Buckets::default(),
+            permissions: Permissions::default(),
             listeners: Vec::new(),
-            past: Past::default(),
+            intruders: Vec::new(),
         };
         Self { inside: Arc::new(Mutex::new(inside)), faults: Arc::default(), clock, settings }
     }
@@ -121,15 +134,26 @@ impl Simulator {
         &self.settings
     }
 
-    /// Looks at or changes the world, brought up to now.
+    /// Looks at or changes the home account's world, brought up to now.
     pub fn with_world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        let home = self.lock().worlds.home_address();
+        self.with_world_of(&home.account, &home.region, look)
+    }
+
+    /// The same for another account or region, which comes into being when it is looked at for the first time.
+    pub fn with_world_of<T>(&self, account: &str, region: &str, look: impl FnOnce(&mut World) -> T) -> T {
         let mut inside = self.lock();
-        inside.advance(self.clock.now());
-        let answer = look(&mut inside.world);
-        inside.world.changed();
-        let Inside { past, world, .. } = &mut *inside;
-        past.remember(world);
+        inside.worlds.advance(self.clock.now());
+        let place = inside.worlds.place(account, region);
+        let answer = look(&mut place.world);
+        place.changed();
         answer
+    }
+
+    /// Lets somebody act right before each call that arrives: a deployer between any two calls of a janitor. Which world
+    /// is meant the call says (`account`, `region`).
+    pub fn before_call(&self, intruder: impl FnMut(&mut Worlds, &Call) + Send + 'static) {
+        self.lock().intruders.push(Box::new(intruder));
     }
 
     /// Looks at the call log.
@@ -154,18 +178,27 @@ impl Simulator {
     /// Remembers how the world was, for reads up to `lag` back; `None`: forgets it.
     pub(crate) fn remember(&self, lag: Option<Duration>) {
         let mut inside = self.lock();
-        inside.advance(self.clock.now());
-        let Inside { past, world, .. } = &mut *inside;
-        match lag {
-            Some(lag) => past.keep(lag, world),
-            None => past.clear(),
-        }
+        inside.worlds.advance(self.clock.now());
+        inside.worlds.remember(lag);
     }
 
     /// One way to the service, by chance.
     pub(crate) fn way(&self) -> Duration {
         let (least, most) = self.settings.latency;
-        self.lock().world.between(least, most) / 2
+        self.lock().worlds.home().between(least, most) / 2
+    }
+
+    /// Finds out where a call goes and whose it is; what cannot be found out it is refused for.
+    pub(crate) fn route(&self, incoming: &mut Incoming) {
+        let Incoming { call, region, refused, .. } = incoming;
+        let inside = self.lock();
+        let address = inside.worlds.route(&call.access_key, region, call.service, call.at).unwrap_or_else(|error| {
+            refused.get_or_insert(error);
+            inside.worlds.home_address()
+        });
+        call.account = address.account;
+        call.region = address.region;
+        call.principal = address.principal;
     }
 
     /// Logs a call that does not reach the service.

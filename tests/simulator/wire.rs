@@ -20,6 +20,10 @@ pub(crate) enum Format {
     Json(&'static str),
     /// Smithy RPC v2 CBOR.
     Cbor,
+    /// REST JSON: what is asked for stands in path and query.
+    Rest,
+    /// A form, answered in XML.
+    Query,
 }
 
 /// The key that marks a date between a handler and the encoder: JSON writes a number, CBOR tag 1.
@@ -41,6 +45,11 @@ impl Serialize for Timestamp {
     }
 }
 
+/// The epoch seconds of a date between a handler and the encoder. `None`: it is none.
+pub(crate) fn date_of(value: &Value) -> Option<f64> {
+    value.as_object().filter(|members| members.len() == 1)?.get(DATE)?.as_f64()
+}
+
 fn codec() -> JsonCodec {
     JsonCodec::new(JsonCodecSettings::builder().use_json_name(false).build())
 }
@@ -51,7 +60,7 @@ pub(crate) fn parse(format: Format, body: &Bytes) -> Answer<Value> {
         return Ok(Value::Object(Map::new()));
     }
     match format {
-        Format::Json(_) => serde_json::from_slice(body)
+        Format::Json(_) | Format::Rest | Format::Query => serde_json::from_slice(body)
             .map_err(|problem| ErrorReply::new("SerializationException", problem.to_string())),
         Format::Cbor => ciborium::from_reader::<Cbor, _>(body.as_ref())
             .map_err(|problem| ErrorReply::new("SerializationException", problem.to_string()))
@@ -62,7 +71,7 @@ pub(crate) fn parse(format: Format, body: &Bytes) -> Answer<Value> {
 /// Writes a reply's JSON value as a body.
 pub(crate) fn render(format: Format, value: Value) -> Vec<u8> {
     match format {
-        Format::Json(_) => json_dates(value).to_string().into_bytes(),
+        Format::Json(_) | Format::Rest | Format::Query => json_dates(value).to_string().into_bytes(),
         Format::Cbor => {
             let mut body = Vec::new();
             // Writing to memory cannot fail.

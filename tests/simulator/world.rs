@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, SystemTime};
 
-use crate::{cloudwatch, codepipeline, ecr, ecs, logs, s3};
+use crate::{cloudwatch, codebuild, codepipeline, ecr, ecs, eventbridge, lambda, logs, s3, scheduler, sts};
 
 /// Something that happens by itself at a date.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub enum Event {
     CodePipeline(codepipeline::Event),
     /// An alarm is evaluated.
     CloudWatch(cloudwatch::Event),
+    /// An image comes back from the archive.
+    Ecr(ecr::Event),
 }
 
 type Watcher = Box<dyn FnMut(&World) + Send>;
@@ -41,6 +43,16 @@ pub struct World {
     pub logs: logs::State,
     /// Alarms.
     pub cloudwatch: cloudwatch::State,
+    /// Functions.
+    pub lambda: lambda::State,
+    /// Build projects.
+    pub codebuild: codebuild::State,
+    /// Event buses, rules and their targets.
+    pub eventbridge: eventbridge::State,
+    /// Schedules.
+    pub scheduler: scheduler::State,
+    /// Roles that may be assumed, and that are.
+    pub sts: sts::State,
     queue: BinaryHeap<Reverse<(SystemTime, u64, Event)>>,
     sequence: u64,
     watchers: Vec<Watcher>,
@@ -59,6 +71,11 @@ impl World {
             s3: Default::default(),
             logs: Default::default(),
             cloudwatch: Default::default(),
+            lambda: Default::default(),
+            codebuild: Default::default(),
+            eventbridge: Default::default(),
+            scheduler: Default::default(),
+            sts: Default::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
             watchers: Vec::new(),
@@ -78,6 +95,11 @@ impl World {
             s3: self.s3.clone(),
             logs: self.logs.clone(),
             cloudwatch: self.cloudwatch.clone(),
+            lambda: self.lambda.clone(),
+            codebuild: self.codebuild.clone(),
+            eventbridge: self.eventbridge.clone(),
+            scheduler: self.scheduler.clone(),
+            sts: self.sts.clone(),
             queue: self.queue.clone(),
             sequence: self.sequence,
             watchers: Vec::new(),
@@ -99,6 +121,7 @@ impl World {
                 Event::Ecs(event) => ecs::happen(self, event),
                 Event::CodePipeline(event) => codepipeline::happen(self, event),
                 Event::CloudWatch(event) => cloudwatch::happen(self, event),
+                Event::Ecr(event) => ecr::happen(self, event),
             }
             self.changed();
         }

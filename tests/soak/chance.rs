@@ -28,10 +28,10 @@ impl Life {
         let workers: Vec<Hand> = (0..workers).map(|place| dice.hand(place)).collect();
         let weather = (0..1 + dice.few(5)).map(|_| dice.weather(workers.len())).collect();
         let mut releases: Vec<Release> = Vec::new();
-        for pipeline in 0..pipelines.len() {
+        for (place, pipeline) in pipelines.iter().enumerate() {
             for _ in 0..1 + dice.few(3) {
                 let number = releases.len() + 2;
-                releases.push(dice.release(number, pipeline, pipelines[pipeline].patience.is_some()));
+                releases.push(dice.release(number, place, pipeline.patience.is_some()));
             }
         }
         releases.sort_by_key(|release| release.at);

@@ -91,7 +91,7 @@ fn runs<'a>(world: &'a World, app: &Application) -> Vec<(&'a Execution, &'a Acti
     let executions = world.codepipeline.pipelines().flat_map(|pipeline| &pipeline.executions);
     let mut runs: Vec<_> = executions
         .flat_map(|execution| execution.actions.iter().map(move |run| (execution, run)))
-        .filter(|(_, run)| run.action_type.owner == "Custom" && run.resolved.get("Cluster").is_some())
+        .filter(|(_, run)| run.action_type.owner == "Custom")
         .filter(|(_, run)| {
             let service = run.resolved.get("Service").map(String::as_str);
             service == Some(app.name.as_str()) || service == Some(app.canary_name().as_str())
@@ -101,13 +101,12 @@ fn runs<'a>(world: &'a World, app: &Application) -> Vec<(&'a Execution, &'a Acti
     runs
 }
 
-/// Whether an action that was abandoned had its hands on a service, and none after it came to an end of its own.
+/// Whether an action that was abandoned had its hands on a service: what it left, the next one finds and gives back.
 fn left_alone(world: &World, app: &Application, service: &str) -> bool {
     let touches = |run: &ActionRun| {
         let names = ["Service", "CanaryService"].map(|name| run.resolved.get(name).map(String::as_str));
         names.contains(&Some(service))
     };
-    // What the next action found, it gives back.
     runs(world, app).into_iter().any(|(_, run)| run.status == ActionExecutionStatus::Abandoned && touches(run))
 }
 
@@ -116,27 +115,44 @@ fn full_runs_the_last_success(world: &World, app: &Application, people: &People)
     if people.by_hand.borrow().contains(&app.name) || left_alone(world, app, &app.name) || !app.deployed {
         return Ok(());
     }
-    let mut expected = BTreeSet::from([format!("{}:v1", app.name)]);
+    let mut tag = "v1";
     for (execution, run) in runs(world, app) {
         if run.action_type.provider == "Coalmine-Full" && run.status == ActionExecutionStatus::Succeeded {
-            let tag = execution.rollback_target.as_ref().or(Some(&execution.id));
-            let tag = tag.and_then(|id| people.tags.get(id)).cloned().unwrap_or_default();
-            expected = BTreeSet::from([format!("{}:{tag}", app.name)]);
+            let id = execution.rollback_target.as_ref().unwrap_or(&execution.id);
+            tag = people.tags.get(id).ok_or("an execution that nobody started")?;
         }
     }
-    let digests: BTreeSet<String> = expected
-        .iter()
-        .filter_map(|name| name.split_once(':'))
-        .flat_map(|(repository, tag)| {
-            let children = world.ecr.children(repository, tag).unwrap_or_default();
-            children.into_iter().map(|(_, child)| child).chain(world.ecr.digest(repository, tag))
-        })
-        .collect();
-    let view = world.ecs.view(CLUSTER, &app.name).ok_or("a service is gone")?;
+    runs_alone(world, app, &app.name, tag)?;
+    if canary_was_given_back(world, app, people) { runs_alone(world, app, &app.canary_name(), tag) } else { Ok(()) }
+}
+
+/// Whether the last that happened to the canary was a failure, which gives it back to what the full service runs.
+fn canary_was_given_back(world: &World, app: &Application, people: &People) -> bool {
+    let canary = app.canary_name();
+    if people.by_hand.borrow().contains(&canary) || left_alone(world, app, &canary) {
+        return false;
+    }
+    let runs = runs(world, app);
+    let first = runs.first().map(|(execution, _)| execution.pipeline.clone());
+    // Of two pipelines each leaves alone what the other one brought.
+    let alone = runs.iter().all(|(execution, _)| Some(&execution.pipeline) == first.as_ref());
+    // What was refused before anything was touched changed nothing.
+    let untouched = |run: &ActionRun| {
+        run.error.as_ref().is_some_and(|error| error.message.starts_with("Nothing was deployed to canary"))
+    };
+    let last = runs.into_iter().rev().find(|(_, run)| !untouched(run));
+    alone && last.is_some_and(|(_, run)| run.status == ActionExecutionStatus::Failed)
+}
+
+/// All tasks of a service run one release.
+fn runs_alone(world: &World, app: &Application, service: &str, tag: &str) -> Result<(), String> {
+    let children = world.ecr.children(&app.name, tag).unwrap_or_default().into_iter().map(|(_, child)| child);
+    let digests: BTreeSet<String> = children.chain(world.ecr.digest(&app.name, tag)).collect();
+    let view = world.ecs.view(CLUSTER, service).ok_or("a service is gone")?;
     let running = view.tasks.iter().filter(|task| task.stopped.is_none());
     let mut foreign = running.flat_map(|task| &task.digests).filter_map(|(_, digest)| digest.as_ref());
     match foreign.find(|digest| !digests.contains(*digest)) {
         None => Ok(()),
-        Some(digest) => Err(format!("at the end a task of {} runs {digest}, not {expected:?}", app.name)),
+        Some(digest) => Err(format!("at the end a task of {service} runs {digest}, not {tag}")),
     }
 }

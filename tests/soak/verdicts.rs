@@ -68,7 +68,7 @@ fn must_succeed(life: &Life, release: &Release, app: &Application) -> bool {
 
 /// Why an execution failed, if not because its time was over: faults take time.
 fn wrong_failure(execution: &Execution) -> Option<String> {
-    let failed = execution.actions.iter().filter(|run| run.status == ActionExecutionStatus::Failed);
-    let why = failed.last()?.error.as_ref()?.message.clone();
+    let mut failed = execution.actions.iter().rev().filter(|run| run.status == ActionExecutionStatus::Failed);
+    let why = failed.next()?.error.as_ref()?.message.clone();
     (!why.contains("not done within") && !why.contains("still after")).then_some(why)
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_codepipeline::types::JobStatus;
+use aws_sdk_codepipeline::types::{ApprovalStatus, JobStatus, PipelineExecutionStatus};
 use simulator::codepipeline::ActionRun;
-use simulator::{CallRecord, Service};
+use simulator::ecr::Behaviour;
+use simulator::{CallRecord, Service, Settings, Simulator};
 
-use super::application::CLUSTER;
+use super::application::{Application, CLUSTER};
 use super::story::{Story, WORKER_KEY};
 
 /// How soon the end of an action was told.
@@ -20,10 +21,62 @@ pub(crate) struct Delay {
     pub(crate) told: Duration,
 }
 
+/// What one action cost.
+#[derive(Clone, Debug)]
+pub(crate) struct Cost {
+    /// `Canary` or `Full`.
+    pub(crate) action: &'static str,
+    /// Its calls, by operation.
+    pub(crate) calls: BTreeMap<String, usize>,
+    /// How soon its end was told.
+    pub(crate) delay: Delay,
+}
+
+impl Cost {
+    /// All its calls.
+    pub(crate) fn sum(&self) -> usize {
+        self.calls.values().sum()
+    }
+}
+
+/// How many services ten minutes of observation are measured on: a canary and a full one of each application.
+const QUIET_APPLICATIONS: usize = 5;
+
+/// The calls of ten minutes of looking at ten services in which nothing happens, by operation.
+pub(crate) async fn ten_quiet_minutes() -> BTreeMap<String, usize> {
+    let apps: Vec<Application> = (1..=QUIET_APPLICATIONS)
+        .map(|number| Application::web(&format!("app{number}"), 5).with_alarm(&format!("errors{number}")))
+        .map(|app| app.canary_with("BakeTime", "20m"))
+        .collect();
+    let story = Story::begin(Simulator::new(Settings::seeded(1)), &apps.iter().collect::<Vec<_>>());
+    for app in &apps {
+        story.release_to_canary(app, "v2", Behaviour::Good).await;
+    }
+    story.bakes(apps.len()).await;
+    story.pass(Duration::from_secs(60)).await;
+    let counts = story.observation_for(Duration::from_secs(600)).await;
+    for app in &apps {
+        story.answer(&app.name, "Release", ApprovalStatus::Rejected).await;
+    }
+    counts
+}
+
 impl Story {
+    /// Releases a good image all the way; what each of its actions cost.
+    pub(crate) async fn cost_of_a_release(&self, app: &Application) -> [Cost; 2] {
+        let execution = self.release(app, "v2", Behaviour::Good);
+        self.approve_all(&app.pipeline).await;
+        assert_eq!(self.ended(&app.pipeline, &execution).await, PipelineExecutionStatus::Succeeded);
+        let cost = async |action: &'static str, service: &str| {
+            let calls = self.charged(&self.action(&app.pipeline, &execution, action));
+            Cost { action, calls, delay: self.delay(&app.pipeline, &execution, action, service).await }
+        };
+        [cost("Canary", &app.canary_name()).await, cost("Full", &app.name).await]
+    }
+
     /// The calls of one action, by operation: of everybody, for an artifact is read with credentials of its own. One
     /// look whether the execution still wants the job is free every 30 seconds; those before each act are charged.
-    pub(crate) fn charged(&self, run: &ActionRun) -> BTreeMap<String, usize> {
+    fn charged(&self, run: &ActionRun) -> BTreeMap<String, usize> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         self.simulator.with_calls(|calls| {
             let during = calls.records.iter().filter(|call| call.at >= run.started && call.at <= run.updated);
@@ -39,7 +92,7 @@ impl Story {
     }
 
     /// Waits until so many jobs only watch what they deployed.
-    pub(crate) async fn bakes(&self, jobs: usize) {
+    async fn bakes(&self, jobs: usize) {
         self.until(&format!("{jobs} bakes"), |world| {
             let held = world.codepipeline.jobs().iter().filter(|job| job.status == JobStatus::InProgress);
             let tokens = held.filter_map(|job| job.continuation_token.as_deref());
@@ -49,7 +102,7 @@ impl Story {
     }
 
     /// The calls of observation while time passes, by operation.
-    pub(crate) async fn observation_for(&self, duration: Duration) -> BTreeMap<String, usize> {
+    async fn observation_for(&self, duration: Duration) -> BTreeMap<String, usize> {
         let begin = self.now();
         self.pass(duration).await;
         let mut counts = BTreeMap::new();

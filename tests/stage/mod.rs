@@ -5,11 +5,15 @@ mod budget;
 mod claims;
 pub(crate) mod invariants;
 mod people;
+pub(crate) mod permissions;
 mod pipeline;
+pub(crate) mod provisioned;
 mod recorder;
 pub(crate) mod story;
 
 pub(crate) use application::{Application, CLUSTER};
+pub(crate) use budget::{Cost, ten_quiet_minutes};
 pub(crate) use claims::without_ids;
 pub(crate) use pipeline::pipeline_json;
-pub(crate) use story::{PEER_KEY, Story, WORKER_KEY, Worker, settings, zipped};
+pub(crate) use provisioned::Provisioned;
+pub(crate) use story::{PEER_KEY, Story, WORKER_KEY, Worker, ledger, settings, zipped};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
-use coalmine_door::store::Location;
 use coalmine_pipeline::{action_type, contract};
 use coalmine_worker::run::{self, Settings, Stopped};
 use serde_json::{Value, json};
@@ -12,18 +11,23 @@ use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
 use simulator::{Simulator, Skew, World};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::application::{Application, CLUSTER};
 use super::invariants::Invariants;
-use super::recorder;
+pub(crate) use super::permissions::ledger;
+use super::{permissions, recorder};
 
 /// The access key that the worker signs with; it names the worker in the call log.
 pub(crate) const WORKER_KEY: &str = "AKIAWORKER";
 
 /// The access key of a second worker.
 pub(crate) const PEER_KEY: &str = "AKIAPEER";
+
+/// How many full services are watched at every event. A hundred of one kind do alike, and watching costs their square.
+const WATCHED_MOST: usize = 10;
 
 /// How long a story waits for something before it fails, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
@@ -48,20 +52,36 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// A worker that signs with `key`.
+    /// A worker that signs with `key`, and may do what Terraform grants it.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
-        Self::start_skewed(simulator, key, settings, Skew::None)
+        Self::begin(simulator, key, settings, Skew::None, None)
     }
 
     /// The same where the worker's clock is off.
     pub(crate) fn start_skewed(simulator: &Simulator, key: &str, settings: Settings, skew: Skew) -> Self {
+        Self::begin(simulator, key, settings, skew, None)
+    }
+
+    /// The same, with health checks answered on a socket.
+    pub(crate) fn listening(simulator: &Simulator, key: &str, settings: Settings, listener: TcpListener) -> Self {
+        Self::begin(simulator, key, settings, Skew::None, Some(listener))
+    }
+
+    fn begin(simulator: &Simulator, key: &str, settings: Settings, skew: Skew, listener: Option<TcpListener>) -> Self {
+        simulator.permit(key, permissions::of_workers());
         let door = simulator.sdk_config_skewed(key, skew);
         let (stop, stopped) = oneshot::channel();
         let (simulator, key) = (simulator.clone(), key.to_owned());
         let running = tokio::spawn(async move {
-            let working = run::run(&door, &settings, async {
+            let told = async {
                 let _ = stopped.await;
-            });
+            };
+            let working = async {
+                match listener {
+                    None => run::run(&door, &settings, told).await,
+                    Some(listener) => run::run_listening(&door, &settings, listener, told).await,
+                }
+            };
             simulator.while_alive(&key, working).await.ok()
         });
         Self { stop, running }
@@ -92,6 +112,7 @@ impl Drop for Story {
             eprintln!("the story's seed is {}\n{}", self.simulator.settings().seed, self.picture());
         } else {
             self.simulator.with_world(|world| self.invariants.assert_all_answered(world));
+            assert_eq!(self.simulator.take_refusals(), [""; 0], "the worker's policy lacks something");
         }
     }
 }
@@ -99,20 +120,30 @@ impl Drop for Story {
 impl Story {
     /// A story with applications that run `v1`, the action types provisioned, and a worker at work.
     pub(crate) fn begin(simulator: Simulator, applications: &[&Application]) -> Self {
-        let mut story = Self::set(simulator, applications);
+        let built: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
+        let mut story = Self::without_worker(simulator, applications, |world| prepare(world, &built, true));
         story.start_worker();
         story
     }
 
-    /// The same without a worker.
-    pub(crate) fn set(simulator: Simulator, applications: &[&Application]) -> Self {
+    /// A story on an account that is made otherwise, and is watched as if the applications were in it.
+    pub(crate) fn without_worker(
+        simulator: Simulator,
+        watched: &[&Application],
+        make: impl FnOnce(&mut World),
+    ) -> Self {
         // The programs' own jitter comes from this thread's generator: the seed repeats the whole story.
         fastrand::seed(simulator.settings().seed);
         recorder::record(&simulator);
-        let built: Vec<Application> = applications.iter().map(|application| (*application).clone()).collect();
-        simulator.with_world(|world| prepare(world, &built, true));
-        let invariants = Invariants::watch(&simulator, applications);
+        simulator.with_world(make);
+        let watched = &watched[..watched.len().min(WATCHED_MOST)];
+        let invariants = Invariants::watch(&simulator, watched);
         Self { simulator, worker: None, invariants }
+    }
+
+    /// Starts a worker with the shipped code and settings of its own.
+    pub(crate) fn start_worker_with(&mut self, settings: Settings) {
+        self.worker = Some(Worker::start(&self.simulator, WORKER_KEY, settings));
     }
 
     /// Starts a worker with the shipped code and its default settings.
@@ -309,11 +340,6 @@ pub(crate) fn settings(pool: &str, slots: usize) -> Settings {
     Settings { pool: pool.to_owned(), slots, linger: Duration::from_secs(60), ledger: ledger() }
 }
 
-/// The ledger that all workers of a story share.
-pub(crate) fn ledger() -> Location {
-    Location::S3 { bucket: "ledger".into(), prefix: "coalmine".into() }
-}
-
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {
     world.codepipeline.execution(pipeline, execution).expect("an execution").status.clone()
 }
@@ -323,7 +349,7 @@ fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionSt
 pub(crate) fn prepare(world: &mut World, applications: &[Application], provisioned: bool) {
     let now = world.now;
     world.s3.create_bucket("releases", now);
-    world.s3.create_bucket("ledger", now);
+    permissions::create_ledger(world);
     if provisioned {
         for action_type in action_type::implemented() {
             world.create_action_type_from_json(&contract::definition(action_type).to_string()).expect("an action type");

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use tracing::{error, info, warn};
 
-use crate::aws::codepipeline::Received;
-use crate::ledger::orphans::{HeldJob, RENEWAL, SCHEMA, Seen, WorkerObject, orphans};
+use crate::aws::codepipeline::{Job, Received};
+use crate::health::pulse::PartPulse;
+use crate::ledger::orphans::{HeldJob, RENEWAL, Seen, WorkerObject, orphans};
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Condition, StoreError};
@@ -15,19 +16,31 @@ use coalmine_door::store::{Condition, StoreError};
 const SUMMARY: &str = "its worker died; the job was given back and goes on from where it was";
 
 /// One worker's eye on its peers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
+    pulse: PartPulse,
     seen: BTreeMap<String, Seen>,
     /// Jobs of dead workers that stand in this worker's object now, and are to be given back.
     adopted: BTreeMap<String, HeldJob>,
 }
 
 impl Peers {
-    /// Looks at all peers once, and gives the jobs of the dead back.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read: an incomplete view never becomes an act.
-    pub(crate) async fn look(&mut self, tools: &Tools) -> Result<(), StoreError> {
+    /// An eye that has seen nobody yet.
+    pub(crate) fn new(pulse: PartPulse) -> Self {
+        Self { pulse, seen: BTreeMap::new(), adopted: BTreeMap::new() }
+    }
+
+    /// Looks at all peers once, and gives the jobs of the dead back. Where the ledger cannot be read no job is taken over:
+    /// an incomplete view never becomes an act.
+    pub(crate) async fn look(&mut self, tools: &Tools) {
+        let looked = self.try_look(tools).await;
+        if let Err(problem) = &looked {
+            warn!(error = %problem, "the ledger cannot be read: no job of a dead worker is given back");
+        }
+        self.pulse.went_round(looked.err().map(|problem| problem.brief()));
+    }
+
+    async fn try_look(&mut self, tools: &Tools) -> Result<(), StoreError> {
         self.give_back(tools).await;
         let own = tools.held.key().await;
         let store = tools.held.store();
@@ -35,7 +48,7 @@ impl Peers {
         self.seen.retain(|key, _| keys.contains(key));
         for key in keys.into_iter().filter(|key| *key != own) {
             let stored = match store.get(&key).await {
-                Ok(Some(stored)) => (stored.version, parse(&stored.body)),
+                Ok(Some(stored)) => (stored.version, WorkerObject::parse(&stored.body)),
                 Ok(None) => continue,
                 Err(StoreError::TooLarge { .. }) => (String::from("too large"), None),
                 Err(other) => return Err(other),
@@ -46,6 +59,7 @@ impl Peers {
         let peers: Vec<Seen> = self.seen.values().cloned().collect();
         let orphans = orphans(&tools.held.object(), &peers, now);
         for peer in peers.iter().filter(|peer| peer.is_dead(now)) {
+            self.pulse.beat();
             match &peer.object {
                 Some(object) => {
                     let of_peer = orphans.iter().filter(|orphan| orphan.key == peer.key);
@@ -101,14 +115,16 @@ impl Peers {
     /// Gives back what was adopted, as its worker would have done.
     async fn give_back(&mut self, tools: &Tools) {
         for (job, held) in std::mem::take(&mut self.adopted) {
+            self.pulse.beat();
             // This worker was taken for dead itself meanwhile: the jobs in its object are its peers' now.
             if !tools.held.holds(&job) {
                 continue;
             }
+            self.pulse.beat();
             match tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await {
                 Ok(Received::Taken) => {
                     info!(job, place = held.place, "gave the job of a dead worker back");
-                    tools.handed_back.tell(tools.clock.now());
+                    tools.handed_back.tell(None, tools.clock.now());
                 }
                 // It ended, or was never acknowledged: CodePipeline offers it again by itself.
                 Ok(Received::NotWanted) => {}
@@ -130,11 +146,6 @@ impl Peers {
             }
         }
     }
-}
-
-/// A worker's object; `None` where it is of another schema, or none at all.
-fn parse(body: &[u8]) -> Option<WorkerObject> {
-    serde_json::from_slice::<WorkerObject>(body).ok().filter(|object| object.schema == SCHEMA)
 }
 
 /// Strikes jobs from a dead worker's object; an empty object is deleted.
@@ -178,13 +189,13 @@ fn unless_changed(done: Result<(), StoreError>) -> Result<(), StoreError> {
 
 /// Gives a job back of which it is not known whether this worker acknowledged it, unless a living peer names it: the
 /// rightful holder wrote its intent before it acknowledged. Tries until CodePipeline and the ledger have answered.
-pub(crate) async fn give_back_unsure(tools: &Tools, job: &str, token: &str) {
+pub(crate) async fn give_back_unsure(tools: &Tools, job: &Job, token: &str) {
     loop {
-        match named_by_peer(tools, job).await {
+        match named_by_peer(tools, &job.id).await {
             Ok(true) => return,
             Ok(false) => {
-                match tools.codepipeline.hand_back(job, token, "its acknowledgement was lost", None, None).await {
-                    Ok(_) => return tools.handed_back.tell(tools.clock.now()),
+                match tools.codepipeline.hand_back(&job.id, token, "its acknowledgement was lost", None, None).await {
+                    Ok(_) => return tools.handed_back.tell(Some(job.action_type), tools.clock.now()),
                     Err(problem) => warn!(error = %problem, "the job could not be given back yet"),
                 }
             }
@@ -200,7 +211,7 @@ async fn named_by_peer(tools: &Tools, job: &str) -> Result<bool, StoreError> {
     let store = tools.held.store();
     for key in store.list("workers/").await?.into_iter().filter(|key| *key != own) {
         if let Some(stored) = store.get(&key).await?
-            && parse(&stored.body).is_none_or(|object| object.jobs.contains_key(job))
+            && WorkerObject::parse(&stored.body).is_none_or(|object| object.jobs.contains_key(job))
         {
             return Ok(true);
         }

@@ -2,8 +2,9 @@
 
 use std::io::{Cursor, Read};
 
+use crate::deploy::message::printable;
 use coalmine_pipeline::artifact::{parse_image_definitions, parse_image_detail, parse_image_file};
-use coalmine_pipeline::limits::IMAGE_DEFINITIONS_BYTES;
+use coalmine_pipeline::limits::{IMAGE_DEFINITIONS_BYTES, cut};
 use coalmine_pipeline::{ArtifactError, ContainerImage, ImageFile};
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -13,6 +14,9 @@ const FILES: [&str; 2] = ["imagedefinitions.json", "imageDetail.json"];
 
 /// How many names of an artifact's files a message shows.
 const NAMES_SHOWN: usize = 10;
+
+/// How much of each of them: a zip's names may have 64 KiB.
+const NAME_CHARS_SHOWN: usize = 100;
 
 /// Why an artifact names no images.
 #[derive(Debug, thiserror::Error)]
@@ -92,10 +96,12 @@ fn unpack(zip: &mut ZipArchive<Cursor<&[u8]>>, file: &str) -> Result<Vec<u8>, Im
 }
 
 fn names(zip: &ZipArchive<Cursor<&[u8]>>) -> String {
-    let mut names: Vec<String> = zip.file_names().map(crate::deploy::message::printable).collect();
-    names.sort();
+    let mut names: Vec<&str> = zip.file_names().collect();
+    names.sort_unstable();
     let more = names.len().saturating_sub(NAMES_SHOWN);
     names.truncate(NAMES_SHOWN);
+    let names: Vec<String> =
+        names.into_iter().map(|name| cut(&printable(name), NAME_CHARS_SHOWN).into_owned()).collect();
     match (names.is_empty(), more) {
         (true, _) => "nothing".to_owned(),
         (_, 0) => names.join(", "),

@@ -1,24 +1,31 @@
 //! The command line: flags with their environment twins, logging, and exit codes. The only reader of the environment.
 
-use std::io;
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use aws_types::SdkConfig;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use tokio::net::TcpListener;
 use tracing::error;
 
+use crate::health::ask;
 use crate::run::{self, Settings, Stopped};
+use coalmine_door::clock::Clock;
 use coalmine_door::logging::{self, LogFormat};
 use coalmine_door::store::Location;
 use coalmine_door::told_to_stop;
 
 /// Everything went well.
 pub const EXIT_OK: u8 = 0;
+/// `health` alone: the worker is not well, or nobody answers.
+pub const EXIT_UNHEALTHY: u8 = 1;
 /// The command line is wrong; nothing was done. (clap's own code.)
 pub const EXIT_USAGE: u8 = 2;
-/// The surroundings are wrong: no region, no runtime. Nothing was done.
+/// The surroundings are wrong: no region, no runtime, an address that is taken. Nothing was done.
 pub const EXIT_SURROUNDINGS: u8 = 3;
 /// The worker stopped, but could not hand all its jobs back in time.
 pub const EXIT_JOBS_LEFT: u8 = 4;
@@ -30,8 +37,9 @@ pub const EXIT_JOBS_LEFT: u8 = 4;
     after_help = "\
 Exit codes:
   0  all went well
+  1  health: the worker is not well, or nobody answers
   2  the command line is wrong
-  3  the surroundings are wrong (no AWS region)
+  3  the surroundings are wrong (no AWS region, an address for health checks that is taken)
   4  stopped, but some jobs could not be handed back in time
 
 AWS credentials, region and endpoint come from where the AWS CLI takes them: AWS_REGION, AWS_PROFILE,
@@ -54,6 +62,15 @@ enum Command {
     ///
     /// Several workers may run on one pool: each job goes to one of them, and what one hands back any other takes up.
     Run(RunArguments),
+    /// Ask a running worker whether it is well: exit code 0 if so, 1 if not or if nobody answers within 3 s
+    ///
+    /// For the health check of a container that has no shell. The worker's answer is printed; it is well while it goes
+    /// on working, whatever AWS answers.
+    Health {
+        /// The address that the worker listens on
+        #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
+        listen: SocketAddr,
+    },
     /// Print a completion script for a shell
     ///
     /// For example: coalmine-worker completions bash > /etc/bash_completion.d/coalmine-worker
@@ -80,6 +97,9 @@ struct RunArguments {
     /// disk goes with it, need S3. By default a folder in the user's state directory.
     #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
     ledger: Location,
+    /// Answer health checks (`GET /healthz`) on this address, such as 127.0.0.1:8080; by default none are answered
+    #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
+    listen: Option<SocketAddr>,
 }
 
 /// A folder in the user's state directory (XDG Base Directory Specification), or in the working directory of a user
@@ -98,6 +118,10 @@ fn pool(text: &str) -> Result<String, String> {
     } else {
         Err("expected 1 to 20 letters, digits, hyphens and underscores".to_owned())
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 fn linger(text: &str) -> Result<Duration, String> {
@@ -121,15 +145,39 @@ impl Cli {
             }
             Command::Run(arguments) => {
                 logging::to_stderr(&cli.log, cli.log_format);
-                // One thread: the work is waiting for AWS.
-                match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                    Ok(runtime) => runtime.block_on(take_jobs(&arguments)),
-                    Err(problem) => {
-                        error!(error = %problem, "the worker cannot start its runtime");
-                        ExitCode::from(EXIT_SURROUNDINGS)
-                    }
-                }
+                block_on(take_jobs(&arguments))
             }
+            Command::Health { listen } => {
+                logging::to_stderr(&cli.log, cli.log_format);
+                block_on(ask_for_health(listen))
+            }
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    // One thread: the work is waiting for AWS.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(problem) => {
+            error!(error = %problem, "the program cannot start its runtime");
+            ExitCode::from(EXIT_SURROUNDINGS)
+        }
+    }
+}
+
+/// Needs no AWS, and therefore no door: only a clock.
+async fn ask_for_health(address: SocketAddr) -> ExitCode {
+    let clock = Clock::of(&SdkConfig::builder().build());
+    match ask::ask(&clock, address).await {
+        Ok(said) => {
+            // A reader that is gone already does not change how the worker is.
+            let _ = writeln!(io::stdout(), "{}", said.page);
+            ExitCode::from(if said.healthy { EXIT_OK } else { EXIT_UNHEALTHY })
+        }
+        Err(problem) => {
+            error!("the worker's health is not known: {problem}");
+            ExitCode::from(EXIT_UNHEALTHY)
         }
     }
 }
@@ -146,7 +194,19 @@ async fn take_jobs(arguments: &RunArguments) -> ExitCode {
         linger: arguments.linger,
         ledger: arguments.ledger.clone(),
     };
-    match run::run(&door, &settings, told_to_stop()).await {
+    let stopped = match arguments.listen {
+        None => run::run(&door, &settings, told_to_stop()).await,
+        Some(address) => match TcpListener::bind(address).await {
+            Ok(listener) => run::run_listening(&door, &settings, listener, told_to_stop()).await,
+            Err(problem) => {
+                error!(
+                    "health checks cannot be answered on {address}: {problem}; give --listen another address, or none"
+                );
+                return ExitCode::from(EXIT_SURROUNDINGS);
+            }
+        },
+    };
+    match stopped {
         Stopped::Drained => ExitCode::from(EXIT_OK),
         Stopped::Left(jobs) => {
             error!(jobs, "the worker leaves jobs behind that it could not hand back in time");
@@ -172,6 +232,8 @@ mod tests {
             &["coalmine-worker", "run", "--jobs", "0"],
             &["coalmine-worker", "run", "--linger", "1s"],
             &["coalmine-worker", "run", "--linger", "yes"],
+            &["coalmine-worker", "run", "--listen", "8080"],
+            &["coalmine-worker", "run", "--listen", "localhost"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
         }

@@ -72,7 +72,7 @@ impl Turn<'_> {
             match self.tools.codepipeline.hand_back(&self.job.id, &token, summary, Some(percent), id).await {
                 Ok(Received::Taken) => {
                     info!("no peer had the job: it was handed back");
-                    self.tools.handed_back.tell(self.tools.clock.now());
+                    self.tools.handed_back.tell(Some(self.job.action_type), self.tools.clock.now());
                     return true;
                 }
                 Ok(Received::NotWanted) => return false,

@@ -5,7 +5,8 @@
 //!                               │ observe.rs deploy/  act.rs│    report.rs
 //!                               │ aws/observer        aws/* │
 //!                               └───────────────────────────┘
-//!          └► renew, look after peers: ledger/ ◄─ adopt.rs
+//!          ├► renew, look after peers: ledger/ ◄─ adopt.rs
+//!          └► answer health checks: health/
 //! ```
 //!
 //! The four things have a file or folder each. `deploy/` decides, and knows nothing of AWS, of time or of tasks that
@@ -20,6 +21,7 @@ pub mod aws;
 pub mod cli;
 pub mod deploy;
 mod earlier;
+pub mod health;
 mod late;
 pub mod ledger;
 mod observe;

@@ -48,7 +48,7 @@ pub(crate) async fn tell(tools: &Tools, job: &Job, mut ending: Ending) {
         match send(tools, job, &ending).await {
             Ok(Received::Taken) => {
                 if matches!(ending, Ending::HandedBack { .. }) {
-                    tools.handed_back.tell(tools.clock.now());
+                    tools.handed_back.tell(Some(job.action_type), tools.clock.now());
                 }
                 return log(&ending);
             }

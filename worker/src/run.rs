@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_types::SdkConfig;
 use coalmine_pipeline::{ActionType, action_type};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -13,6 +14,10 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::adopt::{self, Peers};
 use crate::aws::codepipeline::Job;
 use crate::deploy::progress::Progress;
+use crate::health;
+use crate::health::judge::Part;
+use crate::health::pulse::PartPulse;
+use crate::ledger::held::HeldError;
 use crate::ledger::orphans::RENEWAL;
 use crate::tools::Tools;
 use crate::turn;
@@ -66,6 +71,25 @@ pub enum Stopped {
 ///
 /// `door` is the one way to the outside: HTTP client, credentials, retries, time source and sleep.
 pub async fn run(door: &SdkConfig, settings: &Settings, stop: impl Future<Output = ()>) -> Stopped {
+    work(door, settings, None, stop).await
+}
+
+/// As [`run`], and answers health checks on `listener` meanwhile.
+pub async fn run_listening(
+    door: &SdkConfig,
+    settings: &Settings,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Stopped {
+    work(door, settings, Some(listener), stop).await
+}
+
+async fn work(
+    door: &SdkConfig,
+    settings: &Settings,
+    listener: Option<TcpListener>,
+    stop: impl Future<Output = ()>,
+) -> Stopped {
     let tools = Arc::new(Tools::new(door, settings.linger, &settings.ledger));
     let (stopping, told) = watch::channel(false);
     let slots = Arc::new(Semaphore::new(settings.slots.max(1)));
@@ -79,17 +103,23 @@ pub async fn run(door: &SdkConfig, settings: &Settings, stop: impl Future<Output
             slots: Arc::clone(&slots),
             turns: Arc::clone(&turns),
             stopping: told.clone(),
+            pulse: tools.pulse.of(Part::Poll(action_type.provider, action_type.version)),
         };
         pollers.spawn(poller.run().instrument(info_span!("poll", provider = action_type.provider)));
     }
     let observer = tools.observer.clone();
     let mut beside = JoinSet::new();
-    beside.spawn(async move { observer.run().await });
-    beside.spawn(renew(Arc::clone(&tools)));
-    beside.spawn(look_after_peers(Arc::clone(&tools)));
+    let pulse = tools.pulse.of(Part::Observer);
+    beside.spawn(async move { observer.run(pulse).await });
+    beside.spawn(renew(Arc::clone(&tools), tools.pulse.of(Part::Renewal)));
+    beside.spawn(look_after_peers(Arc::clone(&tools), Peers::new(tools.pulse.of(Part::Peers))));
+    if let Some(listener) = listener {
+        beside.spawn(health::serve(listener, Arc::clone(&tools), settings.ledger.clone()));
+    }
     info!(pool = settings.pool, slots = settings.slots, ledger = %settings.ledger, "the worker takes jobs");
     stop.await;
     info!("the worker stops: handing its jobs back");
+    tools.pulse.stops();
     let _ = stopping.send(true);
     let drained = tools
         .clock
@@ -102,10 +132,14 @@ pub async fn run(door: &SdkConfig, settings: &Settings, stop: impl Future<Output
     beside.abort_all();
     // What was handed back needs no peer to look after it.
     let _ = tools.clock.limit(LAST_WORD, tools.held.renew()).await;
-    match drained {
-        Some(()) => Stopped::Drained,
-        None => Stopped::Left(turns.try_lock().map_or(1, |turns| turns.len())),
+    if drained.is_some() {
+        return Stopped::Drained;
     }
+    // A poll that was not answered may have kept the turns from being counted: those that have ended left nothing.
+    pollers.abort_all();
+    let mut turns = turns.lock().await;
+    while turns.try_join_next().is_some() {}
+    if turns.is_empty() { Stopped::Drained } else { Stopped::Left(turns.len()) }
 }
 
 /// Polls one action type.
@@ -116,17 +150,19 @@ struct Poller {
     slots: Arc<Semaphore>,
     turns: Arc<tokio::sync::Mutex<JoinSet<()>>>,
     stopping: watch::Receiver<bool>,
+    pulse: PartPulse,
 }
 
 impl Poller {
     async fn run(mut self) {
         let mut pause = POLL_MIN;
         let mut refused = String::new();
+        let continuations = self.tools.handed_back.of(self.action_type);
         while !*self.stopping.borrow() {
-            pause = match self.poll().await {
-                Ok(0) if !self.tools.handed_back.within(CONTINUATION, self.tools.clock.now()) => {
-                    (pause * 2).min(POLL_MAX)
-                }
+            let polled = self.poll().await;
+            self.pulse.went_round(polled.as_ref().err().map(AwsError::brief));
+            pause = match polled {
+                Ok(0) if !continuations.within(CONTINUATION, self.tools.clock.now()) => (pause * 2).min(POLL_MAX),
                 Ok(_) => POLL_MIN,
                 Err(problem) if problem.is_passing() => {
                     warn!(error = %problem, "polling for jobs failed; trying again");
@@ -144,7 +180,7 @@ impl Poller {
             tokio::select! {
                 biased;
                 _ = self.stopping.changed() => {}
-                () = self.tools.handed_back.next() => pause = POLL_MIN,
+                () = continuations.next() => pause = POLL_MIN,
                 () = self.tools.clock.wait(jittered(pause)) => {}
             }
         }
@@ -233,7 +269,7 @@ async fn acknowledge(tools: &Tools, job: &Job) -> bool {
             }
         }
     }
-    adopt::give_back_unsure(tools, &job.id, &first_token(job, tools.clock.now().timestamp())).await;
+    adopt::give_back_unsure(tools, job, &first_token(job, tools.clock.now().timestamp())).await;
     false
 }
 
@@ -251,23 +287,25 @@ async fn visit(tools: &Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
 }
 
 /// Keeps this worker's object in the ledger fresh.
-async fn renew(tools: Arc<Tools>) {
+async fn renew(tools: Arc<Tools>, pulse: PartPulse) {
     loop {
-        if let Err(problem) = tools.held.renew().await {
+        let renewed = tools.held.renew().await;
+        if let Err(problem) = &renewed {
             warn!(error = %problem, "this worker's jobs could not be noted in the ledger");
         }
+        pulse.went_round(renewed.err().map(|problem| match problem {
+            HeldError::Store(problem) => problem.brief(),
+            other => other.to_string(),
+        }));
         tools.clock.wait(RENEWAL).await;
     }
 }
 
 /// Gives the jobs of dead workers back.
-async fn look_after_peers(tools: Arc<Tools>) {
-    let mut peers = Peers::default();
+async fn look_after_peers(tools: Arc<Tools>, mut peers: Peers) {
     loop {
         tools.clock.wait(jittered(RENEWAL)).await;
-        if let Err(problem) = peers.look(&tools).await {
-            warn!(error = %problem, "the ledger cannot be read: no job of a dead worker is given back");
-        }
+        peers.look(&tools).await;
     }
 }
 

@@ -1,10 +1,11 @@
 //! What every turn works with: the adapters, made once from the one door to the world.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_types::SdkConfig;
+use coalmine_pipeline::{ActionType, action_type};
 use tokio::sync::Notify;
 
 use crate::aws::cloudwatch::Alarms;
@@ -14,6 +15,7 @@ use crate::aws::ecs::Ecs;
 use crate::aws::logs::Logs;
 use crate::aws::observer::Observer;
 use crate::deploy::release::Image;
+use crate::health::pulse::Pulse;
 use crate::ledger::{Held, OBJECT_BYTES_MAX};
 use coalmine_door::clock::{Clock, Time, fresh_name};
 use coalmine_door::store::{Location, Store};
@@ -37,6 +39,8 @@ pub struct Tools {
     pub observer: Observer,
     /// The jobs that this worker holds, as the ledger knows them.
     pub held: Held,
+    /// The signs of life of its parts.
+    pub pulse: Pulse,
     /// How long a turn holds its job before it hands it back.
     pub linger: Duration,
     /// The hand-backs whose continuations can be expected.
@@ -70,17 +74,44 @@ impl Releases {
     }
 }
 
-/// The hand-backs of this worker: their continuations are polled for at once, not at leisure, because nobody observes
-/// a deployment between two turns.
+/// The hand-backs of this worker, by action type: their continuations are polled for at once, not at leisure, because
+/// nobody observes a deployment between two turns.
+#[derive(Debug)]
+pub struct HandedBack(Vec<(&'static ActionType, Arc<Continuations>)>);
+
+/// The continuations of one action type that can be expected.
 #[derive(Debug, Default)]
-pub struct HandedBack {
+pub struct Continuations {
     last: Mutex<Option<Time>>,
     told: Notify,
 }
 
+impl Default for HandedBack {
+    fn default() -> Self {
+        Self(action_type::implemented().map(|action_type| (action_type, Arc::default())).collect())
+    }
+}
+
 impl HandedBack {
-    /// A job was handed back.
-    pub fn tell(&self, now: Time) {
+    /// A job was handed back. Of a dead worker's job the action type is not known: then it may be any.
+    pub fn tell(&self, of: Option<&ActionType>, now: Time) {
+        for (action_type, continuations) in &self.0 {
+            if of.is_none_or(|of| of == *action_type) {
+                continuations.tell(now);
+            }
+        }
+    }
+
+    /// Those of one action type.
+    #[must_use]
+    pub fn of(&self, of: &ActionType) -> Arc<Continuations> {
+        let known = self.0.iter().find(|(action_type, _)| *action_type == of);
+        known.map(|(_, continuations)| Arc::clone(continuations)).unwrap_or_default()
+    }
+}
+
+impl Continuations {
+    fn tell(&self, now: Time) {
         *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
         self.told.notify_waiters();
     }
@@ -113,6 +144,7 @@ impl Tools {
             logs: Logs::new(aws_sdk_cloudwatchlogs::Client::new(&door)),
             observer: Observer::new(ecs.clone(), alarms, clock.clone()),
             held,
+            pulse: Pulse::new(clock.clone()),
             ecs,
             clock,
             door,

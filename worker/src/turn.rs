@@ -97,8 +97,10 @@ fn begin<'a>(tools: &'a Tools, job: &'a Job, stopping: watch::Receiver<bool>) ->
                 }));
             };
             // Nobody will turn this canary over any more: a retry of the stage begins with the canary.
-            if progress.cause.is_none() {
-                progress.undo(action.role, Cause { kind: CauseKind::Refused, text, witness: None }, now);
+            match &mut progress.cause {
+                None => progress.undo(action.role, Cause { kind: CauseKind::Refused, text, witness: None }, now),
+                // The token may have cut it.
+                Some(cause) => cause.text = text,
             }
             action
         }
@@ -296,7 +298,7 @@ impl Turn<'_> {
                 warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
                 return Ok(Some(self.hand_back(problem.to_string())));
             }
-            Err(HeldError::Store(problem)) => {
+            Err(problem) => {
                 warn!(error = %problem, "the ledger cannot be written: the job is handed back");
                 return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
             }

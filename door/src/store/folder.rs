@@ -62,7 +62,7 @@ impl Folder {
     pub(super) fn delete(&self, key: &str, version: &str) -> Result<(), StoreError> {
         let path = self.path(key);
         if !path.exists() {
-            return Ok(());
+            return Err(StoreError::Changed { key: key.to_owned() });
         }
         let _lock = self.lock()?;
         self.check(key, &Condition::Unchanged(version.to_owned()))?;
@@ -70,22 +70,31 @@ impl Folder {
     }
 
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let mut keys = Vec::new();
+        self.collect(prefix, &mut keys)?;
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// The keys in one folder and in those below it. `prefix` is empty or ends in a slash.
+    fn collect(&self, prefix: &str, keys: &mut Vec<String>) -> Result<(), StoreError> {
         let folder = self.path(prefix.trim_end_matches('/'));
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(problem) => return Err(io_error(&folder, problem)),
         };
-        let mut keys = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|problem| io_error(&folder, problem))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.ends_with(UNFINISHED) {
+            let kind = entry.file_type().map_err(|problem| io_error(&entry.path(), problem))?;
+            if kind.is_dir() {
+                self.collect(&format!("{prefix}{name}/"), keys)?;
+            } else if name != LOCK && !name.ends_with(UNFINISHED) {
                 keys.push(format!("{prefix}{name}"));
             }
         }
-        keys.sort();
-        Ok(keys)
+        Ok(())
     }
 
     fn check(&self, key: &str, condition: &Condition) -> Result<(), StoreError> {
@@ -145,7 +154,7 @@ mod tests {
         assert!(matches!(folder.delete("workers/a.json", &first), Err(StoreError::Changed { .. })));
         assert_eq!(folder.list("workers/").unwrap(), ["workers/a.json"]);
         folder.delete("workers/a.json", &second).unwrap();
-        folder.delete("workers/a.json", &second).unwrap();
+        assert!(matches!(folder.delete("workers/a.json", &second), Err(StoreError::Changed { .. })));
         assert_eq!(folder.list("workers/").unwrap(), Vec::<String>::new());
     }
 

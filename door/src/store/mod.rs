@@ -13,6 +13,9 @@ use crate::error::AwsError;
 use folder::Folder;
 use s3::Bucket;
 
+/// The longest prefix: S3's keys have at most 1,024 bytes, and the longest name below the prefix needs its place.
+const PREFIX_BYTES_MAX: usize = 512;
+
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
@@ -35,12 +38,18 @@ impl FromStr for Location {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
             // "Bucket naming rules", Amazon S3.
-            if (3..=63).contains(&bucket.len()) && bucket.chars().all(legal) {
-                return Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
+            let edges = bucket.starts_with(['.', '-']) || bucket.ends_with(['.', '-']) || bucket.contains("..");
+            if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(legal) || edges {
+                return Err(format!(
+                    "{bucket:?} is no bucket name: expected 3 to 63 lower-case letters, digits, single dots and hyphens, letters or digits at both ends"
+                ));
             }
-            return Err(format!(
-                "`{bucket}` is no bucket name: expected 3 to 63 lower-case letters, digits, dots and hyphens"
-            ));
+            if prefix.len() > PREFIX_BYTES_MAX || prefix.chars().any(char::is_control) {
+                return Err(format!(
+                    "expected a prefix of at most {PREFIX_BYTES_MAX} bytes, without control characters"
+                ));
+            }
+            return Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
         }
         match text.strip_prefix("dir:") {
             Some(path) if !path.is_empty() => Ok(Self::Folder(PathBuf::from(path))),
@@ -106,6 +115,17 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What went wrong, without what AWS says in its own words.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Aws(problem) => problem.brief(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// A store's objects.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -157,10 +177,10 @@ impl Store {
         }
     }
 
-    /// Deletes an object if it still has this version. That it is gone already is no error.
+    /// Deletes an object if it still has this version: of several who try, one does it.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] where it has another version.
+    /// [`StoreError::Changed`] where it has another version, or is gone.
     pub async fn delete(&self, key: &str, version: &str) -> Result<(), StoreError> {
         match &self.place {
             Place::S3(bucket) => bucket.delete(key, version).await,
@@ -168,7 +188,7 @@ impl Store {
         }
     }
 
-    /// The keys below a prefix (`workers/`), every one, in order.
+    /// The keys below a prefix, which is empty or ends in a slash (`workers/`): every one, at any depth, in order.
     ///
     /// # Errors
     /// When the list cannot be read to its end.
@@ -193,7 +213,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Location>().unwrap().to_string(), shown);
         }
-        for wrong in ["", "dir:", "s3://", "s3://A_B/x", "/var/lib", "s3://ab/x"] {
+        for wrong in
+            ["", "dir:", "s3://", "s3://A_B/x", "/var/lib", "s3://ab/x", "s3://-abc", "s3://a..b/x", "s3://abc/\n"]
+        {
             assert!(wrong.parse::<Location>().is_err(), "{wrong}");
         }
     }

@@ -72,7 +72,6 @@ impl Bucket {
         let request = self.client.delete_object().bucket(&self.bucket).key(self.full(key)).if_match(version);
         match request.send().await.map_err(|error| AwsError::of("s3 DeleteObject", &error)) {
             Ok(_) => Ok(()),
-            Err(error) if error.is("NoSuchKey") => Ok(()),
             Err(error) => Err(condition_failed(key, error)),
         }
     }

@@ -20,6 +20,18 @@ pub enum HostFamily {
     China,
     /// `<account>.dkr-ecr.<region>.on.amazonwebservices.com.cn`
     ChinaDualStack,
+    /// `<account>.dkr.ecr.<region>.amazonaws.eu`: the European Sovereign Cloud.
+    EuropeanSovereign,
+    /// `<account>.dkr.ecr.<region>.c2s.ic.gov`. This and the following: partitions that are cut off from the others,
+    /// with the domains of the SDK's table of partitions. FIPS and dual-stack forms of them are not documented; they
+    /// are refused like any other unknown form.
+    Iso,
+    /// `<account>.dkr.ecr.<region>.sc2s.sgov.gov`
+    IsoB,
+    /// `<account>.dkr.ecr.<region>.cloud.adc-e.uk`
+    IsoE,
+    /// `<account>.dkr.ecr.<region>.csp.hci.ic.gov`
+    IsoF,
 }
 
 /// A repository in a private ECR registry. The fields come from [`ImageReference::parse`](super::ImageReference::parse),
@@ -58,8 +70,19 @@ impl fmt::Display for EcrRepository {
 
 impl HostFamily {
     /// Every family, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Standard, Self::Fips, Self::DualStack, Self::DualStackFips, Self::China, Self::ChinaDualStack];
+    pub const ALL: [Self; 11] = [
+        Self::Standard,
+        Self::Fips,
+        Self::DualStack,
+        Self::DualStackFips,
+        Self::China,
+        Self::ChinaDualStack,
+        Self::EuropeanSovereign,
+        Self::Iso,
+        Self::IsoB,
+        Self::IsoE,
+        Self::IsoF,
+    ];
 
     /// What stands between account and Region, and after the Region.
     const fn parts(self) -> (&'static str, &'static str) {
@@ -70,6 +93,11 @@ impl HostFamily {
             Self::DualStackFips => ("dkr-ecr-fips", "on.aws"),
             Self::China => ("dkr.ecr", "amazonaws.com.cn"),
             Self::ChinaDualStack => ("dkr-ecr", "on.amazonwebservices.com.cn"),
+            Self::EuropeanSovereign => ("dkr.ecr", "amazonaws.eu"),
+            Self::Iso => ("dkr.ecr", "c2s.ic.gov"),
+            Self::IsoB => ("dkr.ecr", "sc2s.sgov.gov"),
+            Self::IsoE => ("dkr.ecr", "cloud.adc-e.uk"),
+            Self::IsoF => ("dkr.ecr", "csp.hci.ic.gov"),
         }
     }
 }
@@ -80,19 +108,14 @@ impl HostFamily {
 /// reference to our images from the janitor.
 pub(super) fn parse_host(host: &str, repository: &str) -> Result<Option<EcrRepository>, Mismatch> {
     let host = host.to_ascii_lowercase();
-    let Some((account, rest)) = host.split_once('.').filter(|_| looks_like_ecr(&host)) else {
+    if !looks_like_ecr(&host) {
         return Ok(None);
-    };
-    let found = HostFamily::ALL.into_iter().find_map(|family| {
-        let (middle, suffix) = family.parts();
-        let region = rest.strip_prefix(middle)?.strip_prefix('.')?.strip_suffix(suffix)?.strip_suffix('.')?;
-        is_region(region).then_some((family, region))
-    });
-    let Some((family, region)) = found.filter(|_| is_account(account)) else {
+    }
+    let Some((account, family, region)) = split_host(&host) else {
         let expected = "an ECR registry such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com, without a port";
         return Err(Mismatch::value(&host, expected));
     };
-    if !(2..=256).contains(&repository.len()) || !grammar::is_repository(repository) {
+    if !is_repository(repository) {
         let expected = "an ECR repository: 2 to 256 lower-case letters and digits, with . _ - / between them";
         return Err(Mismatch::value(repository, expected));
     }
@@ -104,6 +127,21 @@ pub(super) fn parse_host(host: &str, repository: &str) -> Result<Option<EcrRepos
     }))
 }
 
+/// Account, family and Region of a host in lower case.
+pub(super) fn split_host(host: &str) -> Option<(&str, HostFamily, &str)> {
+    let (account, rest) = host.split_once('.').filter(|(account, _)| is_account(account))?;
+    HostFamily::ALL.into_iter().find_map(|family| {
+        let (middle, suffix) = family.parts();
+        let region = rest.strip_prefix(middle)?.strip_prefix('.')?.strip_suffix(suffix)?.strip_suffix('.')?;
+        is_region(region).then_some((account, family, region))
+    })
+}
+
+/// ECR's `repositoryName`.
+pub(super) fn is_repository(repository: &str) -> bool {
+    (2..=256).contains(&repository.len()) && grammar::is_repository(repository)
+}
+
 /// Whether ECR's labels follow the first one, in any case.
 pub(super) fn looks_like_ecr(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
@@ -112,7 +150,7 @@ pub(super) fn looks_like_ecr(host: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', ':']))
 }
 
-fn is_account(account: &str) -> bool {
+pub(super) fn is_account(account: &str) -> bool {
     account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())
 }
 

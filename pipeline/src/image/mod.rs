@@ -12,6 +12,7 @@
 //! take algorithms and hosts that ECS does not; here a reference is what was written, and whatever names an ECR registry
 //! in a form we do not know is an error, never a reference to somewhere else.
 
+mod broken;
 mod digest;
 mod ecr;
 mod grammar;
@@ -22,6 +23,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::broken::BrokenReference;
 pub use self::digest::Digest;
 pub use self::ecr::{EcrRepository, HostFamily};
 

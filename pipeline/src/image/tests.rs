@@ -16,13 +16,18 @@ fn reads_every_family_of_ecr_hosts() {
         ("123456789012.dkr-ecr-fips.us-east-1.on.aws", HostFamily::DualStackFips, "us-east-1"),
         ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", HostFamily::China, "cn-north-1"),
         ("123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", HostFamily::ChinaDualStack, "cn-north-1"),
+        ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", HostFamily::EuropeanSovereign, "eusc-de-east-1"),
+        ("123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", HostFamily::Iso, "us-iso-east-1"),
+        ("123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", HostFamily::IsoB, "us-isob-east-1"),
+        ("123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", HostFamily::IsoE, "eu-isoe-west-1"),
+        ("123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov", HostFamily::IsoF, "us-isof-south-1"),
     ] {
         let image = parse(&format!("{host}/shop/app:v7@sha256:{HEX}"));
         let ecr = image.ecr().unwrap();
         assert_eq!((ecr.account.as_str(), ecr.region.as_str(), ecr.family), ("123456789012", region, family));
         assert_eq!(ecr.host(), host);
         assert_eq!((image.repository(), image.tag()), ("shop/app", Some("v7")));
-        assert_eq!(image.digest().unwrap().as_str(), format!("sha256:{HEX}"));
+        assert_eq!(image.digest().unwrap().to_string(), format!("sha256:{HEX}"));
     }
 }
 
@@ -153,6 +158,31 @@ fn one_repository_by_two_hosts() {
 }
 
 #[test]
+fn says_what_a_broken_reference_seems_to_name() {
+    let account = "123456789012";
+    for (text, registry, repository) in [
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/App:v1", Some("eu-west-1"), None),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/app:", Some("eu-west-1"), Some("shop/app")),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/app@sha256:12", Some("eu-west-1"), Some("shop/app")),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1 ", Some("eu-west-1"), Some("app")),
+        ("https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1", Some("eu-west-1"), Some("app")),
+        ("123456789012.DKR.ECR.eu-west-1.amazonaws.com:443/app", None, Some("app")),
+        ("123456789012.dkr.ecr.eu-west-1.example.com/app", None, Some("app")),
+        ("${ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app", None, Some("app")),
+        ("x/123456789012.ecr/app ", None, Some("app")),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", Some("eu-west-1"), None),
+    ] {
+        assert!(ImageReference::parse(text).is_err(), "{text}");
+        let broken = BrokenReference::find(text, &[account]).expect(text);
+        assert_eq!((broken.region.as_deref(), broken.repository.as_deref()), (registry, repository), "{text}");
+    }
+    for text in ["", "Nginx", "210987654321.dkr.ecr.eu-west-1.amazonaws.com/App", "1234567890123/App"] {
+        let broken = BrokenReference::find(text, &[account]);
+        assert!(broken.is_none_or(|broken| broken.account.as_deref() == Some("210987654321")), "{text}");
+    }
+}
+
+#[test]
 fn travels_as_a_string() {
     let image = parse("shop/app:v7");
     let json = serde_json::to_string(&image).unwrap();
@@ -189,6 +219,13 @@ proptest! {
         if let Ok(image) = ImageReference::parse(&text) {
             prop_assert_eq!(ImageReference::parse(&image.to_string()), Ok(image));
         }
+    }
+
+    #[test]
+    fn what_names_our_account_is_never_overlooked(before in "[^0-9/]{0,9}", after in "([^0-9].{0,30})?") {
+        let text = format!("{before}123456789012.dkr.ecr{after}");
+        let broken = BrokenReference::find(&text, &["123456789012"]);
+        prop_assert!(broken.is_some_and(|broken| broken.account.is_none_or(|account| account == "123456789012")));
     }
 
     #[test]

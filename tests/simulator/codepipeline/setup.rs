@@ -22,13 +22,7 @@ use crate::{Answer, ErrorReply, World, wire};
 const SETUP: &str = "setup";
 
 fn call(world: &World) -> Call {
-    Call {
-        at: world.now,
-        service: Service::CodePipeline,
-        operation: String::new(),
-        access_key: SETUP.to_owned(),
-        raw: Value::Null,
-    }
+    Call::from_inside(world, Service::CodePipeline, "", SETUP, Value::Null)
 }
 
 fn parsed(json: &str, operation: &str, wrap: impl FnOnce(Value) -> Value) -> Answer<Value> {

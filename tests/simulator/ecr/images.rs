@@ -1,11 +1,17 @@
 //! `DescribeImages` and `ListImages`.
 
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 
-use super::registry::{Image, Repository, Status};
+use super::registry::{Image, Status};
 use super::{State, invalid, one_of, page_size, required};
 use crate::paging::page;
 use crate::{Answer, Call, Timestamp, World};
+
+/// Tags by digest.
+type Tags<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 /// A digest, a tag, or both.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -107,12 +113,13 @@ pub(super) struct ListOutput {
 
 pub(super) fn describe(world: &mut World, _call: &Call, input: DescribeInput) -> Answer<DescribeOutput> {
     let name = required("repositoryName", input.repository_name)?;
-    let ecr = &world.ecr;
+    let (ecr, now) = (&world.ecr, world.now);
     ecr.check_registry(input.registry_id.as_deref(), &name)?;
     let filter = input.filter.unwrap_or_default();
     filter.check()?;
     let size = page_size(input.max_results)?;
     let repository = ecr.repository(&name)?;
+    let tags = repository.tags_by_digest();
     if let Some(ids) = input.image_ids {
         check_ids(&ids)?;
         if input.next_token.is_some() || input.max_results.is_some() {
@@ -124,10 +131,7 @@ pub(super) fn describe(world: &mut World, _call: &Call, input: DescribeInput) ->
             let found = repository.resolve(digest, tag).filter(|found| {
                 let named = tag.is_none_or(|tag| repository.tags.get(tag).is_some_and(|named| named == found));
                 named
-                    && repository
-                        .images
-                        .get(*found)
-                        .is_some_and(|image| filter.admits(image, tagged(repository, found)))
+                    && repository.images.get(*found).is_some_and(|image| filter.admits(image, tags.contains_key(found)))
             });
             let found = found.ok_or_else(|| ecr.image_not_found(&name, digest, tag))?;
             if !digests.contains(&found) {
@@ -136,14 +140,15 @@ pub(super) fn describe(world: &mut World, _call: &Call, input: DescribeInput) ->
         }
         let image_details = digests
             .iter()
-            .filter_map(|digest| Some(ecr.detail(&name, repository, digest, repository.images.get(*digest)?)));
+            .filter_map(|digest| Some(ecr.detail(&name, digest, repository.images.get(*digest)?, &tags, now)));
         return Ok(DescribeOutput { image_details: image_details.collect(), next_token: None });
     }
-    let all = repository.images.iter().filter(|(digest, image)| filter.admits(image, tagged(repository, digest)));
+    let all =
+        repository.images.iter().filter(|(digest, image)| filter.admits(image, tags.contains_key(digest.as_str())));
     let (images, next_token) = page(all, |(digest, _)| (*digest).clone(), input.next_token.as_deref(), size)
         .ok_or_else(|| invalid("nextToken", "Member must be a token of an earlier reply"))?;
     let image_details =
-        images.into_iter().map(|(digest, image)| ecr.detail(&name, repository, digest, image)).collect();
+        images.into_iter().map(|(digest, image)| ecr.detail(&name, digest, image, &tags, now)).collect();
     Ok(DescribeOutput { image_details, next_token })
 }
 
@@ -155,14 +160,15 @@ pub(super) fn list(world: &mut World, _call: &Call, input: ListInput) -> Answer<
     filter.check()?;
     let size = page_size(input.max_results)?;
     let repository = ecr.repository(&name)?;
+    let tags = repository.tags_by_digest();
     // One entry per (digest, tag); an untagged image has one.
     let ids = repository.images.iter().flat_map(|(digest, image)| {
-        let tags = repository.tags_of(digest);
+        let tags = tags.get(digest.as_str()).map(Vec::as_slice).unwrap_or_default();
         if !filter.admits(image, !tags.is_empty()) {
             return Vec::new();
         }
-        let id = |image_tag| ImageId { image_digest: Some(digest.clone()), image_tag };
-        if tags.is_empty() { vec![id(None)] } else { tags.into_iter().map(|tag| id(Some(tag))).collect() }
+        let id = |tag: Option<&str>| ImageId { image_digest: Some(digest.clone()), image_tag: tag.map(str::to_owned) };
+        if tags.is_empty() { vec![id(None)] } else { tags.iter().map(|tag| id(Some(tag))).collect() }
     });
     let key = |id: &ImageId| {
         format!("{} {}", id.image_digest.as_deref().unwrap_or_default(), id.image_tag.as_deref().unwrap_or_default())
@@ -173,27 +179,24 @@ pub(super) fn list(world: &mut World, _call: &Call, input: ListInput) -> Answer<
 }
 
 impl State {
-    fn detail(&self, name: &str, repository: &Repository, digest: &str, image: &Image) -> Detail {
+    fn detail(&self, name: &str, digest: &str, image: &Image, tags: &Tags<'_>, now: SystemTime) -> Detail {
+        let tags = tags.get(digest).map(Vec::as_slice).unwrap_or_default();
         Detail {
             registry_id: self.account.clone(),
             repository_name: name.to_owned(),
             image_digest: digest.to_owned(),
-            image_tags: repository.tags_of(digest),
+            image_tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             image_size_in_bytes: image.size,
             image_pushed_at: Timestamp(image.pushed_at),
             image_manifest_media_type: image.media_type.clone(),
             artifact_media_type: image.artifact_media_type.clone(),
-            last_recorded_pull_time: image.pulled_at.map(Timestamp),
+            last_recorded_pull_time: self.recorded_pull(image, now).map(Timestamp),
             subject_manifest_digest: image.subject.clone(),
             image_status: image.status.name(),
             last_archived_at: image.archived_at.map(Timestamp),
             last_activated_at: image.activated_at.filter(|_| image.status == Status::Active).map(Timestamp),
         }
     }
-}
-
-fn tagged(repository: &Repository, digest: &str) -> bool {
-    repository.tags.values().any(|named| named == digest)
 }
 
 /// One to a hundred, each with a digest or a tag.

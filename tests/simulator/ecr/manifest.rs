@@ -14,6 +14,10 @@ pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The media type of an image's configuration.
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// The media type of a configuration that says nothing.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// What cosign calls a signature.
+pub(crate) const COSIGN: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
@@ -94,6 +98,39 @@ fn built(config: String, layers: Value) -> Built {
     })
     .to_string();
     Built { digest: digest(manifest.as_bytes()), manifest, config: (config_digest, config) }
+}
+
+/// Builds an artifact of a type (a signature, an SBOM), which names its subject, a digest with its media type and size.
+/// Without one it belongs to an image by its tag alone, as cosign's and SOCI's older forms do.
+pub(crate) fn artifact(artifact_type: &str, seed: &str, subject: Option<(&str, &str, usize)>) -> Built {
+    let config = "{}".to_owned();
+    let config_digest = digest(config.as_bytes());
+    let content = digest(format!("{artifact_type} {seed}").as_bytes());
+    let mut manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": artifact_type,
+        "config": { "mediaType": EMPTY, "size": config.len(), "digest": config_digest },
+        "layers": [{ "mediaType": artifact_type, "size": 512, "digest": content }],
+    });
+    if let (Some(members), Some((digest, media_type, size))) = (manifest.as_object_mut(), subject) {
+        members.insert("subject".into(), json!({ "mediaType": media_type, "digest": digest, "size": size }));
+    }
+    let manifest = manifest.to_string();
+    Built { digest: digest(manifest.as_bytes()), manifest, config: (config_digest, config) }
+}
+
+/// Builds an index over manifests that are there: media type, digest, size and architecture of each.
+pub(crate) fn index_of(children: &[(String, String, usize, Option<String>)]) -> String {
+    let child = |(media_type, digest, size, architecture): &(String, String, usize, Option<String>)| {
+        let mut entry = json!({ "mediaType": media_type, "digest": digest, "size": size });
+        if let (Some(members), Some(architecture)) = (entry.as_object_mut(), architecture) {
+            members.insert("platform".into(), json!({ "architecture": architecture, "os": "linux" }));
+        }
+        entry
+    };
+    let manifests: Vec<Value> = children.iter().map(child).collect();
+    json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests }).to_string()
 }
 
 /// Builds the index over images (architecture, image) and their attestations.

@@ -38,10 +38,10 @@ struct ImageOutput {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
-    image_id: ImageId,
-    failure_code: &'static str,
-    failure_reason: &'static str,
+pub(super) struct Failure {
+    pub(super) image_id: ImageId,
+    pub(super) failure_code: &'static str,
+    pub(super) failure_reason: &'static str,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +61,7 @@ pub(super) struct PutOutput {
     image: ImageOutput,
 }
 
-pub(super) fn batch_get(world: &mut World, _call: &Call, input: BatchGetInput) -> Answer<BatchGetOutput> {
+pub(super) fn batch_get(world: &mut World, call: &Call, input: BatchGetInput) -> Answer<BatchGetOutput> {
     let name = required("repositoryName", input.repository_name)?;
     let ecr = &world.ecr;
     ecr.check_registry(input.registry_id.as_deref(), &name)?;
@@ -80,16 +80,17 @@ pub(super) fn batch_get(world: &mut World, _call: &Call, input: BatchGetInput) -
             }
         }
     }
+    if ecr.batch_get_counts_as_pull {
+        let digests: Vec<_> = output.images.iter().filter_map(|image| image.image_id.image_digest.clone()).collect();
+        digests.iter().for_each(|digest| world.ecr.record_pull(&name, digest, call.at));
+    }
     Ok(output)
 }
 
-/// The digest that an id names, or why the image is not given, as code and reason.
-fn find<'a>(
-    repository: &'a Repository,
-    id: &ImageId,
-    accepted: Option<&[String]>,
-) -> Result<&'a str, (&'static str, &'static str)> {
-    const NOT_FOUND: (&str, &str) = ("ImageNotFound", "Requested image not found");
+const NOT_FOUND: (&str, &str) = ("ImageNotFound", "Requested image not found");
+
+/// The digest that an id names, or why there is none, as code and reason.
+pub(super) fn lookup<'a>(repository: &'a Repository, id: &ImageId) -> Result<&'a str, (&'static str, &'static str)> {
     let (digest, tag) = (id.image_digest.as_deref(), id.image_tag.as_deref());
     if digest.is_none() && tag.is_none() {
         return Err(("MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null"));
@@ -104,6 +105,16 @@ fn find<'a>(
     if digest.is_some() && tag.is_some_and(|tag| repository.tags.get(tag).is_none_or(|named| named != found)) {
         return Err(("ImageTagDoesNotMatchDigest", "The image tag does not match the image digest"));
     }
+    Ok(found)
+}
+
+/// The digest of an image that can be given, or why it is not.
+fn find<'a>(
+    repository: &'a Repository,
+    id: &ImageId,
+    accepted: Option<&[String]>,
+) -> Result<&'a str, (&'static str, &'static str)> {
+    let found = lookup(repository, id)?;
     let image = repository.images.get(found).ok_or(NOT_FOUND)?;
     if image.status != Status::Active {
         return Err(("ImageInaccessible", "The image is archived and cannot be accessed"));

@@ -6,35 +6,68 @@
 //!   world.ecr.archive("app", "v1", world.now)?;
 //! ```
 //!
-//! Operations: `DescribeRepositories`, `CreateRepository`, `DescribeImages`, `ListImages`, `BatchGetImage`, `PutImage`
-//!. ecr 1.138 has no schema-based serde, so the codec is hand-written.
+//! ecr 1.138 has no schema-based serde, so the codec is hand-written. Nothing is replicated and no lifecycle policy is
+//! carried out.
 
 mod behaviour;
+mod deletion;
 mod images;
+mod layers;
 mod manifest;
 mod manifests;
+mod policies;
 mod pull;
+mod referrers;
 mod registry;
 mod repositories;
+mod setup;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use behaviour::Behaviour;
-use registry::{Image, Kind, Repository};
+use registry::{Image, Repository};
 pub use registry::{Mutability, Status};
+pub(crate) use storage::happen;
 
 use crate::{Answer, ErrorReply};
+
+/// How often ECR brings `lastRecordedPullTime` up to date: "at least once every 24 hours".
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All repositories of the account's private registry in its region.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// Whether `BatchGetImage` moves the pull time. AWS's documents do not say; a pull sends one, so they may not be told
+    /// apart, which is the default here.
+    pub batch_get_counts_as_pull: bool,
+    /// How far `lastRecordedPullTime` may lag behind the pulls: a day by default. Zero: it never does.
+    pub pull_time_lag: Duration,
+    /// Whether `BatchDeleteImage` with digest *and* tag deletes the image with all its tags, as by digest, or that tag
+    /// alone, as by tag (the default). AWS's documents do not say, so programs have to bear both.
+    pub pair_deletes_image: bool,
     account: String,
     region: String,
     start: SystemTime,
     repositories: BTreeMap<String, Repository>,
+    replication: policies::Replication,
+    /// Other registries that agents of this account may pull from, as they were when [`State::reach`] was told of them.
+    others: Vec<State>,
+}
+
+/// What happens by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// An image is back from the archive.
+    Restored {
+        /// The repository's name.
+        repository: String,
+        /// The image's digest.
+        digest: String,
+    },
 }
 
 /// What a puller gets for an image reference.
@@ -86,124 +119,23 @@ impl ImageSpec {
 
 impl State {
     pub(crate) fn new(account: &str, region: &str, start: SystemTime) -> Self {
-        Self { account: account.to_owned(), region: region.to_owned(), start, repositories: BTreeMap::new() }
-    }
-
-    /// Creates a repository, or changes the mutability of one that exists.
-    pub fn create_repository(&mut self, name: &str, mutability: Mutability) {
-        let start = self.start;
-        let repository =
-            self.repositories.entry(name.to_owned()).or_insert_with(|| Repository::new(mutability.clone(), start));
-        repository.mutability = mutability;
+        Self {
+            batch_get_counts_as_pull: true,
+            pull_time_lag: DAY,
+            pair_deletes_image: false,
+            account: account.to_owned(),
+            region: region.to_owned(),
+            start,
+            repositories: BTreeMap::new(),
+            replication: policies::Replication::default(),
+            others: Vec::new(),
+        }
     }
 
     /// `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME`, to which `:TAG` or `@DIGEST` is added.
     #[must_use]
     pub fn uri(&self, name: &str) -> String {
         format!("{}.dkr.ecr.{}.amazonaws.com/{name}", self.account, self.region)
-    }
-
-    /// Pushes an image as a build would, moving its tags (whatever the mutability says); gives the digest that its
-    /// tags name: the index, or the manifest where there is no index.
-    pub fn push(&mut self, spec: ImageSpec) -> String {
-        let start = self.start;
-        let repository = self
-            .repositories
-            .entry(spec.repository.clone())
-            .or_insert_with(|| Repository::new(Mutability::Mutable, start));
-        let images: Vec<(String, manifest::Built)> = spec
-            .architectures
-            .iter()
-            .map(|architecture| {
-                let (tags, behaviour) = (&spec.tags, &spec.behaviour);
-                let built = manifest::image(&spec.repository, tags, architecture, behaviour, spec.pushed_at, spec.size);
-                (architecture.clone(), built)
-            })
-            .collect();
-        let attestations: Vec<(String, manifest::Built)> = images
-            .iter()
-            .filter(|_| spec.attestations)
-            .map(|(_, built)| (built.digest.clone(), manifest::attestation(&built.digest)))
-            .collect();
-        let mut texts: Vec<String> = Vec::new();
-        for (_, built) in images.iter().chain(&attestations) {
-            repository.configs.insert(built.config.0.clone(), built.config.1.clone());
-            texts.push(built.manifest.clone());
-        }
-        if texts.len() != 1 {
-            texts.push(manifest::index(&images, &attestations));
-        }
-        let mut digest = String::new();
-        for text in &texts {
-            // What was built a few lines above is readable, and children come before their index.
-            let Ok(read) = repository.read(text, None) else { continue };
-            repository.store(text, read, spec.pushed_at).behaviour = spec.behaviour.clone();
-            digest = manifest::digest(text.as_bytes());
-        }
-        for tag in spec.tags {
-            repository.tags.insert(tag, digest.clone());
-        }
-        digest
-    }
-
-    /// Points a tag at an image (tag or digest), as an owner would who may move every tag.
-    ///
-    /// # Errors
-    /// When there is no such repository or image.
-    pub fn tag(&mut self, repository: &str, image: &str, tag: &str) -> Answer<()> {
-        let digest = self.digest(repository, image)?;
-        self.repository_mut(repository)?.tags.insert(tag.to_owned(), digest);
-        Ok(())
-    }
-
-    /// Moves an image (tag or digest), with the children of an index, into the archive class.
-    ///
-    /// # Errors
-    /// When there is no such repository or image.
-    pub fn archive(&mut self, repository: &str, image: &str, at: SystemTime) -> Answer<()> {
-        self.each(repository, image, |image| {
-            image.status = Status::Archived;
-            image.archived_at = Some(at);
-        })
-    }
-
-    /// Brings an archived image back at once.
-    ///
-    /// # Errors
-    /// When there is no such repository or image.
-    pub fn restore(&mut self, repository: &str, image: &str, at: SystemTime) -> Answer<()> {
-        self.each(repository, image, |image| {
-            image.status = Status::Active;
-            image.activated_at = Some(at);
-        })
-    }
-
-    /// Records that an image was pulled.
-    ///
-    /// # Errors
-    /// When there is no such repository or image.
-    pub fn pulled(&mut self, repository: &str, image: &str, at: SystemTime) -> Answer<()> {
-        self.each(repository, image, |image| image.pulled_at = Some(at))
-    }
-
-    /// Changes how an image, with the children of an index, behaves from its next start on.
-    ///
-    /// # Errors
-    /// When there is no such repository or image.
-    pub fn behave(&mut self, repository: &str, image: &str, behaviour: Behaviour) -> Answer<()> {
-        self.each(repository, image, |image| image.behaviour = behaviour.clone())
-    }
-
-    /// Deletes one image (tag or digest) and all its tags; the children of an index stay, as they do at AWS.
-    ///
-    /// # Errors
-    /// When there is no such repository or image.
-    pub fn delete(&mut self, repository: &str, image: &str) -> Answer<()> {
-        let digest = self.digest(repository, image)?;
-        let repository = self.repository_mut(repository)?;
-        repository.images.remove(&digest);
-        repository.tags.retain(|_, named| *named != digest);
-        Ok(())
     }
 
     /// The digest of an image (tag or digest).
@@ -222,10 +154,8 @@ impl State {
     /// When there is no such repository or image.
     pub fn children(&self, repository: &str, image: &str) -> Answer<Vec<(Option<String>, String)>> {
         let digest = self.digest(repository, image)?;
-        Ok(match self.repository(repository)?.images.get(&digest).map(|image| &image.kind) {
-            Some(Kind::Index { children }) => children.clone(),
-            _ => Vec::new(),
-        })
+        let image = self.repository(repository)?.images.get(&digest);
+        Ok(image.map(|image| image.kind.children().to_vec()).unwrap_or_default())
     }
 
     fn each(&mut self, repository: &str, image: &str, change: impl Fn(&mut Image)) -> Answer<()> {
@@ -317,6 +247,19 @@ crate::wire::json_operations! { dispatch:
     "CreateRepository" => repositories::create,
     "DescribeImages" => images::describe,
     "ListImages" => images::list,
+    "ListImageReferrers" => referrers::list,
     "BatchGetImage" => manifests::batch_get,
+    "BatchDeleteImage" => deletion::batch_delete,
+    "UpdateImageStorageClass" => storage::update,
     "PutImage" => manifests::put,
+    "InitiateLayerUpload" => layers::initiate,
+    "UploadLayerPart" => layers::upload,
+    "CompleteLayerUpload" => layers::complete,
+    "DescribeRegistry" => policies::describe_registry,
+    "PutReplicationConfiguration" => policies::put_replication,
+    "GetRepositoryPolicy" => policies::get_policy,
+    "SetRepositoryPolicy" => policies::set_policy,
+    "GetLifecyclePolicy" => policies::get_lifecycle,
+    "PutLifecyclePolicy" => policies::put_lifecycle,
+    "ListTagsForResource" => policies::list_tags,
 }

@@ -62,6 +62,10 @@ impl State {
             format!("CannotPullContainerError: {retried} {reference}: {why}")
         };
         if read.account != self.account || read.region != self.region {
+            let other = self.others.iter().find(|other| other.account == read.account && other.region == read.region);
+            if let Some(other) = other {
+                return other.pull(reference, architecture);
+            }
             return Err(refused("unexpected status from HEAD request: 403 Forbidden"));
         }
         let repository = self.repositories.get(read.repository).ok_or_else(|| {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::repositories::Tag;
 use super::{Behaviour, manifest};
 
 /// Whether a tag that exists may be moved to another image.
@@ -87,6 +88,16 @@ pub(crate) enum Kind {
     Index { children: Vec<(Option<String>, String)> },
 }
 
+impl Kind {
+    /// What an index names; nothing for an image.
+    pub(crate) fn children(&self) -> &[(Option<String>, String)] {
+        match self {
+            Self::Image { .. } => &[],
+            Self::Index { children } => children,
+        }
+    }
+}
+
 /// One manifest in a repository, with what ECR knows of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
@@ -98,7 +109,10 @@ pub(crate) struct Image {
     pub(crate) size: u64,
     pub(crate) subject: Option<String>,
     pub(crate) pushed_at: SystemTime,
+    /// The last pull.
     pub(crate) pulled_at: Option<SystemTime>,
+    /// The last pull that was recorded when `pulled_at` came.
+    pub(crate) recorded_pull: Option<SystemTime>,
     pub(crate) status: Status,
     pub(crate) archived_at: Option<SystemTime>,
     pub(crate) activated_at: Option<SystemTime>,
@@ -117,6 +131,11 @@ pub(crate) struct Repository {
     pub(crate) tags: BTreeMap<String, String>,
     /// Configurations by digest: they say which architecture a manifest is for.
     pub(crate) configs: BTreeMap<String, String>,
+    /// Blobs that are coming in, by upload id.
+    pub(crate) uploads: BTreeMap<String, Vec<u8>>,
+    pub(crate) policy: Option<String>,
+    pub(crate) lifecycle: Option<String>,
+    pub(crate) repository_tags: Vec<Tag>,
 }
 
 impl Repository {
@@ -129,12 +148,25 @@ impl Repository {
             images: BTreeMap::new(),
             tags: BTreeMap::new(),
             configs: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            policy: None,
+            lifecycle: None,
+            repository_tags: Vec::new(),
         }
     }
 
     /// The tags of an image, sorted.
     pub(crate) fn tags_of(&self, digest: &str) -> Vec<String> {
         self.tags.iter().filter(|(_, named)| *named == digest).map(|(tag, _)| tag.clone()).collect()
+    }
+
+    /// The tags of all images that have any, sorted, by digest.
+    pub(crate) fn tags_by_digest(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (tag, digest) in &self.tags {
+            all.entry(digest).or_default().push(tag);
+        }
+        all
     }
 
     /// The digest that a digest, or else a tag, names.
@@ -192,6 +224,7 @@ impl Repository {
             subject: value.pointer("/subject/digest").and_then(Value::as_str).map(str::to_owned),
             pushed_at: at,
             pulled_at: None,
+            recorded_pull: None,
             status: Status::Active,
             archived_at: None,
             activated_at: None,

@@ -61,12 +61,11 @@ struct Encryption {
     kms_key: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A repository's tag.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Tag {
-    #[expect(dead_code, reason = "read for its form alone: no simulated operation gives repository tags back")]
+pub(crate) struct Tag {
     key: String,
-    #[expect(dead_code, reason = "as above")]
     value: String,
 }
 
@@ -117,7 +116,8 @@ pub(super) fn create(world: &mut World, call: &Call, input: CreateInput) -> Answ
     let name = required("repositoryName", input.repository_name)?;
     check_name(&name)?;
     world.ecr.check_registry(input.registry_id.as_deref(), &name)?;
-    if input.tags.is_some_and(|tags| tags.len() > 50) {
+    let tags = input.tags.unwrap_or_default();
+    if tags.len() > 50 {
         return Err(ErrorReply::new("TooManyTagsException", "A repository can have at most 50 tags"));
     }
     let filters = input.image_tag_mutability_exclusion_filters.unwrap_or_default();
@@ -130,6 +130,7 @@ pub(super) fn create(world: &mut World, call: &Call, input: CreateInput) -> Answ
         ));
     }
     let mut repository = Repository::new(mutability, call.at);
+    repository.repository_tags = tags;
     repository.scan_on_push = input.image_scanning_configuration.is_some_and(|scanning| scanning.scan_on_push);
     if let Some(Encryption { encryption_type, kms_key }) = input.encryption_configuration {
         one_of("encryptionConfiguration.encryptionType", &encryption_type, &["AES256", "KMS", "KMS_DSSE"])?;

@@ -1,5 +1,9 @@
 //! The registry, driven through the real SDK.
 
+mod deletion;
+mod meta;
+mod storage;
+
 use std::time::Duration;
 
 use aws_sdk_ecr::Client;

@@ -51,6 +51,10 @@ impl State {
         shape.deployment_configuration = Some(service.configuration.clone());
         shape.availability_zone_rebalancing = Some(service.rebalancing.clone());
         shape.deployments = Some(self.deployment_shapes(service));
+        if shape.task_sets.is_some() {
+            // Task sets stand in for deployments.
+            shape.deployments = Some(Vec::new());
+        }
         shape.events = Some(service.events.iter().cloned().collect());
         shape.tags = with_tags.then(|| service.tags.clone());
         if service.controller == Controller::Ecs && service.status != ServiceStatus::Inactive {

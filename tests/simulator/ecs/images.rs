@@ -44,6 +44,12 @@ pub(super) fn pull(world: &mut World, number: u64) -> Result<(), String> {
             return Err(reason);
         }
     };
+    let now = world.now;
+    let World { ecs, ecr, .. } = &mut *world;
+    let containers = ecs.tasks.get(&number).map(|task| task.containers.as_slice()).unwrap_or_default();
+    for (container, pulled) in containers.iter().zip(&pulled) {
+        ecr.record_reference(&container.image, [&pulled.digest, &pulled.platform_digest], now);
+    }
     let report_platform = world.ecs.tasks_report_platform_digest;
     let runtime_ids: Vec<String> = pulled.iter().map(|_| world.hex(32)).collect();
     let Some(task) = world.ecs.tasks.get_mut(&number) else { return Ok(()) };
@@ -69,7 +75,7 @@ fn fill(container: &mut Container, pulled: Pulled, runtime_id: String, report_pl
     container.runtime_id = Some(runtime_id);
 }
 
-fn pull_one(world: &World, reference: &str, architecture: &str) -> Result<Pulled, String> {
+pub(super) fn pull_one(world: &World, reference: &str, architecture: &str) -> Result<Pulled, String> {
     let pulled = match world.ecs.public_images.get(reference) {
         Some(pulled) => pulled.clone(),
         None => world.ecr.pull(reference, architecture)?,
@@ -84,7 +90,7 @@ fn pull_one(world: &World, reference: &str, architecture: &str) -> Result<Pulled
 }
 
 /// `host/repository:tag` → `host/repository@sha256:…`.
-pub(super) fn with_digest(image: &str, digest: &str) -> String {
+pub(crate) fn with_digest(image: &str, digest: &str) -> String {
     let image = image.split_once('@').map_or(image, |(before, _)| before);
     let name = image.rfind('/').map_or(0, |slash| slash + 1);
     let end = image.get(name..).and_then(|last| last.find(':')).map_or(image.len(), |colon| name + colon);

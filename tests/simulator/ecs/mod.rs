@@ -1,7 +1,7 @@
 //! Simulated Amazon ECS: physics for ROLLING deployments.
 //!
 //! ```text
-//!  calls ──► clusters  task_definitions  services  update  describe  history  tasks  tags
+//!  calls ──► clusters  task_definitions  services  update  describe  history  tasks  run_task  daemons  tags
 //!                                           │                          │
 //!  model: Service ─ deployments[] ─ Revision (digests pinned)   ServiceDeployment (the story of one rollout)
 //!             │                                                        │
@@ -15,6 +15,7 @@ mod alarms;
 mod breaker;
 mod clusters;
 mod configuration;
+mod daemons;
 mod definition_rules;
 mod deployments;
 mod describe;
@@ -27,6 +28,7 @@ mod pace;
 mod paging;
 mod rollback;
 mod rules;
+mod run_task;
 mod scheduler;
 mod services;
 mod setup;
@@ -51,6 +53,7 @@ use serde_json::Value;
 use crate::ecr::Pulled;
 use crate::{Answer, Call, ErrorReply, World};
 
+pub(crate) use images::with_digest;
 pub use model::{StopCause, TaskStatus};
 pub use pace::Pace;
 pub use setup::ServiceSpec;
@@ -135,6 +138,9 @@ pub struct State {
     /// STOPPED tasks, oldest first, until they are forgotten.
     stopped: VecDeque<(SystemTime, u64)>,
     last_task: u64,
+    daemons: Vec<daemons::Daemon>,
+    /// What `RunTask` started, by cluster and client token.
+    run_tokens: BTreeMap<(String, String), run_task::Started>,
     pulls_to_fail: VecDeque<String>,
     public_images: BTreeMap<String, Pulled>,
     /// Alarms in ALARM, for tests of this module alone.
@@ -203,7 +209,16 @@ crate::wire::typed_operations! { aws_sdk_ecs:
     "StopServiceDeployment" => stop_service_deployment::{StopServiceDeploymentInput, history::stop},
     "ListTasks" => list_tasks::{ListTasksInput, tasks::list},
     "DescribeTasks" => describe_tasks::{DescribeTasksInput, tasks::describe},
+    "RunTask" => run_task::{RunTaskInput, run_task::run},
     "StopTask" => stop_task::{StopTaskInput, tasks::stop},
+    "ListDaemons" => list_daemons::{ListDaemonsInput, daemons::list},
+    "DescribeDaemon" => describe_daemon::{DescribeDaemonInput, daemons::describe},
+    "DescribeDaemonRevisions" =>
+        describe_daemon_revisions::{DescribeDaemonRevisionsInput, daemons::describe_revisions},
+    "ListDaemonTaskDefinitions" =>
+        list_daemon_task_definitions::{ListDaemonTaskDefinitionsInput, daemons::list_definitions},
+    "DescribeDaemonTaskDefinition" =>
+        describe_daemon_task_definition::{DescribeDaemonTaskDefinitionInput, daemons::describe_definition},
     "TagResource" => tag_resource::{TagResourceInput, tags::tag},
     "UntagResource" => untag_resource::{UntagResourceInput, tags::untag},
     "ListTagsForResource" => list_tags_for_resource::{ListTagsForResourceInput, tags::list},

@@ -24,12 +24,7 @@ pub(super) fn page<T>(
     let start = match token {
         None => 0,
         Some(token) => {
-            let last = URL_SAFE_NO_PAD
-                .decode(token)
-                .ok()
-                .and_then(|bytes| String::from_utf8(bytes).ok())
-                .ok_or_else(|| invalid_parameter("Invalid token."))?;
-            // Descending lists are found by the same key: what follows the last item given, wherever that stood.
+            let last = last_given(token)?;
             match items.iter().position(|(key, _)| *key == last) {
                 Some(place) => place + 1,
                 None => items.iter().position(|(key, _)| *key > last).unwrap_or(items.len()),
@@ -49,4 +44,10 @@ pub(super) fn page<T>(
         })
         .collect();
     Ok((page, last.filter(|_| more).map(|key| URL_SAFE_NO_PAD.encode(key))))
+}
+
+/// The key of the last item of the page before.
+pub(super) fn last_given(token: &str) -> Answer<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| invalid_parameter("Invalid token."))
 }

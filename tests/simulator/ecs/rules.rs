@@ -4,6 +4,7 @@ use aws_sdk_ecs::types::{self, error};
 use aws_smithy_types::DateTime;
 use std::time::SystemTime;
 
+use super::model::Definition;
 use crate::{Answer, ErrorReply};
 
 /// `InvalidParameterException`.
@@ -35,6 +36,29 @@ pub(super) fn count(name: &str, items: usize, most: usize) -> Answer<()> {
         items if items > most => Err(invalid_parameter(format!("{name} can have at most {most} items."))),
         _ => Ok(()),
     }
+}
+
+/// Where tasks of a definition may run: by launch type or by strategy, and in a network where the definition has one.
+pub(super) fn placement(
+    definition: &Definition,
+    launch_type: Option<&types::LaunchType>,
+    strategy: &[types::CapacityProviderStrategyItem],
+    network: Option<&types::NetworkConfiguration>,
+) -> Answer<()> {
+    if !strategy.is_empty() && launch_type.is_some() {
+        return Err(invalid_parameter(
+            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
+        ));
+    }
+    let awsvpc = definition.known.network_mode == Some(types::NetworkMode::Awsvpc);
+    if awsvpc != network.is_some() {
+        return Err(invalid_parameter(if awsvpc {
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified."
+        } else {
+            "Network Configuration is not valid for the given networkMode of this task definition."
+        }));
+    }
+    Ok(())
 }
 
 /// Names of clusters, services and families: up to 255 letters, digits, `-` and `_`.

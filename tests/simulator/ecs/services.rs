@@ -99,20 +99,8 @@ fn build(world: &World, key: &ServiceKey, input: CreateServiceInput) -> Answer<S
 }
 
 fn check_placement(input: &CreateServiceInput, definition: &Definition) -> Answer<()> {
-    let strategy = input.capacity_provider_strategy.as_ref().is_some_and(|strategy| !strategy.is_empty());
-    if strategy && input.launch_type.is_some() {
-        return Err(invalid_parameter(
-            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
-        ));
-    }
-    let awsvpc = definition.known.network_mode == Some(types::NetworkMode::Awsvpc);
-    if awsvpc != input.network_configuration.is_some() {
-        return Err(invalid_parameter(if awsvpc {
-            "Network Configuration must be provided when networkMode 'awsvpc' is specified."
-        } else {
-            "Network Configuration is not valid for the given networkMode of this task definition."
-        }));
-    }
+    let network = input.network_configuration.as_ref();
+    rules::placement(definition, input.launch_type.as_ref(), input.capacity_provider_strategy(), network)?;
     let balancers = input.load_balancers.clone().unwrap_or_default();
     if input.health_check_grace_period_seconds.is_some() && balancers.is_empty() {
         return Err(invalid_parameter(
@@ -212,7 +200,7 @@ pub(super) fn list(world: &mut World, _call: &Call, input: ListServicesInput) ->
             && input
                 .resource_management_type
                 .as_ref()
-                .is_none_or(|asked| *asked == types::ResourceManagementType::Customer)
+                .is_none_or(|asked| service.echo.resource_management_type.as_ref() == Some(asked))
     };
     let arns = world.ecs.services.values().filter(shown);
     let arns = arns.map(|service| (service.arn.clone(), service.arn.clone())).collect();

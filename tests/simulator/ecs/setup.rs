@@ -1,13 +1,15 @@
 //! How stories build their world, and act in it as people, autoscaling and AWS do.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ecs::operation::create_cluster::CreateClusterInput;
 use aws_sdk_ecs::operation::create_service::CreateServiceInput;
+use aws_sdk_ecs::types;
 use serde_json::{Map, Value, json};
 
 use super::lookup::no_service;
 use super::model::{ServiceKey, TaskStatus};
+use super::rules::date;
 use super::{Event, Step, clusters, deployments, images, scheduler, services, task_definitions, task_life, update};
 use crate::ecr::Pulled;
 use crate::{Answer, Call, World, call, wire};
@@ -76,7 +78,19 @@ impl World {
     /// # Errors
     /// What `RegisterTaskDefinition` refuses.
     pub fn add_task_definition(&mut self, raw: &Value) -> Answer<String> {
+        self.add_task_definition_at(raw, self.now)
+    }
+
+    /// Registers a task definition as if that had been at another date; its ARN.
+    ///
+    /// # Errors
+    /// What `RegisterTaskDefinition` refuses.
+    pub fn add_task_definition_at(&mut self, raw: &Value, at: SystemTime) -> Answer<String> {
         let (family, revision) = task_definitions::add(self, raw, "operator")?;
+        let revisions = self.ecs.families.get_mut(&family);
+        if let Some(definition) = revisions.and_then(|revisions| revisions.get_mut(&revision)) {
+            definition.registered_at = at;
+        }
         Ok(self.arn("ecs", &format!("task-definition/{family}:{revision}")))
     }
 
@@ -144,8 +158,36 @@ impl World {
     }
 
     fn inside_call(&self, operation: &str, raw: &Value) -> Call {
-        let access_key = "operator".to_owned();
-        Call { at: self.now, service: call::Service::Ecs, operation: operation.into(), access_key, raw: raw.clone() }
+        Call::from_inside(self, call::Service::Ecs, operation, "operator", raw.clone())
+    }
+
+    /// Gives a service of the controller EXTERNAL or `CODE_DEPLOY` a task set, which stands in for its deployments. No task
+    /// is run for it. The task set's ARN.
+    ///
+    /// # Errors
+    /// When there is no such service or task definition.
+    pub fn add_task_set(&mut self, cluster: &str, service: &str, task_definition: &str) -> Answer<String> {
+        let id = format!("ecs-svc/{}", self.rng.u64(1_000_000_000_000_000_000..=9_223_372_036_854_775_807));
+        let arn = self.arn("ecs", &format!("task-set/{cluster}/{service}/{id}"));
+        let definition = self.ecs.active_definition(task_definition)?.arn.clone();
+        let now = date(self.now);
+        let found = self.ecs.services.get_mut(&ServiceKey::new(cluster, service)).ok_or_else(no_service)?;
+        let sets = found.echo.task_sets.get_or_insert_default();
+        let status = if sets.is_empty() { "PRIMARY" } else { "ACTIVE" };
+        let set = types::TaskSet::builder().id(id).task_set_arn(&arn).service_arn(&found.arn).status(status);
+        let set = set.task_definition(definition).created_at(now).updated_at(now);
+        sets.push(set.stability_status(types::StabilityStatus::SteadyState).build());
+        Ok(arn)
+    }
+
+    /// Lets ECS manage a service, as it does those of Express Mode.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    pub fn manage_by_ecs(&mut self, cluster: &str, service: &str) -> Answer<()> {
+        let found = self.ecs.services.get_mut(&ServiceKey::new(cluster, service)).ok_or_else(no_service)?;
+        found.echo.resource_management_type = Some(types::ResourceManagementType::Ecs);
+        Ok(())
     }
 
     /// Changes a service's desired count, as autoscaling does.

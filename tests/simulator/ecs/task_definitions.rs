@@ -118,20 +118,29 @@ pub(super) fn list(
         }
         other => return Err(invalid_parameter(format!("Invalid status: {other}."))),
     };
+    let descends = input.sort == Some(types::SortOrder::Desc);
+    // What was given is passed over here, because the list may descend; whole families first, because there may be tens of
+    // thousands of revisions.
+    let last = input.next_token.as_deref().map(paging::last_given).transpose()?;
+    let is_over = |family: &str| {
+        let last = last.as_deref().and_then(|last| last.split('\0').next());
+        last.is_some_and(|last| if descends { family > last } else { family < last })
+    };
     let mut arns: Vec<(String, String)> = world
         .ecs
         .families
         .iter()
-        .filter(|(family, _)| input.family_prefix.as_ref().is_none_or(|asked| asked == *family))
+        .filter(|(family, _)| input.family_prefix.as_ref().is_none_or(|asked| asked == *family) && !is_over(family))
         .flat_map(|(family, revisions)| revisions.values().map(move |definition| (family, definition)))
         .filter(|(_, definition)| definition.active == active)
-        // Families by letter, revisions by number.
-        .map(|(family, definition)| (format!("{family}:{:010}", definition.revision), definition.arn.clone()))
+        // Families by letter, revisions by number; the separator is less than all letters, as the end of a name is.
+        .map(|(family, definition)| (format!("{family}\0{:010}", definition.revision), definition.arn.clone()))
+        .filter(|(key, _)| last.as_ref().is_none_or(|last| if descends { key < last } else { key > last }))
         .collect();
-    if input.sort == Some(types::SortOrder::Desc) {
+    if descends {
         arns.reverse();
     }
-    let (arns, next) = paging::page(arns, input.next_token.as_deref(), input.max_results, 100, 100)?;
+    let (arns, next) = paging::page(arns, None, input.max_results, 100, 100)?;
     Ok(ListTaskDefinitionsOutput::builder().set_task_definition_arns(Some(arns)).set_next_token(next).build())
 }
 

@@ -35,16 +35,47 @@ pub(super) fn launch(world: &mut World, key: &ServiceKey) -> Option<String> {
     world.ecs.tasks.get(&number).map(|task| task.id.clone())
 }
 
+/// Where a task comes from.
+pub(super) struct Origin {
+    pub(super) cluster: String,
+    pub(super) service: Option<ServiceKey>,
+    /// The number of the service revision.
+    pub(super) revision: String,
+    pub(super) definition: Definition,
+    pub(super) subnet: String,
+    pub(super) tags: Vec<types::Tag>,
+    pub(super) echo: types::Task,
+}
+
 /// Makes one task of a service's PRIMARY deployment, in PROVISIONING; its number.
 pub(super) fn create(world: &mut World, key: &ServiceKey) -> Option<u64> {
-    let id = world.hex(32);
-    let seeds = [world.uuid(), world.uuid(), world.hex(17), world.hex(10)];
-    let zone = format!("{}{}", world.region, world.rng.choice(['a', 'b', 'c']).unwrap_or('a'));
-    let address = format!("10.0.{}.{}", world.rng.u8(1..250), world.rng.u8(4..250));
     let service = world.ecs.services.get(key)?;
     let primary = service.deployments.first()?;
     let revision = service.revisions.get(&primary.number)?;
     let definition = world.ecs.definition(&revision.task_definition)?;
+    let origin = Origin {
+        cluster: key.cluster.clone(),
+        service: Some(key.clone()),
+        revision: primary.number.clone(),
+        subnet: subnet(service),
+        tags: task_tags(service, definition),
+        echo: echo(service, definition, &primary.number),
+        definition: definition.clone(),
+    };
+    let number = keep(world, origin);
+    if let Some(service) = world.ecs.services.get_mut(key) {
+        service.live.insert(number);
+    }
+    Some(number)
+}
+
+/// Makes a task in PROVISIONING; its number.
+pub(super) fn keep(world: &mut World, origin: Origin) -> u64 {
+    let Origin { cluster, service, revision, definition, subnet, tags, echo } = origin;
+    let id = world.hex(32);
+    let seeds = [world.uuid(), world.uuid(), world.hex(17), world.hex(10)];
+    let zone = format!("{}{}", world.region, world.rng.choice(['a', 'b', 'c']).unwrap_or('a'));
+    let address = format!("10.0.{}.{}", world.rng.u8(1..250), world.rng.u8(4..250));
     let [container_seed, attachment, interface, mac] = seeds;
     let interface = (definition.known.network_mode == Some(NetworkMode::Awsvpc)).then(|| Interface {
         attachment,
@@ -54,20 +85,20 @@ pub(super) fn create(world: &mut World, key: &ServiceKey) -> Option<u64> {
             .as_bytes()
             .chunks(2)
             .fold("0a".to_owned(), |mac, pair| mac + ":" + std::str::from_utf8(pair).unwrap_or_default()),
-        subnet: subnet(service),
+        subnet,
     });
     let containers = definition.known.container_definitions().iter().enumerate();
     let task = Task {
         id: id.clone(),
-        cluster: key.cluster.clone(),
-        service: Some(key.clone()),
-        revision: primary.number.clone(),
-        task_definition: definition.arn.clone(),
+        cluster,
+        service,
+        revision,
         status: TaskStatus::Provisioning,
         healthy: false,
         was_healthy: false,
-        architecture: architecture(definition),
+        architecture: architecture(&definition),
         containers: containers.map(|(place, known)| container(known, &container_seed, place)).collect(),
+        task_definition: definition.arn,
         stop: None,
         created_at: world.now,
         pull_started_at: None,
@@ -79,17 +110,14 @@ pub(super) fn create(world: &mut World, key: &ServiceKey) -> Option<u64> {
         version: 1,
         interface,
         zone,
-        tags: task_tags(service, definition),
-        echo: echo(service, definition, &primary.number),
+        tags,
+        echo,
     };
     world.ecs.last_task += 1;
     let number = world.ecs.last_task;
     world.ecs.tasks.insert(number, task);
     world.ecs.task_numbers.insert(id, number);
-    if let Some(service) = world.ecs.services.get_mut(key) {
-        service.live.insert(number);
-    }
-    Some(number)
+    number
 }
 
 fn subnet(service: &Service) -> String {
@@ -145,33 +173,34 @@ fn task_tags(service: &Service, definition: &Definition) -> Vec<types::Tag> {
 }
 
 fn echo(service: &Service, definition: &Definition, number: &str) -> types::Task {
+    let strategy = service.echo.capacity_provider_strategy.as_ref().and_then(|strategy| strategy.first());
+    let mut echo = definition_echo(definition);
+    echo.launch_type = service.echo.launch_type.clone().or(Some(types::LaunchType::Fargate));
+    echo.capacity_provider_name = strategy.map(|item| item.capacity_provider.clone());
+    echo.group = Some(format!("service:{}", service.key.service));
+    echo.started_by = Some(format!("ecs-svc/{number}"));
+    echo.enable_execute_command = service.echo.enable_execute_command;
+    echo
+}
+
+/// What a task shows of its task definition.
+pub(super) fn definition_echo(definition: &Definition) -> types::Task {
     let overrides = definition.known.container_definitions().iter();
     let overrides =
         overrides.map(|known| types::ContainerOverride::builder().set_name(known.name.clone()).build()).collect();
-    let strategy = service.echo.capacity_provider_strategy.as_ref().and_then(|strategy| strategy.first());
+    let storage = definition.known.ephemeral_storage.clone();
     types::Task::builder()
         .set_cpu(definition.known.cpu.clone())
         .set_memory(definition.known.memory.clone())
-        .set_launch_type(service.echo.launch_type.clone().or(Some(types::LaunchType::Fargate)))
-        .set_capacity_provider_name(strategy.map(|item| item.capacity_provider.clone()))
         .platform_version("1.4.0")
         .platform_family("Linux")
-        .group(format!("service:{}", service.key.service))
-        .started_by(format!("ecs-svc/{number}"))
-        .enable_execute_command(service.echo.enable_execute_command)
         .overrides(
             types::TaskOverride::builder()
                 .set_container_overrides(Some(overrides))
                 .set_inference_accelerator_overrides(Some(Vec::new()))
                 .build(),
         )
-        .ephemeral_storage(
-            definition
-                .known
-                .ephemeral_storage
-                .clone()
-                .unwrap_or_else(|| types::EphemeralStorage::builder().size_in_gib(20).build()),
-        )
+        .ephemeral_storage(storage.unwrap_or_else(|| types::EphemeralStorage::builder().size_in_gib(20).build()))
         .build()
 }
 

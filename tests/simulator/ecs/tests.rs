@@ -5,6 +5,7 @@ mod definitions;
 mod failing;
 mod rollout;
 mod sizes;
+mod standalone;
 
 use std::time::Duration;
 

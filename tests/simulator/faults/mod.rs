@@ -34,6 +34,9 @@ pub use state::{Death, SentCall};
 pub(crate) use dates::{http_date, stale_signature};
 pub(crate) use past::Past;
 pub(crate) use refusal::{instead_of_the_act, reads};
-pub(crate) use reply::{failing, nothing_run, page_of, repeated, short, short_s3, unknown_value};
+pub(crate) use reply::{
+    emptied, failed_with, failing, fails_afterwards, not_deleted, nothing_run, page_of, repeated, short, short_s3,
+    unknown_value, without_mark,
+};
 pub(crate) use rule::TIME_OUT;
 pub(crate) use state::{Drawn, Faults, Hold, Who};

@@ -4,6 +4,7 @@ use super::reply;
 use super::rule::{Fault, Moment};
 use crate::call::{Call, Service};
 use crate::error::ErrorReply;
+use crate::permissions::access_denied;
 
 /// Whether a fault can happen to a call at all.
 pub(super) fn can_happen(fault: &Fault, call: &Call) -> bool {
@@ -12,6 +13,7 @@ pub(super) fn can_happen(fault: &Fault, call: &Call) -> bool {
         // S3 is strongly consistent.
         Fault::StaleRead(..) => call.service != Service::S3 && reads(&call.operation),
         Fault::ShortPage(_) => reply::size_member(call).is_some(),
+        Fault::EmptyPage => call.service != Service::S3 && reply::size_member(call).is_some(),
         Fault::RepeatedPage | Fault::RepeatedItems => reply::page_of(call).is_some_and(|page| page.follows),
         Fault::Failures(_) => reply::can_fail(call),
         Fault::UnknownValue(_) => call.service != Service::S3,
@@ -26,15 +28,15 @@ pub(crate) fn reads(operation: &str) -> bool {
 
 /// The error that a fault answers instead of the act's outcome: before the act it does not happen, after it the outcome
 /// is lost.
-pub(crate) fn instead_of_the_act(fault: &Fault, call: &Call, account: &str) -> Option<(Moment, ErrorReply)> {
+pub(crate) fn instead_of_the_act(fault: &Fault, call: &Call) -> Option<(Moment, ErrorReply)> {
     let before = |error| Some((Moment::BeforeTheAct, error));
     match fault {
-        Fault::Throttle if call.service == Service::S3 => {
-            before(ErrorReply::new("SlowDown", "Please reduce your request rate.").with_status(503))
-        }
-        Fault::Throttle => before(ErrorReply::new("ThrottlingException", "Rate exceeded")),
+        Fault::Throttle => before(throttled(call.service)),
         Fault::ServerError(moment) => Some((*moment, server_error(call.service))),
-        Fault::AccessDenied => before(access_denied(call, account)),
+        Fault::AccessDenied => {
+            let action = format!("{}:{}", call.service.name(), call.operation);
+            before(access_denied(call, "*", &action))
+        }
         Fault::Crowded => before(ErrorReply::new(
             "ClientException",
             "Too many concurrent attempts to create a new revision of the specified family.",
@@ -53,21 +55,23 @@ fn server_error(service: Service) -> ErrorReply {
         Service::CloudWatch => ("InternalServiceFault", "The request processing has failed.", 500),
         Service::Logs => ("ServiceUnavailableException", "The service cannot complete the request.", 503),
         Service::S3 => ("InternalError", "We encountered an internal error. Please try again.", 500),
+        Service::Lambda => ("ServiceException", "The service encountered an internal error.", 500),
+        Service::EventBridge => ("InternalException", "The service encountered an internal error.", 500),
+        Service::Scheduler => ("InternalServerException", "The service encountered an internal error.", 500),
+        // Not modelled: assumed as of CodePipeline.
+        Service::CodeBuild | Service::Sts => ("InternalFailure", "An internal error has occurred.", 500),
     };
     ErrorReply::new(code, message).with_status(status)
 }
 
-fn access_denied(call: &Call, account: &str) -> ErrorReply {
-    if call.service == Service::S3 {
-        return ErrorReply::new("AccessDenied", "Access Denied").with_status(403);
-    }
-    let (service, operation) = (call.service.name(), &call.operation);
-    ErrorReply::new(
-        "AccessDeniedException",
-        format!(
-            "User: arn:aws:sts::{account}:assumed-role/{}/session is not authorized to perform: {service}:{operation} \
-             on resource: * because no identity-based policy allows the {service}:{operation} action",
-            call.access_key
-        ),
-    )
+/// Too many calls, by the name that each service gives it.
+fn throttled(service: Service) -> ErrorReply {
+    let (code, message, status) = match service {
+        Service::S3 => ("SlowDown", "Please reduce your request rate.", 503),
+        Service::Lambda => ("TooManyRequestsException", "Rate exceeded", 429),
+        Service::Scheduler => ("ThrottlingException", "Rate exceeded", 429),
+        Service::Sts => ("Throttling", "Rate exceeded", 400),
+        _ => ("ThrottlingException", "Rate exceeded", 400),
+    };
+    ErrorReply::new(code, message).with_status(status)
 }

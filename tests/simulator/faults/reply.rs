@@ -1,12 +1,19 @@
 //! Requests and replies changed on their way: short, repeated and half-failed answers.
 
 use http::Request;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Service};
+use crate::error::Answer;
 
 /// What an unknown value is.
 const SOMETHING_NEW: &str = "SOMETHING_NEW";
+
+/// The members of requests that name a page.
+const TOKENS: [&str; 3] = ["nextToken", "NextToken", "Marker"];
+
+/// How the token after an empty page begins.
+const AGAIN: &str = "again-";
 
 /// The member of a request that says how many items a page may have; `None`: the operation has no pages.
 pub(super) fn size_member(call: &Call) -> Option<&'static str> {
@@ -18,13 +25,20 @@ pub(super) fn size_member(call: &Call) -> Option<&'static str> {
             | "ListTasks"
             | "ListTaskDefinitions"
             | "ListTaskDefinitionFamilies"
-            | "ListServiceDeployments",
+            | "ListServiceDeployments"
+            | "ListDaemons"
+            | "ListDaemonTaskDefinitions",
         )
         | (Service::CodePipeline, "ListPipelines" | "ListPipelineExecutions" | "ListActionExecutions")
-        | (Service::Ecr, "ListImages") => Some("maxResults"),
+        | (Service::Ecr, "ListImages" | "ListImageReferrers") => Some("maxResults"),
         // Where names or ids are given they have no pages.
         (Service::Ecr, "DescribeRepositories") if call.raw.get("repositoryNames").is_none() => Some("maxResults"),
         (Service::Ecr, "DescribeImages") if call.raw.get("imageIds").is_none() => Some("maxResults"),
+        (Service::Lambda, "ListFunctions" | "ListVersionsByFunction" | "ListAliases") => Some("MaxItems"),
+        // Callers cannot choose.
+        (Service::CodeBuild, "ListProjects") => Some("$pageSize"),
+        (Service::EventBridge, "ListEventBuses" | "ListRules" | "ListTargetsByRule") => Some("Limit"),
+        (Service::Scheduler, "ListSchedules" | "ListScheduleGroups") => Some("MaxResults"),
         (Service::CloudWatch, "DescribeAlarms") => Some("MaxRecords"),
         (Service::Logs, "DescribeLogGroups" | "DescribeLogStreams" | "FilterLogEvents") => Some("limit"),
         (Service::S3, "ListObjectsV2") => Some("max-keys"),
@@ -48,9 +62,50 @@ pub(crate) fn page_of(call: &Call) -> Option<Page> {
     }
     let mut request = call.raw.clone();
     let members = request.as_object_mut()?;
-    let token = members.shift_remove("nextToken").or_else(|| members.shift_remove("NextToken"));
-    let key = format!("{} {} {} {request}", call.access_key, call.service.name(), call.operation);
+    let token = TOKENS.iter().find_map(|name| members.shift_remove(*name));
+    let Call { access_key, account, region, operation, .. } = call;
+    let key = format!("{access_key} {account} {region} {} {operation} {request}", call.service.name());
     Some(Page { key, follows: token.is_some_and(|token| !token.is_null()) })
+}
+
+/// A list's reply without its items, and with a token that asks for the same page again.
+pub(crate) fn emptied(call: &Call, mut page: Value) -> Value {
+    let asked = TOKENS.iter().find_map(|name| call.raw.get(*name)?.as_str()).unwrap_or_default();
+    if let Some(members) = page.as_object_mut() {
+        for member in members.values_mut() {
+            if let Value::Array(items) = member {
+                items.clear();
+            }
+        }
+        members.insert(token_of_replies(call).to_owned(), format!("{AGAIN}{asked}").into());
+    }
+    page
+}
+
+/// The request with the token that it had before its page came empty.
+pub(crate) fn without_mark(call: &Call) -> Call {
+    let mut call = call.clone();
+    let marked = |members: &Map<String, Value>, name: &str| {
+        members.get(name).and_then(Value::as_str).and_then(|token| token.strip_prefix(AGAIN)).map(str::to_owned)
+    };
+    if let Some(members) = call.raw.as_object_mut() {
+        for name in TOKENS {
+            match marked(members, name) {
+                Some(token) if token.is_empty() => drop(members.shift_remove(name)),
+                Some(token) => drop(members.insert(name.to_owned(), token.into())),
+                None => {}
+            }
+        }
+    }
+    call
+}
+
+fn token_of_replies(call: &Call) -> &'static str {
+    match call.service {
+        Service::Lambda => "NextMarker",
+        Service::EventBridge | Service::Scheduler | Service::CloudWatch => "NextToken",
+        _ => "nextToken",
+    }
 }
 
 /// The request with at most so many items a page.
@@ -100,14 +155,44 @@ fn list(call: &Call) -> Option<(&'static str, &'static str)> {
         (Service::Ecs, "DescribeClusters") => ("clusters", "clusterArn"),
         (Service::Ecs, "DescribeServiceDeployments") => ("serviceDeployments", "serviceDeploymentArn"),
         (Service::Ecs, "DescribeServiceRevisions") => ("serviceRevisions", "serviceRevisionArn"),
+        (Service::Ecs, "DescribeDaemonRevisions") => ("daemonRevisions", "daemonRevisionArn"),
         (Service::Ecr, "BatchGetImage") => ("images", "imageId"),
+        (Service::CodeBuild, "BatchGetProjects") => ("projects", "name"),
         _ => return None,
     })
 }
 
 /// Whether an operation answers with failures at HTTP 200.
 pub(super) fn can_fail(call: &Call) -> bool {
-    list(call).is_some() || is_run_task(call)
+    list(call).is_some() || is_run_task(call) || is_deletion(call)
+}
+
+/// Whether failures stand in the reply of an act that is carried out all the same: it only reads.
+pub(crate) fn fails_afterwards(call: &Call) -> bool {
+    !is_run_task(call) && !is_deletion(call)
+}
+
+fn is_deletion(call: &Call) -> bool {
+    call.service == Service::Ecr && call.operation == "BatchDeleteImage"
+}
+
+/// A deletion without its last image (`None`: it had one only), and the failure of that image. `None`: it is no deletion.
+pub(crate) fn not_deleted(call: &Call, reason: &str) -> Option<(Option<Call>, Value)> {
+    let mut rest = call.clone();
+    let ids = rest.raw.get_mut("imageIds").filter(|_| is_deletion(call))?.as_array_mut()?;
+    let failure =
+        json!({ "imageId": ids.pop()?, "failureCode": reason, "failureReason": "Requested image not deleted" });
+    let any = !ids.is_empty();
+    Some((any.then_some(rest), failure))
+}
+
+/// What is answered of the rest, with one more failure.
+pub(crate) fn failed_with(rest: Option<Answer<Value>>, failure: Value) -> Answer<Value> {
+    let mut reply = rest.unwrap_or_else(|| Ok(json!({ "imageIds": [], "failures": [] })))?;
+    if let Some(failures) = reply.get_mut("failures").and_then(Value::as_array_mut) {
+        failures.push(failure);
+    }
+    Ok(reply)
 }
 
 fn is_run_task(call: &Call) -> bool {
@@ -124,6 +209,11 @@ pub(crate) fn failing(call: &Call, reply: &mut Value, reason: &str) -> bool {
     let Some((list, name)) = list(call) else { return false };
     let Some(item) = reply.get_mut(list).and_then(Value::as_array_mut).and_then(Vec::pop) else { return false };
     let name = item.get(name).cloned().unwrap_or_default();
+    if call.service == Service::CodeBuild {
+        let missing = reply.get_mut("projectsNotFound").and_then(Value::as_array_mut);
+        missing.into_iter().for_each(|missing| missing.push(name.clone()));
+        return true;
+    }
     let failure = if call.service == Service::Ecr {
         json!({ "imageId": name, "failureCode": reason, "failureReason": "Requested image not found" })
     } else {

@@ -51,12 +51,15 @@ pub enum Fault {
     StaleRead(Duration, Duration),
     /// Lists answer at most so many items and a token. At least 1.
     ShortPage(u32),
+    /// Lists answer no items and a token, with which the page that was asked for can be asked for again.
+    EmptyPage,
     /// The second and later pages of a list: the page before comes once more, with its old token. Nothing else.
     RepeatedPage,
     /// The second and later pages of a list: the items of the page before stand in this one again, in front.
     RepeatedItems,
     /// The last item of an answer stands in `failures[]` instead, with this reason: ECS `Describe…`, ECR
-    /// `BatchGetImage`. `RunTask` starts nothing and answers one failure.
+    /// `BatchGetImage`. `RunTask` starts nothing and answers one failure; ECR `BatchDeleteImage` does not delete the last
+    /// image that it was asked to; CodeBuild `BatchGetProjects` does not find the last project.
     Failures(String),
     /// A member of the reply, `service.status` or `serviceDeployments[].status`, has the value `SOMETHING_NEW`.
     UnknownValue(String),
@@ -104,6 +107,7 @@ impl fmt::Display for Fault {
             Self::StaleRead(least, most) if least == most => write!(f, "read as of {} s ago", most.as_secs_f64()),
             Self::StaleRead(_, most) => write!(f, "read as of up to {} s ago", most.as_secs_f64()),
             Self::ShortPage(items) => write!(f, "page of {items}"),
+            Self::EmptyPage => f.write_str("empty page"),
             Self::RepeatedPage => f.write_str("the page before once more"),
             Self::RepeatedItems => f.write_str("items of the page before once more"),
             Self::Failures(reason) => write!(f, "failures[] {reason}"),
@@ -132,6 +136,9 @@ pub struct Rule {
     pub(super) service: Option<Service>,
     pub(super) operation: Option<String>,
     pub(super) subject: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) members: Vec<(String, String)>,
     pub(super) call: Option<u64>,
     pub(super) first_call: Option<u64>,
     pub(super) nth: Option<u64>,
@@ -151,6 +158,9 @@ impl Rule {
             service: None,
             operation: None,
             subject: None,
+            account: None,
+            region: None,
+            members: Vec::new(),
             call: None,
             first_call: None,
             nth: None,
@@ -187,6 +197,27 @@ impl Rule {
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
+        self
+    }
+
+    /// Only calls to this account.
+    #[must_use]
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
+    /// Only calls to this region.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Only calls in whose request a member, `cluster`, has this value or, where it is an ARN, ends with it.
+    #[must_use]
+    pub fn member(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.members.push((name.into(), value.into()));
         self
     }
 

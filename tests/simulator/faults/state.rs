@@ -182,7 +182,7 @@ impl Faults {
         let mut drawn = None;
         for (plan, Running { rng, rules }) in self.plans.iter_mut().enumerate() {
             for (rule, running) in rules.iter_mut().enumerate() {
-                if !running.rule.is_met_by(&who.caller, &sent) || !can_happen(&running.rule.fault, call) {
+                if !running.rule.is_met_by(&who.caller, &sent, call) || !can_happen(&running.rule.fault, call) {
                     continue;
                 }
                 running.met += 1;
@@ -222,8 +222,15 @@ impl Faults {
 }
 
 impl Rule {
-    fn is_met_by(&self, caller: &str, call: &SentCall) -> bool {
-        self.caller.as_ref().is_none_or(|wanted| wanted == caller)
+    fn is_met_by(&self, caller: &str, call: &SentCall, asked: &Call) -> bool {
+        let says = |name: &str, value: &str| {
+            let given = asked.raw.get(name).and_then(Value::as_str);
+            given.is_some_and(|given| given == value || given.rsplit(['/', ':']).next() == Some(value))
+        };
+        self.members.iter().all(|(name, value)| says(name, value))
+            && self.account.as_ref().is_none_or(|account| *account == asked.account)
+            && self.region.as_ref().is_none_or(|region| *region == asked.region)
+            && self.caller.as_ref().is_none_or(|wanted| wanted == caller)
             && self.service.is_none_or(|service| service == call.service)
             && self.operation.as_ref().is_none_or(|operation| *operation == call.operation)
             && self.subject.as_ref().is_none_or(|subject| *subject == call.subject)

@@ -43,6 +43,23 @@ pub(crate) fn about(request: &Request<Bytes>) -> (String, String) {
     (name.to_owned(), target.subject())
 }
 
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) bucket: String,
+    /// Empty for the bucket itself.
+    pub(crate) key: String,
+    /// The prefix of a list.
+    pub(crate) prefix: Option<String>,
+}
+
+/// Where a request goes, for whoever decides whether it may.
+pub(crate) fn place(request: &Request<Bytes>) -> Place {
+    let target = request::target(request);
+    let prefix = target.parameter("prefix").map(str::to_owned);
+    Place { bucket: target.bucket, key: target.key, prefix }
+}
+
 /// Answers one request with an error, without carrying it out.
 pub(crate) fn refuse(world: &mut World, request: &Request<Bytes>, error: ErrorReply) -> Reply {
     let target = request::target(request);

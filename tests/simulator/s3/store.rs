@@ -25,6 +25,8 @@ pub struct Bucket {
     /// Whether versioning is enabled. Buckets made by [`State::put`] and [`State::create_bucket`] have it (a pipeline's
     /// source needs it); those made by `CreateBucket` do not, as at AWS.
     pub versioned: bool,
+    /// ARN of the KMS key that encrypts its objects, where it is not Amazon's own.
+    pub kms_key: Option<String>,
     /// The versions of each key, oldest first; `None` is a delete marker.
     pub(super) objects: BTreeMap<String, Vec<Version>>,
 }
@@ -90,8 +92,16 @@ impl State {
         self.buckets.entry(bucket.to_owned()).or_insert_with(|| Bucket {
             created: at,
             versioned: true,
+            kms_key: None,
             objects: BTreeMap::new(),
         });
+    }
+
+    /// Encrypts what is in a bucket with a KMS key.
+    pub fn encrypt(&mut self, bucket: &str, kms_key: &str) {
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            bucket.kms_key = Some(kms_key.to_owned());
+        }
     }
 
     /// A bucket.

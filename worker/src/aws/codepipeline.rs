@@ -274,7 +274,7 @@ impl CodePipeline {
         };
         let failure = FailureDetails::builder()
             .r#type(kind)
-            .message(cut(text, FAILURE_MESSAGE_CHARS))
+            .message(cut(&message::printable_lines(text), FAILURE_MESSAGE_CHARS))
             .set_external_execution_id(external_id.map(external))
             .build()
             .map_err(|problem| AwsError::unusable("codepipeline PutJobFailureResult", problem.to_string()))?;

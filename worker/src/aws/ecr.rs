@@ -116,7 +116,7 @@ async fn describe(
         (None, tag) => Some(tag.unwrap_or("latest").to_owned()),
     };
     let wanted = ImageIdentifier::builder()
-        .set_image_digest(reference.digest().map(|digest| digest.as_str().to_owned()))
+        .set_image_digest(reference.digest().map(ToString::to_string))
         .set_image_tag(tag)
         .build();
     let output = client
@@ -187,7 +187,7 @@ async fn index(client: &Client, repository: &EcrRepository, digest: &Digest) -> 
         .batch_get_image()
         .registry_id(&repository.account)
         .repository_name(&repository.repository)
-        .image_ids(ImageIdentifier::builder().image_digest(digest.as_str()).build())
+        .image_ids(ImageIdentifier::builder().image_digest(digest.to_string()).build())
         .set_accepted_media_types(Some(INDEX_TYPES.map(str::to_owned).to_vec()))
         .send()
         .await

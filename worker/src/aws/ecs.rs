@@ -8,13 +8,13 @@ use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Value, json};
 
 use crate::aws::ecs_views;
-use crate::aws::raw::{self, Reply};
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
 use crate::deploy::view::{Deployment, DeploymentStatus, Service, ServiceRevision, Task};
 use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
+use coalmine_door::raw::{self, Reply};
 
 /// `DescribeServices` takes at most ten names.
 pub const SERVICES_PER_CALL: usize = 10;

@@ -7,5 +7,4 @@ pub mod ecs;
 mod ecs_views;
 pub mod logs;
 pub mod observer;
-mod raw;
 pub mod s3;

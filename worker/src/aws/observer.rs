@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::aws::cloudwatch::{ALARMS_PER_CALL, Alarms};
 use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, Ecs, SERVICES_PER_CALL};
 use crate::deploy::view::{Alarm, Deployment, DeploymentStatus, Service, Task};
+use crate::health::pulse::PartPulse;
 use coalmine_door::AwsError;
 use coalmine_door::clock::{Clock, Time};
 
@@ -133,14 +134,16 @@ impl Observer {
     }
 
     /// Looks, every two seconds, for as long as it is polled.
-    pub async fn run(&self) {
+    pub async fn run(&self, pulse: PartPulse) {
         let shared = &self.shared;
         loop {
             if shared.is_idle() {
+                pulse.rest();
                 shared.wanted.notified().await;
             }
             let begin = shared.clock.now();
-            shared.look().await;
+            let problem = shared.look(&pulse).await;
+            pulse.went_round(problem.map(|problem| problem.brief()));
             let took = (shared.clock.now() - begin).to_std().unwrap_or_default();
             shared.clock.wait(INTERVAL.saturating_sub(took)).await;
         }
@@ -248,18 +251,27 @@ impl Shared {
         state.services.is_empty()
     }
 
-    async fn look(&self) {
+    /// Looks once at everything; the last problem that it met with.
+    async fn look(&self, pulse: &PartPulse) -> Option<AwsError> {
+        pulse.beat();
         self.look_at_alarms().await;
+        let mut last = self.lock().alarm_problem.clone();
         for (cluster, names) in self.clusters() {
             for chunk in names.chunks(SERVICES_PER_CALL) {
+                // While AWS does not answer, each of these takes its time.
+                pulse.beat();
                 // A view is as old as its question, not as its answer: an act may lie between the two.
                 let asked = self.clock.now();
                 match self.ecs.services(&cluster, chunk).await {
                     Ok(services) => self.look_closer(&cluster, chunk, services, asked).await,
-                    Err(problem) => self.fail(&cluster, chunk, &problem),
+                    Err(problem) => {
+                        self.fail(&cluster, chunk, &problem);
+                        last = Some(problem);
+                    }
                 }
             }
         }
+        last
     }
 
     fn clusters(&self) -> BTreeMap<String, Vec<String>> {

@@ -6,6 +6,7 @@
 
 /// Minimum healthy percent and maximum percent of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Percents {
     /// `minimumHealthyPercent`.
     pub minimum: u32,

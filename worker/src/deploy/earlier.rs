@@ -39,7 +39,7 @@ pub fn under_way(in_progress: Option<&InProgress>, service: &Service, execution:
 pub fn ran(earlier: &ServiceRevision, asked: &[Asked]) -> bool {
     let is_among = |asked: &Asked| {
         let (ran, wanted) = (earlier.digests.get(&asked.container), asked.answer.as_ref().ok());
-        ran.zip(wanted).is_some_and(|(ran, wanted)| *ran == wanted.digest.as_str() || wanted.children.contains(ran))
+        ran.zip(wanted).is_some_and(|(ran, wanted)| *ran == wanted.digest.to_string() || wanted.children.contains(ran))
     };
     !asked.is_empty() && asked.iter().all(is_among)
 }

@@ -104,12 +104,39 @@ pub fn counted(count: u32, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Log lines, reasons and names come from outside: control characters (escape sequences for terminals among them)
-/// become spaces.
+/// Log lines, reasons and names come from outside. Control characters (line breaks and escape sequences for terminals
+/// among them) and what turns the direction of a text or hides in it become spaces; `#{` and `{{`, with which variables
+/// and templates begin, are broken up.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    clean.trim().to_owned()
+    clean(text).trim().to_owned()
+}
+
+/// [`printable`], for a text of several lines of our own: they stay lines, with their indentation.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}
+
+fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '{' && clean.ends_with(['#', '{']) {
+            clean.push(' ');
+        }
+        clean.push(if c.is_control() || is_invisible(c) { ' ' } else { c });
+    }
+    clean
+}
+
+/// What no reader sees: marks, embeddings and isolates of direction, line and paragraph separators, byte order marks,
+/// interlinear annotations, tags. (Joiners stay: words and emoji are written with them.)
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -150,6 +177,20 @@ mod tests {
             text,
             "Nothing was deployed to full service main/app:\n- one\n- two\nDone: canary main/app-canary runs app-canary:1 again."
         );
+    }
+
+    #[test]
+    fn what_steers_a_reader_or_a_template_does_not_pass() {
+        for (text, shown) in [
+            ("\u{1b}[31mred\u{1b}[0m", "[31mred [0m"),
+            ("a\r\nDone: all is well", "a  Done: all is well"),
+            ("user\u{202e}gpj.exe\u{2069}", "user gpj.exe"),
+            ("#{canary.Summary} {{x}} {{{", "# {canary.Summary} { {x}} { { {"),
+            ("Grüße 👩\u{200d}🚒 e\u{301}", "Grüße 👩\u{200d}🚒 e\u{301}"),
+        ] {
+            assert_eq!(printable(text), shown, "{text:?}");
+        }
+        assert_eq!(printable_lines("one\n  two\u{7}\n"), "one\n  two \n");
     }
 
     #[test]

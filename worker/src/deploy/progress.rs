@@ -42,7 +42,7 @@ pub struct Progress {
 
 /// What is being done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Phase {
     /// Everything is checked; nothing was touched. `busy_since`: the service is mid-deployment since then.
     Check {
@@ -100,6 +100,7 @@ pub enum Target {
 
 /// What a service was before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Former {
     /// The revision that it ran.
     #[serde(rename = "r")]
@@ -145,10 +146,12 @@ impl Marks {
 }
 
 impl TryFrom<String> for Marks {
-    type Error = std::num::ParseIntError;
+    type Error = String;
 
     fn try_from(hex: String) -> Result<Self, Self::Error> {
-        u128::from_str_radix(&hex, 16).map(Self)
+        let marks = u128::from_str_radix(&hex, 16).map(Self).map_err(|problem| problem.to_string())?;
+        // The parser also takes signs, capitals and leading zeros.
+        if String::from(marks) == hex { Ok(marks) } else { Err(format!("`{hex}` was not written by this program")) }
     }
 }
 
@@ -160,6 +163,7 @@ impl From<Marks> for String {
 
 /// Why a deployment is not well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cause {
     /// Which of the different failures it is.
     #[serde(rename = "k")]
@@ -221,6 +225,13 @@ pub enum TokenError {
     Unreadable(String),
 }
 
+/// What every version's tokens have.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(rename = "v")]
+    version: u64,
+}
+
 impl Progress {
     /// The progress of an action that has done nothing yet.
     #[must_use]
@@ -265,11 +276,12 @@ impl Progress {
     /// When the version is not this program's, or the text is not a token at all.
     pub fn from_token(token: &str) -> Result<Self, TokenError> {
         let unreadable = |problem: serde_json::Error| TokenError::Unreadable(problem.to_string());
-        let value: serde_json::Value = serde_json::from_str(token).map_err(unreadable)?;
-        match value.get("v").and_then(serde_json::Value::as_u64) {
-            Some(version) if version == u64::from(VERSION) => serde_json::from_value(value).map_err(unreadable),
-            Some(version) => Err(TokenError::Version(version)),
-            None => Err(TokenError::Unreadable("it has no version".to_owned())),
+        // The version first, whatever else another version writes.
+        let Versioned { version } = serde_json::from_str(token).map_err(unreadable)?;
+        if version == u64::from(VERSION) {
+            serde_json::from_str(token).map_err(unreadable)
+        } else {
+            Err(TokenError::Version(version))
         }
     }
 
@@ -348,6 +360,20 @@ mod tests {
     fn another_version_and_a_strange_text_are_told_apart() {
         assert_eq!(Progress::from_token(r#"{"v":9,"x":1}"#), Err(TokenError::Version(9)));
         assert!(matches!(Progress::from_token("abc"), Err(TokenError::Unreadable(_))));
-        assert!(matches!(Progress::from_token(r#"{"v":1}"#), Err(TokenError::Unreadable(_))));
+        for wrong in [
+            r#"{"v":1}"#,
+            r#"{"t":0,"p":"deploy"}"#,
+            r#"{"v":"1","t":0,"p":"deploy"}"#,
+            r#"{"v":1,"v":1,"t":0,"p":"deploy"}"#,
+            r#"{"v":1,"t":0,"t":9,"p":"deploy"}"#,
+            r#"{"v":1,"t":0,"p":"deploy","x":1}"#,
+            r#"{"v":1,"t":0,"p":{"bake":{"s":0,"x":1}}}"#,
+            r#"{"v":1,"t":0,"p":"deploy","c":{"k":"tasks","t":"","x":1}}"#,
+            r#"{"v":1,"t":0,"p":"deploy","r":"app:0"}"#,
+            r#"{"v":1,"t":0,"p":"deploy"} "{}""#,
+        ] {
+            assert!(matches!(Progress::from_token(wrong), Err(TokenError::Unreadable(_))), "{wrong}");
+        }
+        assert!(Progress::from_token(r#"{"v":1,"t":0,"p":"deploy"}"#).is_ok());
     }
 }

@@ -43,11 +43,11 @@ impl Image {
         let written = if fixed {
             reference.to_string()
         } else {
-            reference.clone().without_tag().with_digest(resolved.digest.clone()).to_string()
+            reference.clone().without_tag().with_digest(resolved.digest).to_string()
         };
         let mut digests = resolved.children.clone();
-        digests.insert(resolved.digest.as_str().to_owned());
-        Self { container: container.to_owned(), reference: written, digest: resolved.digest.clone(), digests }
+        digests.insert(resolved.digest.to_string());
+        Self { container: container.to_owned(), reference: written, digest: resolved.digest, digests }
     }
 }
 
@@ -108,8 +108,8 @@ pub fn describe(images: &[Image]) -> String {
 
 /// Container → digest, for the output variable `ImageDigests`.
 #[must_use]
-pub fn digests(images: &[Image]) -> BTreeMap<&str, &str> {
-    images.iter().map(|image| (image.container.as_str(), image.digest.as_str())).collect()
+pub fn digests(images: &[Image]) -> BTreeMap<&str, Digest> {
+    images.iter().map(|image| (image.container.as_str(), image.digest)).collect()
 }
 
 #[cfg(test)]

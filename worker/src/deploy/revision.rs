@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use coalmine_pipeline::names::is_ecs_name;
 use serde::{Deserialize, Serialize};
 
 /// `family:revision`, the short form that the continuation token and all messages carry.
@@ -34,11 +35,12 @@ impl FromStr for Revision {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let short = text.rsplit('/').next().unwrap_or(text);
-        let parsed = short.rsplit_once(':').and_then(|(family, number)| Some((family, number.parse().ok()?)));
-        match parsed {
-            Some((family, number)) if !family.is_empty() => Ok(Self { family: family.to_owned(), number }),
-            _ => Err(NotARevision(text.to_owned())),
-        }
+        let parsed = short.rsplit_once(':').and_then(|(family, number)| {
+            let revision = Self { family: family.to_owned(), number: number.parse().ok()? };
+            // Anything else that reads as a number, a sign or leading zeros, ECS has not written.
+            (is_ecs_name(family) && revision.number > 0 && revision.to_string() == short).then_some(revision)
+        });
+        parsed.ok_or_else(|| NotARevision(text.to_owned()))
     }
 }
 
@@ -73,7 +75,9 @@ mod tests {
         assert_eq!(revision.to_string(), "shop-app:42");
         assert_eq!(revision, "shop-app:42".parse().unwrap());
         assert_eq!(revision.arn_beside("arn:aws-cn:ecs:cn-north-1:123456789012:service/main/app"), arn);
-        for wrong in ["", "shop-app", ":3", "shop-app:x", "shop-app:-1"] {
+        for wrong in
+            ["", "shop-app", ":3", "shop-app:x", "shop-app:-1", "shop-app:+1", "shop-app:01", "shop-app:0", "my app:1"]
+        {
             assert!(wrong.parse::<Revision>().is_err(), "{wrong}");
         }
     }

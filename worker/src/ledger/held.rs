@@ -38,6 +38,8 @@ struct Written {
     version: Option<String>,
     /// A body whose write was not answered.
     attempted: Option<Vec<u8>>,
+    /// When the last write began, where it failed.
+    failed: Option<Time>,
     change: u64,
 }
 
@@ -50,6 +52,9 @@ pub enum HeldError {
     /// The ledger cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another write, which would have brought this one's news, has just failed.
+    #[error("the ledger could not be written a moment ago")]
+    JustFailed,
 }
 
 impl Held {
@@ -60,7 +65,7 @@ impl Held {
             store,
             clock,
             wanted: Mutex::default(),
-            written: AsyncMutex::new(Written { key: key(id), version: None, attempted: None, change: 0 }),
+            written: AsyncMutex::new(Written { key: key(id), version: None, attempted: None, failed: None, change: 0 }),
             renewed: Mutex::new(None),
             in_trouble: AtomicBool::new(false),
         }
@@ -100,6 +105,12 @@ impl Held {
     pub fn may_act(&self) -> bool {
         let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         renewed.is_some_and(|at| (self.clock.now() - at).to_std().is_ok_and(|age| age < FENCE))
+    }
+
+    /// The ids of the jobs that this worker holds or is about to acknowledge.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<String> {
+        self.wanted().jobs.keys().cloned().collect()
     }
 
     /// Whether this worker holds anything.
@@ -164,12 +175,16 @@ impl Held {
         }
     }
 
-    /// Writes what has changed since the last write, unless a write that is under way brings it already.
+    /// Writes what has changed since the last write, unless a write that is under way brings it already. Where that one
+    /// fails, it has failed for all who waited for it: a ledger that does not answer costs them one call, not one each.
     async fn write(&self) -> Result<(), HeldError> {
-        let change = self.wanted().change;
+        let (change, asked) = (self.wanted().change, self.clock.now());
         let mut written = self.written.lock().await;
         if written.change >= change {
             return Ok(());
+        }
+        if written.failed.is_some_and(|began| began > asked) {
+            return Err(HeldError::JustFailed);
         }
         self.put(&mut written).await
     }
@@ -196,7 +211,9 @@ impl Held {
     }
 
     async fn put(&self, written: &mut Written) -> Result<(), HeldError> {
+        let begin = self.clock.now();
         let put = self.try_put(written).await;
+        written.failed = matches!(put, Err(HeldError::Store(_))).then_some(begin);
         self.in_trouble.store(matches!(put, Err(HeldError::Store(_))), Ordering::Relaxed);
         put
     }

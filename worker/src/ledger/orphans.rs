@@ -1,8 +1,11 @@
 //! Which jobs nobody holds any more: a pure decision over what the ledger says.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
+use coalmine_pipeline::limits::CONTINUATION_TOKEN_CHARS;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::view::Time;
@@ -21,17 +24,58 @@ pub const DEATH: Duration = Duration::from_secs(60);
 
 /// `workers/<id>.json`: the jobs that one worker holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkerObject {
     /// [`SCHEMA`].
     pub schema: u32,
     /// When it was written, in epoch milliseconds of the worker's clock; for people, and to make every renewal differ.
     pub renewed: i64,
     /// The jobs by id.
+    #[serde(deserialize_with = "each_once")]
     pub jobs: BTreeMap<String, HeldJob>,
+}
+
+impl WorkerObject {
+    /// Reads an object; `None` where it is of another schema or anything in it cannot be understood. What is understood
+    /// in part would be written back in part, and a job in the other part be lost.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let object: Self = serde_json::from_slice(body).ok()?;
+        // Another token CodePipeline would refuse, at every attempt to give the job back.
+        let usable = |held: &HeldJob| (1..=CONTINUATION_TOKEN_CHARS).contains(&held.token.chars().count());
+        (object.schema == SCHEMA && object.jobs.values().all(usable)).then_some(object)
+    }
+}
+
+/// JSON may name a job twice; a map would keep one of the two.
+fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, HeldJob>, D::Error> {
+    struct Jobs;
+
+    impl<'de> Visitor<'de> for Jobs {
+        type Value = BTreeMap<String, HeldJob>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("jobs by id")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut jobs = BTreeMap::new();
+            while let Some((job, held)) = map.next_entry::<String, HeldJob>()? {
+                if jobs.contains_key(&job) {
+                    return Err(A::Error::custom(format_args!("job {job} stands in it twice")));
+                }
+                jobs.insert(job, held);
+            }
+            Ok(jobs)
+        }
+    }
+
+    deserializer.deserialize_map(Jobs)
 }
 
 /// One job in a worker's object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HeldJob {
     /// Whether the worker only meant to acknowledge it, or holds it.
     pub state: HeldState,
@@ -125,6 +169,33 @@ mod tests {
 
     fn found(own: &WorkerObject, peers: &[Seen]) -> Vec<String> {
         orphans(own, peers, at(100)).into_iter().map(|orphan| orphan.job).collect()
+    }
+
+    #[test]
+    fn an_object_is_understood_wholly_or_not_at_all() {
+        let object = object(&[("a", HeldState::Held), ("b", HeldState::Intent)]);
+        let body = serde_json::to_string(&object).unwrap();
+        assert_eq!(WorkerObject::parse(body.as_bytes()), Some(object));
+        let job = r#"{"state":"held","token":"{}","place":""}"#;
+        let with = |jobs: &str| format!(r#"{{"schema":1,"renewed":0,"jobs":{{{jobs}}}}}"#);
+        assert!(WorkerObject::parse(with(&format!(r#""a":{job}"#)).as_bytes()).is_some());
+        for wrong in [
+            String::new(),
+            "{}".into(),
+            "[]".into(),
+            body.replace(r#""schema":1"#, r#""schema":2"#),
+            body.replace(r#""schema":1"#, r#""schema":1,"shard":7"#),
+            body.replace(r#""schema":1"#, r#""schema":1,"schema":1"#),
+            body.replace(r#""state":"held""#, r#""state":"lent""#),
+            body.replace(r#""state":"held""#, r#""state":"held","since":3"#),
+            body.replace(r#""token":"{}""#, r#""token":"""#),
+            body.replace(r#""token":"{}""#, &format!(r#""token":"{}""#, "x".repeat(2_049))),
+            with(&format!(r#""a":{job},"a":{job}"#)),
+            format!("{body}{body}"),
+            "[".repeat(100_000),
+        ] {
+            assert_eq!(WorkerObject::parse(wrong.as_bytes()), None, "{wrong:.200}");
+        }
     }
 
     #[test]

@@ -6,13 +6,7 @@ use crate::{Call, Service};
 /// Calls as a client does that knows more than the SDK.
 fn raw(stage: &Stage, operation: &str, raw: Value) -> crate::Answer<Value> {
     stage.simulator.with_world(|world| {
-        let call = Call {
-            at: world.now,
-            service: Service::Ecs,
-            operation: operation.into(),
-            access_key: "AKIATEST".into(),
-            raw,
-        };
+        let call = Call::from_inside(world, Service::Ecs, operation, "AKIATEST", raw);
         crate::ecs::dispatch(world, &call)
     })
 }
@@ -118,4 +112,27 @@ async fn what_aws_refuses_to_register_is_refused() {
     });
     assert_eq!(twice, "Container name 'app' is not unique.");
     assert!(refused(|d| d["networkMode"] = json!("bridge")).contains("awsvpc"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_that_goes_between_two_pages_hides_no_other() {
+    let stage = Stage::new(5, worker("good"), 1, json!({}));
+    let register = |family: &str| {
+        let mut definition = worker("good");
+        definition["family"] = family.into();
+        stage.definition(&definition)
+    };
+    // Beside these there is `worker:1`, the service's.
+    for (sort, size, next) in [(types::SortOrder::Asc, 2, 2), (types::SortOrder::Desc, 3, 0)] {
+        let arns = ["a", "a", "a-canary"].map(register);
+        let list = || stage.client.list_task_definitions().sort(sort.clone()).max_results(size);
+        let first = list().send().await.unwrap();
+        assert_eq!(first.task_definition_arns().last(), Some(&arns[1]));
+        stage.client.deregister_task_definition().task_definition(&arns[1]).send().await.unwrap();
+        let second = list().set_next_token(first.next_token).send().await.unwrap();
+        assert_eq!(second.task_definition_arns()[0], arns[next]);
+        for arn in [&arns[0], &arns[2]] {
+            stage.client.deregister_task_definition().task_definition(arn).send().await.unwrap();
+        }
+    }
 }

@@ -113,3 +113,52 @@ async fn an_answer_may_be_late() {
     let (outcome, took) = seconds(&simulator, scale(&client, 3)).await;
     assert_eq!((outcome, took), (Ok(()), 5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_page_has_a_token_that_asks_for_it_again() {
+    let simulator = account();
+    simulator.inject(FaultPlan::seeded(1).rule(Rule::new(Fault::EmptyPage).operation("ListServices").times(2)));
+    let client = once(&simulator);
+    let first = list(&client, None).await;
+    assert_eq!(names(&first), "");
+    let second = list(&client, first.next_token).await;
+    assert_eq!(names(&second), "");
+    let third = list(&client, second.next_token).await;
+    assert_eq!(names(&third), "ab");
+    let fourth = list(&client, third.next_token).await;
+    assert_eq!((names(&fourth).as_str(), fourth.next_token), ("c", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_image_of_a_deletion_may_fail_and_then_stays() {
+    let simulator = account();
+    let pushed = ["v1", "v2"].map(|tag| {
+        let architectures = vec!["arm64".to_owned()];
+        let spec = |now| crate::ecr::ImageSpec::new("app", tag, now);
+        let push = |world: &mut crate::World| {
+            world.ecr.push(crate::ecr::ImageSpec { architectures, attestations: false, ..spec(world.now) })
+        };
+        simulator.with_world(push)
+    });
+    simulator.inject(FaultPlan::seeded(1).rule(Rule::new(Fault::Failures("ImageInaccessible".into()))));
+    let client = aws_sdk_ecr::Client::new(&simulator.sdk_config(CALLER));
+    let ids = pushed.iter().map(|digest| aws_sdk_ecr::types::ImageIdentifier::builder().image_digest(digest).build());
+    let output = client.batch_delete_image().repository_name("app").set_image_ids(Some(ids.collect())).send().await;
+    let output = output.unwrap();
+    assert_eq!(output.image_ids()[0].image_digest(), Some(pushed[0].as_str()));
+    assert_eq!(output.failures()[0].image_id().unwrap().image_digest(), Some(pushed[1].as_str()));
+    assert_eq!(simulator.with_world(|world| world.ecr.digests("app")), [pushed[1].as_str()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_cluster_alone_may_be_denied() {
+    let simulator = account();
+    simulator.with_world(|world| world.add_cluster("other")).unwrap();
+    simulator.inject(FaultPlan::seeded(1).rule(Rule::new(Fault::AccessDenied).member("cluster", "main")));
+    let client = once(&simulator);
+    let list = |cluster: &str| client.list_tasks().cluster(cluster).send();
+    assert_eq!(told(&list("main").await.unwrap_err()), "AccessDeniedException");
+    let arn = simulator.with_world(|world| world.arn("ecs", "cluster/main"));
+    assert_eq!(told(&list(&arn).await.unwrap_err()), "AccessDeniedException");
+    assert!(list("other").await.is_ok());
+}

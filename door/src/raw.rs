@@ -13,11 +13,11 @@ use serde_json::Value;
 
 /// Keeps the JSON of one call's reply.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reply(Arc<Mutex<Option<Value>>>);
+pub struct Reply(Arc<Mutex<Option<Value>>>);
 
 impl Reply {
     /// The reply's JSON, once the call has returned.
-    pub(crate) fn take(&self) -> Option<Value> {
+    pub fn take(&self) -> Option<Value> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -43,14 +43,14 @@ impl Intercept for Reply {
 }
 
 /// Sends other JSON in the place of what the SDK serialized; before signing.
-pub(crate) fn send(request: &mut HttpRequest, body: &Value) {
+pub fn send(request: &mut HttpRequest, body: &Value) {
     let bytes = body.to_string().into_bytes();
     request.headers_mut().insert("content-length", bytes.len().to_string());
     *request.body_mut() = SdkBody::from(bytes);
 }
 
 /// Edits the JSON that the SDK serialized; before signing.
-pub(crate) fn edit(request: &mut HttpRequest, change: impl FnOnce(&mut Value)) {
+pub fn edit(request: &mut HttpRequest, change: impl FnOnce(&mut Value)) {
     if let Some(mut body) = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()) {
         change(&mut body);
         send(request, &body);

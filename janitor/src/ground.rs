@@ -1,0 +1,114 @@
+//! What a run stands on: the registry, every place in which references are read, the memory, all from one door.
+
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_types::SdkConfig;
+use coalmine_door::AwsError;
+use coalmine_door::clock::Clock;
+use coalmine_door::store::{Location, Store};
+use coalmine_pipeline::Home;
+
+use crate::aws::calls::{Calls, Counts};
+use crate::aws::place::Place;
+use crate::policy::{Policy, Reader};
+use crate::state::STATE_BYTES_MAX;
+
+/// The largest object of the worker's ledger that is read: what the worker itself writes at most.
+const LEDGER_BYTES_MAX: usize = 1 << 20;
+
+/// Everything that a run needs from outside.
+#[derive(Debug)]
+pub struct Ground {
+    /// The date and how to wait.
+    pub clock: Clock,
+    /// The registry that is cleaned.
+    pub registry: Place,
+    /// Every place in which references are read, the registry's own first.
+    pub places: Vec<Place>,
+    /// Where the memory is.
+    pub store: Store,
+    /// The worker's ledger.
+    pub ledger: Option<Store>,
+    /// How many calls were made.
+    pub counts: Counts,
+}
+
+/// Why a run cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum GroundError {
+    /// There is no Region.
+    #[error("no AWS Region is configured: set AWS_REGION, or a region in the AWS profile")]
+    NoRegion,
+    /// There are no credentials, or they are no good.
+    #[error("cannot tell whose registry this is: {0}; check the AWS credentials")]
+    Identity(AwsError),
+    /// The policy's ledger is not one.
+    #[error("the policy's ledger: {0}")]
+    Ledger(String),
+}
+
+impl Ground {
+    /// Stands on a door. Reading is over after `budget`.
+    ///
+    /// # Errors
+    /// When there is no Region, or AWS does not tell the account.
+    pub async fn open(
+        door: &SdkConfig,
+        policy: &Policy,
+        state: &Location,
+        budget: Duration,
+    ) -> Result<Self, GroundError> {
+        let door = coalmine_door::limited(door);
+        let region = door.region().map(ToString::to_string).filter(|region| !region.is_empty());
+        let region = region.ok_or(GroundError::NoRegion)?;
+        let clock = Clock::of(&door);
+        let account = account(&door).await.map_err(GroundError::Identity)?;
+        let own = Home { account, region };
+        let counts = Counts::default();
+        let until = clock.now() + budget;
+        let mut places = Vec::new();
+        for home in policy.homes(&own) {
+            let reader = policy.readers.iter().find(|reader| reader.account == home.account);
+            let door = match reader.and_then(|reader| Some((reader, reader.role.as_deref()?))) {
+                Some((reader, role)) if home != own => assume(&door, reader, role).await,
+                _ => door.clone(),
+            };
+            let calls = Calls::new(&clock, policy.run.rate_percent, Some(until), &counts);
+            places.push(Place::new(&door, home, calls));
+        }
+        let ledger: Option<Location> =
+            policy.ledger.as_deref().map(str::parse).transpose().map_err(GroundError::Ledger)?;
+        let calls = Calls::new(&clock, policy.run.rate_percent, Some(until), &counts);
+        let registry = places.first().cloned().unwrap_or_else(|| Place::new(&door, own, calls));
+        Ok(Self {
+            registry,
+            places,
+            store: Store::open(state, &door, STATE_BYTES_MAX),
+            ledger: ledger.map(|location| Store::open(&location, &door, LEDGER_BYTES_MAX)),
+            counts,
+            clock,
+        })
+    }
+}
+
+async fn account(door: &SdkConfig) -> Result<String, AwsError> {
+    const OPERATION: &str = "sts GetCallerIdentity";
+    let sent = aws_sdk_sts::Client::new(door).get_caller_identity().send().await;
+    let output = sent.map_err(|error| AwsError::of(OPERATION, &error))?;
+    output.account.ok_or_else(|| AwsError::unusable(OPERATION, "no account"))
+}
+
+/// The door with a reader's role.
+async fn assume(door: &SdkConfig, reader: &Reader, role: &str) -> SdkConfig {
+    let mut provider = AssumeRoleProvider::builder(role).session_name("coalmine-janitor").configure(door);
+    if let Some(id) = &reader.external_id {
+        provider = provider.external_id(id);
+    }
+    let provider = match door.credentials_provider() {
+        Some(own) => provider.build_from_provider(own).await,
+        None => provider.build().await,
+    };
+    let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider);
+    door.to_builder().credentials_provider(provider).build()
+}

@@ -1,0 +1,90 @@
+//! Why a repository is left alone as a whole.
+
+use std::fmt;
+
+use coalmine_pipeline::Home;
+
+use super::Snapshot;
+use crate::in_use::Root;
+use crate::inventory::{Principal, Reading, Repository};
+use crate::policy::Policy;
+
+/// A reason to leave a repository alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Freeze {
+    /// A reference that may name it is not understood.
+    Unclear {
+        /// Who refers.
+        path: String,
+        /// What is wrong with the reference.
+        why: String,
+    },
+    /// A keep-list keeps all of it.
+    Kept {
+        /// The keep-list.
+        path: String,
+    },
+    /// Its policy lets somebody pull whose uses are not read.
+    SharedWith(Principal),
+    /// Its policy was not read.
+    PolicyNotRead,
+    /// Deletions are replicated to a registry around which no references are read.
+    DeletesIn(Home),
+    /// The manifest of an index cannot be read: any image may be its child.
+    ManifestUnreadable {
+        /// The index.
+        digest: coalmine_pipeline::Digest,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl fmt::Display for Freeze {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unclear { path, why } => write!(f, "{path}: {why}. Correct the reference or deregister what has it"),
+            Self::Kept { path } => f.write_str(path),
+            Self::SharedWith(principal) => write!(
+                f,
+                "its policy lets {principal} pull, whose uses are not read: add [[readers]] for it, or [[shared]]"
+            ),
+            Self::PolicyNotRead => f.write_str("its repository policy was not read"),
+            Self::DeletesIn(home) => {
+                write!(f, "deletions are replicated to {home}, where no references are read: add [[readers]] for it")
+            }
+            Self::ManifestUnreadable { digest, why } => {
+                write!(f, "the manifest of {digest} cannot be read, so any image may be its child: {why}")
+            }
+        }
+    }
+}
+
+/// Reasons that lie in the repository and the policy.
+pub(super) fn of_repository(snapshot: &Snapshot, repository: &Repository, policy: &Policy) -> Vec<Freeze> {
+    let home = &snapshot.inventory.home;
+    let homes = policy.homes(home);
+    let mut found = Vec::new();
+    match &repository.access {
+        Reading::NotRead => found.push(Freeze::PolicyNotRead),
+        Reading::None => {}
+        Reading::Some(access) => {
+            let strangers = access.principals.iter().filter(|principal| match principal {
+                Principal::Account(id) => {
+                    !homes.iter().any(|home| home.account == *id) && !policy.shares(&repository.name, id)
+                }
+                Principal::Service(name) => !policy.shares(&repository.name, name),
+                Principal::Everyone | Principal::Other(_) => !policy.shares(&repository.name, "*"),
+            });
+            found.extend(strangers.cloned().map(Freeze::SharedWith));
+        }
+    }
+    let spreading = snapshot.inventory.replication.iter().filter(|rule| rule.deletes && rule.names(&repository.name));
+    let unread = spreading.flat_map(|rule| &rule.destinations).filter(|home| !homes.contains(home));
+    found.extend(unread.cloned().map(Freeze::DeletesIn));
+    found
+}
+
+/// A reason that lies in a root.
+pub(super) fn unclear(root: &Root<'_>, why: &str) -> Freeze {
+    Freeze::Unclear { path: root.to_string(), why: why.to_owned() }
+}

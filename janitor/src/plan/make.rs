@@ -1,0 +1,257 @@
+//! Making a plan: every repository of a snapshot, judged.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use coalmine_pipeline::Digest;
+
+use super::Snapshot;
+use super::aim::{Aimed, Hit, Target, aim};
+use super::freeze::{self, Freeze};
+use super::gap::{self, Gap};
+use super::graph::Graph;
+use super::guard::Guard;
+use super::judge::{Case, judge};
+use super::size::Freed;
+use super::verdict::{Kept, Verdict};
+use crate::in_use::{Recency, Registries, Root, Roots};
+use crate::inventory::{Image, Images, Inventory, Manifest, Manifests, Repository, Status};
+use crate::memory::{ACTIVE_FOR, Memory};
+use crate::policy::{Policy, Rule};
+
+/// What is to be done with each image, and why.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// What it was made of.
+    pub snapshot: &'a Snapshot,
+    /// By which policy.
+    pub policy: &'a Policy,
+    /// When.
+    pub now: DateTime<Utc>,
+    /// Everything that refers to images.
+    pub roots: Roots<'a>,
+    /// Every repository, by name.
+    pub repositories: Vec<Judged<'a>>,
+    /// What the scan lacks. With any of it nothing is deleted.
+    pub gaps: Vec<Gap>,
+    /// Roots that lead to no image, by their place in `roots`.
+    pub dangling: Vec<u32>,
+    pub(super) memory: &'a Memory,
+}
+
+/// A repository and what is to be done with its images.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The rule that names it, with its place in the policy.
+    pub rule: Option<(u32, &'a Rule)>,
+    /// One verdict per image of [`Repository::images`].
+    pub verdicts: Vec<Verdict>,
+    /// Why it is left alone as a whole.
+    pub frozen: Vec<Freeze>,
+    /// The guard that held something back.
+    pub guard: Option<Guard>,
+    /// The bytes that its deletions free.
+    pub freed: Freed,
+    pub(super) graph: Graph,
+    condemned: Vec<(u32, DateTime<Utc>)>,
+}
+
+/// Repositories in which something could go if nothing referred to it: what the policy alone condemns. Only these need
+/// their manifests and repository policies read, and only for these lifecycle policies and service deployments.
+pub fn candidates(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Vec<String> {
+    let has_any = |repository: &&Repository| {
+        let listed = policy.rule(&repository.name).zip(repository.images.as_ref());
+        listed.is_some_and(|(rule, images)| {
+            has_candidates(images, &Graph::new(images, &Manifests::new()), rule, policy, now)
+        })
+    };
+    inventory.repositories.iter().filter(has_any).map(|repository| repository.name.clone()).collect()
+}
+
+/// Whether the policy alone condemns anything. A manifest that is not read only adds to that: its children stand for
+/// themselves then, grow old by themselves, and crowd others out of the newest.
+fn has_candidates(images: &Images, graph: &Graph, rule: (u32, &Rule), policy: &Policy, now: DateTime<Utc>) -> bool {
+    let guards = &policy.guards;
+    let case = Case { images, graph, rule: Some(rule), guards, is_frozen: false, is_incomplete: false, hits: &[], now };
+    !judge(&case, |_| None).condemned.is_empty()
+}
+
+/// Decides every image of the snapshot.
+pub fn plan<'a>(snapshot: &'a Snapshot, policy: &'a Policy, memory: &'a Memory, now: DateTime<Utc>) -> Plan<'a> {
+    let roots = snapshot.in_use.roots(&policy.recent, memory, now);
+    let mut repositories: Vec<&Repository> = snapshot.inventory.repositories.iter().collect();
+    repositories.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut gaps = gap::of_sources(snapshot, policy, memory, now);
+    gaps.extend(repositories.windows(2).filter_map(|pair| match pair {
+        [a, b] if a.name == b.name => Some(Gap::Twice(a.name.clone())),
+        _ => None,
+    }));
+    if let Some(first) = roots.unread.first() {
+        gaps.push(Gap::Definitions(roots.unread.len(), first.clone()));
+    }
+    let mut targets: Vec<Target<'_>> =
+        repositories.iter().map(|repository| Target::new(&repository.name, repository.images.as_ref())).collect();
+    let registries = Registries { home: &snapshot.inventory.home, replication: &snapshot.inventory.replication };
+    let aimed = aim(&roots.roots, registries, &mut targets);
+    drop(targets);
+    let mut judged: Vec<Judged<'_>> =
+        repositories.iter().map(|repository| prepare(snapshot, repository, policy)).collect();
+    freeze_unclear(&mut judged, &aimed, &roots.roots);
+    let mut unread: Vec<(usize, &str)> = Vec::new();
+    for one in &judged {
+        if one.rule.is_some() && one.repository.images.is_none() {
+            gaps.push(Gap::NotListed(one.repository.name.clone()));
+        }
+        if let Some((rule, images)) = one.rule.zip(one.repository.images.as_ref())
+            && !one.graph.unread.is_empty()
+            && has_candidates(images, &one.graph, rule, policy, now)
+        {
+            unread.push((one.graph.unread.len(), &one.repository.name));
+        }
+    }
+    if let Some((_, first)) = unread.first() {
+        gaps.push(Gap::Manifests(unread.iter().map(|(count, _)| count).sum(), (*first).to_owned()));
+    }
+    gaps.sort();
+    gaps.dedup();
+    for (one, hits) in judged.iter_mut().zip(&aimed.hits) {
+        one.decide(policy, memory, hits, !gaps.is_empty(), now);
+    }
+    Plan { snapshot, policy, now, roots, repositories: judged, gaps, dangling: aimed.dangling, memory }
+}
+
+/// A repository before its images are judged.
+fn prepare<'a>(snapshot: &'a Snapshot, repository: &'a Repository, policy: &'a Policy) -> Judged<'a> {
+    let rule = policy.rule(&repository.name);
+    // Roots reach through indexes in every repository, but only where a rule might delete has everything to be known.
+    let graph = repository.images.as_ref().map(|images| Graph::new(images, &snapshot.manifests)).unwrap_or_default();
+    let mut frozen = Vec::new();
+    if rule.is_some() {
+        frozen = freeze::of_repository(snapshot, repository, policy);
+        let images = repository.images.as_ref();
+        frozen.extend(graph.unreadable.iter().filter_map(|at| {
+            let digest = images?.get_at(*at)?.digest;
+            let Manifest::Unreadable(why) = snapshot.manifests.get(&digest)? else { return None };
+            Some(Freeze::ManifestUnreadable { digest, why: why.clone() })
+        }));
+    }
+    Judged {
+        repository,
+        rule,
+        verdicts: Vec::new(),
+        frozen,
+        guard: None,
+        freed: Freed::default(),
+        graph,
+        condemned: Vec::new(),
+    }
+}
+
+/// Freezes what references may mean that are not understood, and what keep-lists keep as a whole.
+fn freeze_unclear(judged: &mut [Judged<'_>], aimed: &Aimed, roots: &[Root<'_>]) {
+    for (repository, root, why) in &aimed.unclear {
+        let Some(root) = roots.get(*root as usize) else { continue };
+        let all = match repository {
+            Some(at) => judged.get_mut(*at as usize..=*at as usize),
+            None => Some(&mut *judged),
+        };
+        for one in all.into_iter().flatten().filter(|one| one.rule.is_some()) {
+            one.frozen.push(freeze::unclear(root, why));
+        }
+    }
+    for (one, roots_of_all) in judged.iter_mut().zip(&aimed.whole) {
+        let paths = roots_of_all.iter().filter_map(|root| roots.get(*root as usize));
+        one.frozen.extend(paths.map(|root| Freeze::Kept { path: root.to_string() }));
+    }
+    for one in judged {
+        one.frozen.sort();
+        one.frozen.dedup();
+    }
+}
+
+impl<'a> Judged<'a> {
+    fn decide(&mut self, policy: &Policy, memory: &Memory, hits: &[Hit], is_incomplete: bool, now: DateTime<Utc>) {
+        let Some(images) = self.repository.images.as_ref() else { return };
+        let remembered = memory.condemned.get(&self.repository.name);
+        let decide = |is_frozen| {
+            let (graph, rule, guards) = (&self.graph, self.rule, &policy.guards);
+            let case = Case { images, graph, rule, guards, is_frozen, is_incomplete, hits, now };
+            judge(&case, |image| remembered?.get(&image.digest).copied())
+        };
+        // A policy is read only where something could go, and only there it is missed.
+        let others = self.frozen.iter().filter(|freeze| **freeze != Freeze::PolicyNotRead).count();
+        let mut judgement = decide(others > 0);
+        if others < self.frozen.len() {
+            if judgement.condemned.is_empty() {
+                self.frozen.retain(|freeze| *freeze != Freeze::PolicyNotRead);
+            } else {
+                judgement = decide(true);
+            }
+        }
+        self.freed = Freed::of(images, &judgement.verdicts);
+        (self.verdicts, self.condemned, self.guard) = (judgement.verdicts, judgement.condemned, judgement.guard);
+    }
+
+    /// Its images with their verdicts, by digest.
+    pub fn images(&self) -> impl Iterator<Item = (&'a Image, &Verdict)> {
+        self.listed().iter().zip(&self.verdicts)
+    }
+
+    pub(super) fn listed(&self) -> &'a [Image] {
+        self.repository.images.as_ref().map_or(&[], |images: &'a Images| images)
+    }
+}
+
+impl Plan<'_> {
+    /// Whether the scan was complete.
+    pub fn is_complete(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    /// The bytes that all deletions free.
+    pub fn freed(&self) -> Freed {
+        self.repositories.iter().map(|judged| judged.freed).sum()
+    }
+
+    /// Images in the archive that something needs: they cannot be pulled before they are restored. Repository, image,
+    /// and why it is needed.
+    pub fn archived_in_use(&self) -> impl Iterator<Item = (&Judged<'_>, &Image, Kept)> {
+        self.repositories.iter().flat_map(|judged| {
+            judged.images().filter_map(move |(image, verdict)| match verdict {
+                Verdict::Keep(kept @ (Kept::Root(_) | Kept::Child(_))) if image.status != Status::Active => {
+                    Some((judged, image, *kept))
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// What the next scan has to know. An incomplete scan condemns nothing new, but what it finds in use is acquitted.
+    pub fn memory(&self) -> Memory {
+        let before = self.memory;
+        let mut condemned: BTreeMap<String, BTreeMap<Digest, DateTime<Utc>>> = BTreeMap::new();
+        for judged in &self.repositories {
+            let images = judged.listed();
+            let known = before.condemned.get(&judged.repository.name);
+            let kept: BTreeMap<Digest, DateTime<Utc>> = judged
+                .condemned
+                .iter()
+                .filter_map(|(at, since)| Some((images.get(*at as usize)?.digest, *since)))
+                .filter(|(digest, _)| self.is_complete() || known.is_some_and(|known| known.contains_key(digest)))
+                .collect();
+            if !kept.is_empty() {
+                condemned.insert(judged.repository.name.clone(), kept);
+            }
+        }
+        let mut active = before.active.clone();
+        active.retain(|_, at| self.now - *at <= ACTIVE_FOR);
+        let is_active = |root: &&Root<'_>| !matches!(root.recency(), None | Some(Recency::WasActive(_)));
+        for root in self.roots.roots.iter().filter(is_active) {
+            active.extend(root.arn().map(|arn| (arn.clone(), self.now)));
+        }
+        let scanned = if self.is_complete() { Some(self.now) } else { before.scanned };
+        Memory { scanned, condemned, active }
+    }
+}

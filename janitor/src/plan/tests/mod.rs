@@ -1,0 +1,9 @@
+//! Plans of small worlds.
+
+mod file;
+mod images;
+mod naive;
+mod properties;
+mod references;
+mod sweep;
+mod world;

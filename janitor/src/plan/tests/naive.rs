@@ -1,0 +1,320 @@
+//! What should be deleted, said once more: slow, plain, and sharing nothing with the planner but the types that it
+//! reads.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use coalmine_pipeline::{Digest, ImageReference};
+
+use super::world::home;
+use crate::in_use::{Content, Definition, InUse, Reach, Source, Used};
+use crate::inventory::{Image, Manifest, Reading, Repository, Status};
+use crate::memory::Memory;
+use crate::plan::Snapshot;
+use crate::policy::Policy;
+
+pub(super) struct Naive<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) policy: &'a Policy,
+    pub(super) memory: &'a Memory,
+    pub(super) now: DateTime<Utc>,
+}
+
+type Name = (String, Digest);
+
+/// An image text, the digest that runs.
+type Wanted = (String, Option<String>);
+
+impl Naive<'_> {
+    pub(super) fn deleted(&self) -> BTreeSet<Name> {
+        if !self.is_complete() {
+            return BTreeSet::new();
+        }
+        let mut deleted = BTreeSet::new();
+        for repository in &self.snapshot.inventory.repositories {
+            let chosen = self.chosen(repository);
+            let staying = self.images(repository).filter(|image| !chosen.contains(&image.digest));
+            let mut kept: BTreeSet<Digest> = staying.map(|image| image.digest).collect();
+            kept.extend(self.rooted(repository));
+            let kept = self.closed(repository, kept);
+            let gone = self.images(repository).filter(|image| !kept.contains(&image.digest));
+            deleted.extend(gone.map(|image| (repository.name.clone(), image.digest)));
+        }
+        deleted
+    }
+
+    /// Everything that could go with no guard, whatever refers to it.
+    pub(super) fn eligible(&self, repository: &Repository) -> BTreeSet<Digest> {
+        let may_go = |image: &&Image| self.may_go(repository, image) && self.is_over(repository, image);
+        let may_go: BTreeSet<Digest> = self.images(repository).filter(may_go).map(|image| image.digest).collect();
+        let others = self.images(repository).map(|image| image.digest).filter(|digest| !may_go.contains(digest));
+        let kept = self.closed(repository, others.collect());
+        may_go.into_iter().filter(|digest| !kept.contains(digest)).collect()
+    }
+
+    /// Everything that a root leads to, with what it keeps.
+    pub(super) fn reachable(&self, repository: &Repository) -> BTreeSet<Digest> {
+        self.closed(repository, self.rooted(repository))
+    }
+
+    fn images<'r>(&self, repository: &'r Repository) -> impl Iterator<Item = &'r Image> {
+        repository.images.iter().flat_map(|images| images.iter())
+    }
+
+    fn is_complete(&self) -> bool {
+        let reads =
+            |source: Source| self.policy.reads(source) && source != Source::KeepLists && source != Source::Manifests;
+        let complete = |source: &Source| {
+            let reports = || self.snapshot.in_use.sources.iter().filter(|report| report.source == *source);
+            reports().any(|report| report.reach == Reach::Complete)
+                && reports().all(|report| report.reach == Reach::Complete)
+        };
+        let manifests = self.snapshot.inventory.repositories.iter().all(|repository| {
+            let unread = |image: &Image| {
+                image.media_type.may_have_children() && !self.snapshot.manifests.contains_key(&image.digest)
+            };
+            !self.images(repository).any(unread)
+                || !self.images(repository).any(|image| self.could_go(repository, image))
+        });
+        let clock = self.memory.scanned.is_none_or(|scanned| scanned <= self.now + TimeDelta::minutes(10));
+        Source::ALL.iter().filter(|source| reads(**source)).all(complete)
+            && manifests
+            && clock
+            && self.wanted().is_some()
+    }
+
+    /// What any definition or use wants; `None` if something is not known.
+    fn wanted(&self) -> Option<Vec<Wanted>> {
+        let InUse { definitions, uses, .. } = &self.snapshot.in_use;
+        let mut wanted = Vec::new();
+        let mut needed: Vec<Option<&Definition>> = Vec::new();
+        for one in uses {
+            match &one.of {
+                Used::Definition(arn) => needed.push(definitions.get(arn)),
+                Used::Image { text, digest } => wanted.push((text.to_string(), digest.as_ref().map(|d| d.to_string()))),
+                Used::Digest(digest) => wanted.push(("elsewhere".to_owned(), Some(digest.to_string()))),
+                Used::Repository(_) => {}
+            }
+        }
+        for (arn, definition) in definitions {
+            let remembered = self.memory.active.get(arn).is_some_and(|at| self.now - *at <= TimeDelta::hours(24));
+            if self.is_recent(definition) || (remembered && !definition.is_active) {
+                needed.push(Some(definition));
+            }
+        }
+        let forgotten = |(arn, at): (&std::sync::Arc<str>, &DateTime<Utc>)| {
+            !definitions.contains_key(arn) && self.now - *at <= TimeDelta::hours(24)
+        };
+        if self.memory.active.iter().any(forgotten) {
+            return None;
+        }
+        for definition in needed {
+            match &definition?.content {
+                Content::NotRead => return None,
+                Content::Gone => {}
+                Content::Read { containers, .. } => {
+                    wanted.extend(containers.iter().map(|(_, image)| (image.to_string(), None)));
+                }
+            }
+        }
+        Some(wanted)
+    }
+
+    fn is_recent(&self, definition: &Definition) -> bool {
+        let recent = &self.policy.recent;
+        let newer = self.snapshot.in_use.definitions.values().filter(|other| {
+            let exists = other.is_active && other.content != Content::Gone;
+            exists && other.family == definition.family && other.revision > definition.revision
+        });
+        let newer: Vec<&Definition> = newer.collect();
+        let is_old = |definition: &Definition, at: DateTime<Utc>| matches!(&definition.content, Content::Read { registered: Some(registered), .. } if at - *registered > recent.window);
+        let has_old_above =
+            newer.iter().any(|other| self.rank(other) >= recent.keep_revisions as usize && is_old(other, self.now));
+        definition.is_active
+            && definition.content != Content::Gone
+            && (recent.all_active
+                || newer.len() < recent.keep_revisions as usize
+                || match definition.content {
+                    Content::NotRead => !has_old_above,
+                    _ => !is_old(definition, self.now),
+                })
+    }
+
+    fn rank(&self, definition: &Definition) -> usize {
+        let all = self.snapshot.in_use.definitions.values();
+        all.filter(|other| {
+            let exists = other.is_active && other.content != Content::Gone;
+            exists && other.family == definition.family && other.revision > definition.revision
+        })
+        .count()
+    }
+
+    /// Digests that roots lead to, with the indexes that list what runs.
+    fn rooted(&self, repository: &Repository) -> BTreeSet<Digest> {
+        let mut rooted = BTreeSet::new();
+        let mut running = BTreeSet::new();
+        for (text, digest) in self.wanted().unwrap_or_default() {
+            let digest = digest.and_then(|digest| Digest::parse(&digest).ok());
+            let reference = ImageReference::parse(&text).ok();
+            let ecr = reference.as_ref().and_then(|reference| reference.ecr());
+            let is_here = ecr.is_some_and(|ecr| {
+                (&ecr.account, &ecr.region, &ecr.repository) == (&home().account, &home().region, &repository.name)
+            });
+            if ecr.is_none() {
+                running.extend(digest);
+                running.extend(reference.as_ref().and_then(|reference| reference.digest()));
+            }
+            if is_here {
+                running.extend(digest);
+                let written = reference.as_ref().and_then(|reference| reference.digest());
+                rooted.extend(written);
+                let tag = reference.as_ref().and_then(|reference| reference.tag());
+                let tag = if written.is_none() { tag.or(Some("latest")) } else { tag };
+                let has = |image: &&Image| tag.is_some_and(|tag| image.tags.iter().any(|this| **this == *tag));
+                rooted.extend(self.images(repository).filter(has).map(|image| image.digest));
+            }
+        }
+        loop {
+            let lists = |image: &&Image| {
+                !running.contains(&image.digest)
+                    && self
+                        .children(image)
+                        .iter()
+                        .any(|child| running.contains(child) && self.exists(repository, child))
+            };
+            let more: Vec<Digest> = self.images(repository).filter(lists).map(|image| image.digest).collect();
+            if more.is_empty() {
+                break;
+            }
+            running.extend(more);
+        }
+        rooted.extend(running);
+        rooted
+    }
+
+    fn exists(&self, repository: &Repository, digest: &Digest) -> bool {
+        self.images(repository).any(|image| image.digest == *digest)
+    }
+
+    fn children(&self, image: &Image) -> Vec<Digest> {
+        match self.snapshot.manifests.get(&image.digest) {
+            Some(Manifest::Read(children)) if image.media_type.may_have_children() => {
+                children.iter().map(|child| child.digest).filter(|child| *child != image.digest).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_about(&self, image: &Image, subject: &Image) -> bool {
+        let named = format!("sha256-{}", subject.digest.hex());
+        image.digest != subject.digest
+            && (image.subject == Some(subject.digest) || image.tags.iter().any(|tag| tag.starts_with(&named)))
+    }
+
+    /// With everything that it keeps, round after round.
+    fn closed(&self, repository: &Repository, kept: BTreeSet<Digest>) -> BTreeSet<Digest> {
+        let mut kept = kept;
+        loop {
+            let before = kept.len();
+            for keeper in self.images(repository) {
+                for image in self.images(repository) {
+                    let keeps = self.children(keeper).contains(&image.digest) || self.is_about(image, keeper);
+                    if keeps && kept.contains(&keeper.digest) {
+                        kept.insert(image.digest);
+                    }
+                }
+            }
+            if kept.len() == before {
+                return kept;
+            }
+        }
+    }
+
+    /// Whether rule and nature of an image let it go.
+    fn may_go(&self, repository: &Repository, image: &Image) -> bool {
+        self.could_go(repository, image) && !self.is_frozen(repository)
+    }
+
+    fn is_frozen(&self, repository: &Repository) -> bool {
+        let unreadable =
+            |image: &Image| matches!(self.snapshot.manifests.get(&image.digest), Some(Manifest::Unreadable(_)));
+        let unclear = self.wanted().unwrap_or_default().into_iter().any(|(text, _)| {
+            text.starts_with(super::world::HOST)
+                && ImageReference::parse(&text).is_err()
+                && text.contains(&repository.name)
+        });
+        let kept = |one: &crate::in_use::Use| one.of == Used::Repository(repository.name.as_str().into());
+        repository.access != Reading::None
+            || self.images(repository).any(|image| image.media_type.may_have_children() && unreadable(image))
+            || unclear
+            || self.snapshot.in_use.uses.iter().any(kept)
+    }
+
+    fn could_go(&self, repository: &Repository, image: &Image) -> bool {
+        let Some((_, rule)) = self.policy.rule(&repository.name) else { return false };
+        let Some(latest) = self.latest(repository, image, 0) else { return false };
+        let parents = |image: &Image| self.parents(repository, image);
+        let is_top = |image: &&Image| {
+            let tags_are_about =
+                !image.tags.is_empty() && image.tags.iter().all(|tag| tag.len() >= 71 && tag.starts_with("sha256-"));
+            image.status == Status::Active
+                && !image.media_type.is_unknown()
+                && parents(image).is_empty()
+                && image.subject.is_none()
+                && !tags_are_about
+        };
+        let newer = self.images(repository).filter(is_top).filter(|other| other.pushed > image.pushed).count();
+        let is_newest = (is_top(&image) && newer < rule.keep_newest as usize)
+            || self.images(repository).all(|other| other.pushed <= image.pushed);
+        image.status == Status::Active
+            && !image.media_type.is_unknown()
+            && !image.tags.iter().any(|tag| rule.protects(tag))
+            && self.now - latest > rule.min_age.max(TimeDelta::hours(24))
+            && !is_newest
+    }
+
+    fn parents<'r>(&self, repository: &'r Repository, image: &Image) -> Vec<&'r Image> {
+        self.images(repository).filter(|parent| self.children(parent).contains(&image.digest)).collect()
+    }
+
+    fn latest(&self, repository: &Repository, image: &Image, depth: usize) -> Option<DateTime<Utc>> {
+        let own = image.pushed?.max(image.pulled.unwrap_or_default()).max(image.activated.unwrap_or_default());
+        let only =
+            |child: &&Image| self.parents(repository, child).len() == 1 && self.children(image).contains(&child.digest);
+        let below = self.images(repository).filter(only).filter(|_| depth < 20);
+        let below = below.filter_map(|child| self.latest(repository, child, depth + 1)).max();
+        Some(below.map_or(own, |below| own.max(below)))
+    }
+
+    /// Whether the quarantine is over.
+    fn is_over(&self, repository: &Repository, image: &Image) -> bool {
+        let since = self.memory.condemned.get(&repository.name).and_then(|known| known.get(&image.digest));
+        since.is_some_and(|since| self.now - *since >= self.policy.guards.quarantine)
+    }
+
+    /// What the guards choose of what is eligible.
+    fn chosen(&self, repository: &Repository) -> BTreeSet<Digest> {
+        let eligible = self.eligible(repository);
+        let percent = self.images(repository).count() * self.policy.guards.max_percent as usize / 100;
+        let limit = percent.min(self.policy.guards.max_images as usize);
+        let keeps = |keeper: &Image, image: &Image| {
+            self.children(keeper).contains(&image.digest) || self.is_about(image, keeper)
+        };
+        let is_top = |image: &&Image| {
+            eligible.contains(&image.digest)
+                && !self.images(repository).any(|keeper| eligible.contains(&keeper.digest) && keeps(keeper, image))
+        };
+        let mut tops: Vec<&Image> = self.images(repository).filter(is_top).collect();
+        tops.sort_by_key(|image| (self.latest(repository, image, 0), image.digest));
+        let mut chosen = BTreeSet::new();
+        for top in tops {
+            let group = self.closed(repository, [top.digest].into());
+            let group: BTreeSet<Digest> =
+                group.into_iter().filter(|digest| eligible.contains(digest) && !chosen.contains(digest)).collect();
+            if chosen.len() + group.len() <= limit {
+                chosen.extend(group);
+            }
+        }
+        chosen
+    }
+}

@@ -1,0 +1,18 @@
+variable "name" {
+  description = "The key's alias."
+  type        = string
+  nullable    = false
+}
+
+variable "description" {
+  description = "What the key encrypts."
+  type        = string
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags for the key."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
