@@ -130,8 +130,12 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     if percents.is_some_and(|(given, former)| given == former) {
         strike_percents(turn).await;
     }
-    if let (true, Phase::RestoreCanary { told, .. }) = (deploys, &mut turn.progress.phase) {
-        *told = Some(turn.tools.clock.now().timestamp());
+    let now = turn.tools.clock.now().timestamp();
+    match &mut turn.progress.phase {
+        Phase::RestoreCanary { told, .. } if deploys => *told = Some(now),
+        // It is followed from here on.
+        Phase::UndoFull { since, .. } if deploys => *since = now,
+        _ => {}
     }
     Ok(())
 }
@@ -160,8 +164,9 @@ async fn roll_back(turn: &mut Turn<'_>) -> Result<(), AwsError> {
             other => other?,
         }
     }
-    if let Phase::UndoFull { stopped, .. } = &mut turn.progress.phase {
-        *stopped = true;
+    let now = turn.tools.clock.now().timestamp();
+    if let Phase::UndoFull { since, stopped } = &mut turn.progress.phase {
+        (*since, *stopped) = (now, true);
     }
     Ok(())
 }

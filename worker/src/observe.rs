@@ -266,7 +266,9 @@ impl Gathered {
             let own = ledger::percents::own(tools.held.store(), &service.cluster, &service.name, service.percents);
             percents =
                 Some(own.await.map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?);
-            if let Some(running) = running.as_ref().filter(|running| restore::is_ours(running, execution)) {
+            // The copy with which an earlier try was restored is this execution's, too, but not its release.
+            let of_ours = |running: &&TaskDefinition| restore::is_ours(running, execution) && brings(running, &asked);
+            if let Some(running) = running.as_ref().filter(of_ours) {
                 before = Some(earlier::before(tools, service, running).await?);
             }
             if service.is_rolling() {
@@ -308,6 +310,16 @@ impl Gathered {
             deadline: action.deadline,
         }
     }
+}
+
+/// Whether a task definition names an image that is asked for, as it was asked for or by its digest.
+fn brings(running: &TaskDefinition, asked: &[Asked]) -> bool {
+    running.images().iter().any(|(container, image)| {
+        asked.iter().filter(|asked| asked.container == *container).any(|asked| {
+            *image == asked.reference.to_string()
+                || asked.answer.as_ref().is_ok_and(|found| image.ends_with(found.digest.as_str()))
+        })
+    })
 }
 
 /// Whether no deployment of a service ever succeeded. One that ended well, or that has tasks, need not be asked.

@@ -167,7 +167,7 @@ pub(crate) fn refusal(cause: &Cause, problem: &AwsError) -> Ending {
 fn kind_of(cause: CauseKind) -> FailureKind {
     match cause {
         CauseKind::Refused => FailureKind::Configuration,
-        CauseKind::Denied => FailureKind::Permission,
+        CauseKind::Denied | CauseKind::Barred => FailureKind::Permission,
         _ => FailureKind::Job,
     }
 }

@@ -188,18 +188,26 @@ impl Turn<'_> {
     }
 
     /// What AWS refused, or the worker may not: before anything was touched it ends the action; later the deadlines
-    /// do, because leaving things half done is worse than waiting for a permission. A turnover gives its canary back
-    /// before it ends.
+    /// do, because leaving things half done is worse than waiting for a permission. What may have been told is undone,
+    /// and a turnover gives its canary back, before the action ends.
     fn refused(&mut self, problem: &AwsError) -> Option<Ending> {
         let touched = self.progress.deployment.is_some() || self.progress.cause.is_some();
         if touched {
             return None;
         }
-        let text = format!("Nothing was deployed to {}/{}: {problem}.", self.action.cluster, self.action.service);
+        let service = format!("{}/{}", self.action.cluster, self.action.service);
         let denied = problem.kind == Kind::Denied;
+        let now = self.tools.clock.now().timestamp();
+        if !matches!(self.progress.phase, Phase::Check { .. }) {
+            // The service may have been told to run the release; only its deployment could not be looked for.
+            let text = format!("The deployment to {service} could not be followed: {problem}.");
+            let kind = if denied { CauseKind::Barred } else { CauseKind::Unusable };
+            self.progress.undo(self.action.role, Cause { kind, text, witness: None }, now);
+            return None;
+        }
+        let text = format!("Nothing was deployed to {service}: {problem}.");
         if self.action.role == Role::Full {
             let kind = if denied { CauseKind::Denied } else { CauseKind::Refused };
-            let now = self.tools.clock.now().timestamp();
             self.progress.undo(Role::Full, Cause { kind, text, witness: None }, now);
             return None;
         }
@@ -308,18 +316,18 @@ impl Turn<'_> {
             None => return Ok(Pass::Again),
         };
         match check {
+            // What was gathered before the wait may be old: everything is checked once more.
+            Check::Refuse(_) | Check::Ready(_) if self.waited => {
+                (self.waited, self.gathered) = (false, None);
+                self.view.outdate(self.tools);
+                Ok(Pass::Again)
+            }
             Check::Refuse(problems) => Ok(self.turn_down(refusal(&self.action, &problems))),
             Check::Wait { reason, busy } => {
                 self.waited = true;
                 let since = busy.then(|| busy_since.unwrap_or(now));
                 self.progress.phase = Phase::Check { busy_since: since };
                 Ok(Pass::Wait(reason))
-            }
-            // What was gathered before the wait may be old: everything is checked once more.
-            Check::Ready(_) if self.waited => {
-                (self.waited, self.gathered) = (false, None);
-                self.view.outdate(self.tools);
-                Ok(Pass::Again)
             }
             Check::Ready(plan) => {
                 if let Some(ending) = self.hindrance().await? {

@@ -30,8 +30,9 @@ pub(super) fn size_member(call: &Call) -> Option<&'static str> {
             | "ListDaemonTaskDefinitions",
         )
         | (Service::CodePipeline, "ListPipelines" | "ListPipelineExecutions" | "ListActionExecutions")
-        | (Service::Ecr, "DescribeRepositories" | "ListImages" | "ListImageReferrers") => Some("maxResults"),
-        // With imageIds it has no pages.
+        | (Service::Ecr, "ListImages" | "ListImageReferrers") => Some("maxResults"),
+        // Where names or ids are given they have no pages.
+        (Service::Ecr, "DescribeRepositories") if call.raw.get("repositoryNames").is_none() => Some("maxResults"),
         (Service::Ecr, "DescribeImages") if call.raw.get("imageIds").is_none() => Some("maxResults"),
         (Service::Lambda, "ListFunctions" | "ListVersionsByFunction" | "ListAliases") => Some("MaxItems"),
         // Callers cannot choose.

@@ -140,6 +140,7 @@ pub struct Rule {
     pub(super) region: Option<String>,
     pub(super) members: Vec<(String, String)>,
     pub(super) call: Option<u64>,
+    pub(super) first_call: Option<u64>,
     pub(super) nth: Option<u64>,
     pub(super) times: Option<u64>,
     pub(super) chance: Option<f64>,
@@ -161,6 +162,7 @@ impl Rule {
             region: None,
             members: Vec::new(),
             call: None,
+            first_call: None,
             nth: None,
             times: None,
             chance: None,
@@ -223,6 +225,14 @@ impl Rule {
     #[must_use]
     pub fn call(mut self, number: u64) -> Self {
         self.call = Some(number);
+        self
+    }
+
+    /// Only the caller's `number`th call and later ones. With an operation and [`Rule::times`] it is a call that keeps
+    /// failing, however often the SDK tries it again.
+    #[must_use]
+    pub fn from_call(mut self, number: u64) -> Self {
+        self.first_call = Some(number);
         self
     }
 

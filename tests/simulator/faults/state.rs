@@ -235,6 +235,7 @@ impl Rule {
             && self.operation.as_ref().is_none_or(|operation| *operation == call.operation)
             && self.subject.as_ref().is_none_or(|subject| *subject == call.subject)
             && self.call.is_none_or(|number| number == call.number)
+            && self.first_call.is_none_or(|number| number <= call.number)
             && self.from.is_none_or(|from| call.at >= from)
             && self.until.is_none_or(|until| call.at < until)
     }

@@ -16,7 +16,7 @@ use coalmine_door::AwsError;
 
 /// How many action executions are looked through for a job's own, newest first: more than a stage can have
 /// (`ListActionExecutions` gives 100 a page), since those of later stages begin when it is over.
-const ACTIONS_MAX: i32 = 100;
+const ACTIONS_MAX: usize = 100;
 
 /// One account's CodePipeline in one region.
 #[derive(Clone, Debug)]
@@ -180,9 +180,15 @@ impl CodePipeline {
     /// # Errors
     /// When the call fails in another way than by a lost race.
     pub async fn acknowledge(&self, job: &Job) -> Result<bool, AwsError> {
+        const OPERATION: &str = "codepipeline AcknowledgeJob";
         let sent = self.client.acknowledge_job().job_id(&job.id).nonce(&job.nonce).send().await;
-        match sent.map_err(|error| AwsError::of("codepipeline AcknowledgeJob", &error)) {
-            Ok(output) => Ok(output.status() == Some(&JobStatus::InProgress)),
+        match sent.map_err(|error| AwsError::of(OPERATION, &error)) {
+            Ok(output) => match output.status() {
+                Some(JobStatus::InProgress) => Ok(true),
+                Some(status) if JobStatus::values().contains(&status.as_str()) => Ok(false),
+                // A status that is newer than this worker: the job may be ours.
+                status => Err(AwsError::unusable(OPERATION, format!("the job's status is {status:?}"))),
+            },
             Err(error) if error.is("InvalidNonceException") || error.is("JobNotFoundException") => Ok(false),
             Err(error) => Err(error),
         }
@@ -302,16 +308,27 @@ impl CodePipeline {
 
     async fn actions(&self, context: &Context) -> Result<Vec<ActionExecutionDetail>, AwsError> {
         let filter = ActionExecutionFilter::builder().pipeline_execution_id(&context.execution).build();
-        let output = self
-            .client
-            .list_action_executions()
-            .pipeline_name(&context.pipeline)
-            .filter(filter)
-            .max_results(ACTIONS_MAX)
-            .send()
-            .await
-            .map_err(|error| AwsError::of("codepipeline ListActionExecutions", &error))?;
-        Ok(output.action_execution_details.unwrap_or_default())
+        let mut found = Vec::new();
+        let mut token = None;
+        // A page may hold fewer actions than were asked for.
+        for _ in 0..ACTIONS_MAX {
+            let page = self
+                .client
+                .list_action_executions()
+                .pipeline_name(&context.pipeline)
+                .filter(filter.clone())
+                .max_results(i32::try_from(ACTIONS_MAX).unwrap_or(100))
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| AwsError::of("codepipeline ListActionExecutions", &error))?;
+            token = page.next_token().map(str::to_owned);
+            found.extend(page.action_execution_details.unwrap_or_default());
+            if token.is_none() || found.len() >= ACTIONS_MAX {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// The pipeline execution that a job belongs to.

@@ -4,6 +4,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
     ServiceDeploymentRollbackMonitorsStatus, ServiceDeploymentStatus, StopServiceDeploymentStopType, TaskField,
 };
+use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Value, json};
 
 use crate::aws::ecs_views;
@@ -24,7 +25,7 @@ pub const REVISIONS_PER_CALL: usize = 20;
 /// `DescribeTasks` takes at most a hundred tasks.
 const TASKS_PER_CALL: usize = 100;
 /// How many of a family's revisions are searched for a copy that was registered before.
-const REVISIONS_SEARCHED: i32 = 5;
+const REVISIONS_SEARCHED: usize = 5;
 /// Pages read of one list before it is called endless: 100 × 100 tasks is twice ECS's limit for a service.
 const PAGES_MAX: usize = 100;
 
@@ -227,16 +228,27 @@ impl Ecs {
     /// # Errors
     /// When the call fails.
     pub async fn newest_revisions(&self, family: &str) -> Result<Vec<Revision>, AwsError> {
-        let output = self
-            .client
-            .list_task_definitions()
-            .family_prefix(family)
-            .sort(aws_sdk_ecs::types::SortOrder::Desc)
-            .max_results(REVISIONS_SEARCHED)
-            .send()
-            .await
-            .map_err(|error| AwsError::of("ecs ListTaskDefinitions", &error))?;
-        Ok(output.task_definition_arns().iter().filter_map(|arn| arn.parse().ok()).collect())
+        let mut found: Vec<Revision> = Vec::new();
+        let mut token = None;
+        // A page may hold fewer revisions than were asked for.
+        for _ in 0..REVISIONS_SEARCHED {
+            let page = self
+                .client
+                .list_task_definitions()
+                .family_prefix(family)
+                .sort(aws_sdk_ecs::types::SortOrder::Desc)
+                .max_results(i32::try_from(REVISIONS_SEARCHED - found.len()).unwrap_or(1))
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| AwsError::of("ecs ListTaskDefinitions", &error))?;
+            found.extend(page.task_definition_arns().iter().filter_map(|arn| arn.parse::<Revision>().ok()));
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() || found.len() >= REVISIONS_SEARCHED {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Registers a copy.
@@ -253,6 +265,8 @@ impl Ecs {
             // The SDK wants its required member; the body is replaced as a whole.
             .set_container_definitions(Some(Vec::new()))
             .customize()
+            // A registration that is sent again is another one: after a lost reply it is searched for first.
+            .config_override(aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled()))
             .mutate_request(move |http| raw::send(http, &request))
             .send()
             .await

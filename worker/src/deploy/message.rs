@@ -29,7 +29,7 @@ pub fn failure(role: Role, service: &str, cause: &Cause, done: &str, log: Option
         CauseKind::Stopped => "was stopped",
         CauseKind::TimedOut => "timed out",
         CauseKind::Changed => "changed under the deployment",
-        CauseKind::Refused | CauseKind::Denied => {
+        CauseKind::Refused | CauseKind::Denied | CauseKind::Barred | CauseKind::Unusable => {
             // It says by itself what is wrong, a problem a line.
             let end = format!("\nDone: {}.", printable(done));
             let room = FAILURE_MESSAGE_CHARS - end.chars().count().min(FAILURE_MESSAGE_CHARS / 2);
@@ -59,7 +59,7 @@ fn look_at(cause: &Cause, log: Option<&LogTail>) -> &'static str {
         }
         CauseKind::Alarm => "the alarm's metric in CloudWatch",
         CauseKind::Superseded | CauseKind::Changed => "who else deploys to this service (CloudTrail: UpdateService)",
-        CauseKind::Refused | CauseKind::Denied => "what is wrong above",
+        CauseKind::Refused | CauseKind::Denied | CauseKind::Barred | CauseKind::Unusable => "what is wrong above",
         CauseKind::Stopped => "who stopped it (CloudTrail: StopServiceDeployment)",
         CauseKind::TimedOut => "the service's events in the ECS console; the option deadline sets the time",
     }

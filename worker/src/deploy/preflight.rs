@@ -12,6 +12,7 @@ use crate::deploy::progress::{Former, Marks};
 use crate::deploy::release::{Image, Resolved};
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TAGS_MAX, TaskDefinition, copy};
+use crate::deploy::undo::STALE_READ;
 use crate::deploy::verdict::{red, repeated_fault};
 use crate::deploy::view::{Alarm, Service, ServiceRevision, Task};
 
@@ -135,8 +136,9 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
         return Check::Refuse(problems);
     };
     check_template(facts, service, base, &mut problems);
+    let mut unproven = Vec::new();
     if let Some(canary) = &facts.canary {
-        proven(facts, partner, canary, &mut problems);
+        proven(facts, partner, canary, &mut unproven);
     }
     if let Some(home) = facts.home.filter(|home| !service.arn.contains(&format!(":{}:{}:", home.region, home.account)))
     {
@@ -151,6 +153,11 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
             service.label()
         ));
     }
+    // The turnover may follow its canary at once, and a read may lag behind that.
+    if problems.is_empty() && !unproven.is_empty() && elapsed(facts.started, now) < STALE_READ {
+        return Check::Wait { reason: format!("looking once more: {}", unproven.join("; ")), busy: false };
+    }
+    problems.extend(unproven);
     if !problems.is_empty() {
         // All in one answer: a red alarm would be the next.
         if let Some(Check::Refuse(red)) = red_before(facts, service, partner, now) {

@@ -60,7 +60,7 @@ pub enum Phase {
     },
     /// The full service goes back to what it ran.
     UndoFull {
-        /// Epoch seconds at which the undo began.
+        /// Epoch seconds at which the undo began; once ECS was told, at which it was.
         #[serde(rename = "s")]
         since: i64,
         /// Whether ECS was told to roll our deployment back.
@@ -198,6 +198,10 @@ pub enum CauseKind {
     Refused,
     /// AWS refused a permission before the turnover touched anything; the text says so.
     Denied,
+    /// AWS refused a permission before the deployment could be followed, which may have begun; the text says so.
+    Barred,
+    /// AWS refused a call then; the text says which.
+    Unusable,
 }
 
 impl CauseKind {

@@ -13,7 +13,8 @@ pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -
     let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
         return Decision::new(Step::Fail, "the continuation token names no revision to deploy");
     };
-    if sight.service.status != "ACTIVE" {
+    // A status that is newer than this worker is no verdict.
+    if ["DRAINING", "INACTIVE"].contains(&sight.service.status.as_str()) {
         let text = format!("service {} became {}", sight.service.label(), sight.service.status);
         return ill(Cause { kind: CauseKind::Changed, text, witness: None });
     }

@@ -13,21 +13,28 @@ use crate::deploy::view::{DeploymentStatus, Service};
 pub const UNDO_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// How long a read may lag behind our own write before it is believed.
-const STALE_READ: Duration = Duration::from_secs(30);
+pub const STALE_READ: Duration = Duration::from_secs(30);
 
 /// The first phase of the undo, by who failed and why.
 #[must_use]
 pub fn begin(role: Role, cause: &Cause, now: i64) -> Phase {
-    let restore = Phase::RestoreCanary { since: now, target: Target::Unknown, told: None };
     match (role, cause.kind) {
         // Somebody else is deploying to it now.
         (Role::Canary, CauseKind::Superseded) => Phase::LeaveCanary,
-        (Role::Canary, _) | (Role::Full, CauseKind::Superseded | CauseKind::Refused | CauseKind::Denied) => restore,
+        (Role::Canary, _) | (Role::Full, CauseKind::Superseded | CauseKind::Refused | CauseKind::Denied) => {
+            restore(now)
+        }
         (Role::Full, _) => Phase::UndoFull { since: now, stopped: false },
     }
 }
 
-/// Decides the next step of a phase `UndoFull`.
+/// The phase in which a canary goes back; of a turnover that did not touch the full service, the only one.
+#[must_use]
+pub fn restore(now: i64) -> Phase {
+    Phase::RestoreCanary { since: now, target: Target::Unknown, told: None }
+}
+
+/// Decides the next step of a phase `UndoFull`, whose way back was told at `since`, or began then.
 pub fn full(
     terms: &Terms,
     progress: &Progress,
@@ -35,13 +42,22 @@ pub fn full(
     (since, stopped): (i64, bool),
     now: i64,
 ) -> Decision {
-    let restore = Phase::RestoreCanary { since: now, target: Target::Unknown, told: None };
+    let decision = full_back(terms, progress, sight, stopped, now);
+    // Only waiting has its limit: a worker that was away for longer has yet to tell ECS anything.
+    if decision.step == Step::Wait && elapsed(since, now) >= UNDO_LIMIT {
+        return Decision::new(Step::Enter(restore(now)), format!("{} is still on its way back", sight.service.label()));
+    }
+    decision
+}
+
+fn full_back(terms: &Terms, progress: &Progress, sight: &Sight<'_>, stopped: bool, now: i64) -> Decision {
+    let restore = restore(now);
     let (Some(former), Some(revision)) = (&progress.former, &progress.revision) else {
         return Decision::new(Step::Enter(restore), "nothing was deployed");
     };
     let service = sight.service;
-    if elapsed(since, now) >= UNDO_LIMIT {
-        return Decision::new(Step::Enter(restore), format!("{} is still on its way back", service.label()));
+    if is_unseen(progress, sight) {
+        return Decision::new(Step::Wait, "waiting for ECS to show the deployment");
     }
     let status = sight.deployment.map(|deployment| &deployment.status);
     match status {
@@ -116,18 +132,30 @@ pub fn canary(
     (since, target, told): (i64, &Target, Option<i64>),
     now: i64,
 ) -> Decision {
-    let role = terms.role;
-    let (canary, which) = match role {
+    let (canary, which) = match terms.role {
         Role::Canary => (sight.service, Which::Own),
         Role::Full => (sight.partner, Which::Partner),
     };
-    if elapsed(since, now) >= UNDO_LIMIT {
-        return end(
-            terms,
-            progress,
-            sight,
-            format!("canary {} is still on its way back: {}", canary.label(), tasks(canary)),
-        );
+    let decision = canary_back(terms, progress, sight, (canary, which), (target, told), now);
+    // As above.
+    if decision.step == Step::Wait && elapsed(told.unwrap_or(since), now) >= UNDO_LIMIT {
+        let done = format!("canary {} is still on its way back: {}", canary.label(), tasks(canary));
+        return end(terms, progress, sight, done);
+    }
+    decision
+}
+
+fn canary_back(
+    terms: &Terms,
+    progress: &Progress,
+    sight: &Sight<'_>,
+    (canary, which): (&Service, Which),
+    (target, told): (&Target, Option<i64>),
+    now: i64,
+) -> Decision {
+    let role = terms.role;
+    if role == Role::Canary && is_unseen(progress, sight) {
+        return Decision::new(Step::Wait, "waiting for ECS to show the deployment");
     }
     let following = role == Role::Canary
         && sight.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::RollingBack);
@@ -199,6 +227,12 @@ fn end(terms: &Terms, progress: &Progress, sight: &Sight<'_>, canary: String) ->
     };
     let former = progress.former.as_ref().filter(still_ours);
     former.and_then(|former| settle(former, sight)).unwrap_or_else(|| Decision::new(Step::Fail, done))
+}
+
+/// Whether our deployment is known, but was not looked at yet: a worker that has just taken the job over does not know
+/// whether there is something to roll back.
+fn is_unseen(progress: &Progress, sight: &Sight<'_>) -> bool {
+    progress.deployment.is_some() && sight.deployment.is_none()
 }
 
 /// Whether a service was told to run neither what it ran before nor what we brought.
@@ -301,6 +335,39 @@ mod tests {
         let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
         assert!(matches!(decision.step, Step::Enter(Phase::RestoreCanary { .. })));
         assert_eq!(decision.reason, "main/app runs app:0 again");
+    }
+
+    #[test]
+    fn a_way_back_that_nobody_has_told_yet_is_told_however_late() {
+        let (full, canary) = (service("app", 10, "app:2"), service("app-canary", 1, "app-canary:2"));
+        let running = deployment("IN_PROGRESS");
+        let sight = Sight { deployment: Some(&running), ..sight(&full, &canary) };
+        let (terms, progress, late) = (terms(Role::Full), progress(), 7_200);
+        assert_eq!(super::full(&terms, &progress, &sight, (0, false), late).step, Step::RollBack);
+        assert_eq!(super::canary(&terms, &progress, &sight, (0, &Target::Unknown, None), late).step, Step::PlanRestore);
+        let target = Target::Revision("app-canary:1".parse().unwrap());
+        let step = super::canary(&terms, &progress, &sight, (0, &target, None), late).step;
+        assert!(matches!(step, Step::Update(_)), "{step:?}");
+        // Told long ago, and still not there: that is waited for no longer.
+        let mut rolling = service("app-canary", 1, "app-canary:1");
+        rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app-canary:1", 0)];
+        let sight = Sight { partner: &rolling, ..sight };
+        for (told, expected) in [(late - 60, Step::Wait), (0, Step::Fail)] {
+            let step = super::canary(&terms, &progress, &sight, (0, &target, Some(told)), late).step;
+            assert_eq!(step == Step::Wait, expected == Step::Wait, "{step:?}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_that_was_not_looked_at_yet_is_not_taken_for_over() {
+        let (full, canary) = (service("app", 10, "app:2"), service("app-canary", 1, "app-canary:2"));
+        let mut progress = progress();
+        progress.deployment = Some("abc".to_owned());
+        let running = deployment("IN_PROGRESS");
+        for (seen, expected) in [(None, Step::Wait), (Some(&running), Step::RollBack)] {
+            let sight = Sight { deployment: seen, ..sight(&full, &canary) };
+            assert_eq!(super::full(&terms(Role::Full), &progress, &sight, (0, false), 60).step, expected);
+        }
     }
 
     #[test]
