@@ -8,7 +8,6 @@ mod image;
 mod manifest;
 mod media;
 
-
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::Home;
 
