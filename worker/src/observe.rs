@@ -317,7 +317,7 @@ fn brings(running: &TaskDefinition, asked: &[Asked]) -> bool {
     running.images().iter().any(|(container, image)| {
         asked.iter().filter(|asked| asked.container == *container).any(|asked| {
             *image == asked.reference.to_string()
-                || asked.answer.as_ref().is_ok_and(|found| image.ends_with(found.digest.as_str()))
+                || asked.answer.as_ref().is_ok_and(|found| image.ends_with(&found.digest.to_string()))
         })
     })
 }

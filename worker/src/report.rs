@@ -22,6 +22,8 @@ const EVIDENCE_CHARS_MAX: usize = 700;
 /// The first pause before a result is sent again; it doubles up to a minute.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// How often a result that CodePipeline refuses for no known reason is sent again, before the job fails for it.
+const REFUSALS: usize = 3;
 /// How long a result is sent again. After 24 hours CodePipeline has timed the action out.
 const RETRY_FOR: Duration = Duration::from_secs(24 * 3_600);
 
@@ -43,7 +45,7 @@ pub(crate) enum Ending {
 pub(crate) async fn tell(tools: &Tools, job: &Job, mut ending: Ending) {
     let begin = tools.clock.now();
     let mut pause = RETRY_AFTER;
-    let mut refused = false;
+    let mut refusals = 0;
     loop {
         match send(tools, job, &ending).await {
             Ok(Received::Taken) => {
@@ -63,10 +65,17 @@ pub(crate) async fn tell(tools: &Tools, job: &Job, mut ending: Ending) {
                 tools.clock.wait(coalmine_door::clock::jittered(pause)).await;
                 pause = (pause * 2).min(RETRY_AFTER_MAX);
             }
-            Err(problem) if refused => return error!(error = %problem, "CodePipeline refused the job's failure, too"),
+            Err(problem) if refusals < REFUSALS => {
+                warn!(error = %problem, "CodePipeline refused the job's result; sending it once more");
+                refusals += 1;
+                tools.clock.wait(coalmine_door::clock::jittered(RETRY_AFTER)).await;
+            }
+            Err(problem) if refusals > REFUSALS => {
+                return error!(error = %problem, "CodePipeline refused the job's failure, too");
+            }
             Err(problem) => {
                 error!(error = %problem, "CodePipeline refused the job's result: the job fails");
-                refused = true;
+                refusals += 1;
                 let text = format!("CodePipeline refused the result of this action: {problem}");
                 ending = Ending::Failed { kind: FailureKind::System, text, id: None };
             }
