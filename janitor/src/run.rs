@@ -223,7 +223,7 @@ impl<'p> Run<'p> {
                 Ok(true) => found.push(name.clone()),
                 Ok(false) => {}
                 Err(problem) => {
-                    warn!(repository = name, error = %problem, "cannot tell whether there is a lifecycle policy")
+                    warn!(repository = name, error = %problem, "cannot tell whether there is a lifecycle policy");
                 }
             }
         }

@@ -27,6 +27,7 @@ enum Claim {
 }
 
 /// Tries one fault at the calls of the tales that it can happen to; in a sample, in one tale.
+#[expect(clippy::disallowed_methods, reason = "how long the matrices may take is the caller's to say")]
 fn each_call(name: &str, cast: Cast, claim: Claim, fault: impl Fn(&SentCall) -> Option<Rule>) {
     // What tells one fault's sample from another's.
     let seed: u64 = name.bytes().map(u64::from).sum();
