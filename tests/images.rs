@@ -339,23 +339,31 @@ fn the_words_that_alarms_wait_for_are_what_the_worker_logs() {
 }
 
 #[test]
-fn the_container_is_told_only_what_the_worker_listens_to() {
-    let module = read("terraform/modules/worker/main.tf");
-    let told: Vec<&str> = module
-        .lines()
-        .filter_map(|line| line.trim().split(' ').next())
-        .filter(|word| word.starts_with("COALMINE_"))
-        .collect();
-    assert!(told.len() >= 6, "{told:?}");
-    let command = coalmine_worker::cli::Cli::command();
-    let run = command.find_subcommand("run").expect("the subcommand run");
-    let twins: Vec<String> = command
-        .get_arguments()
-        .chain(run.get_arguments())
-        .filter_map(|argument| argument.get_env())
-        .map(|twin| twin.to_string_lossy().into_owned())
-        .collect();
-    for name in told {
-        assert!(twins.contains(&name.to_owned()), "the worker has no flag whose twin is {name}: {twins:?}");
+fn containers_are_told_only_what_their_programs_listen_to() {
+    let programs =
+        [("worker", coalmine_worker::cli::Cli::command(), 7), ("janitor", coalmine_janitor::cli::Cli::command(), 4)];
+    for (program, command, most) in programs {
+        let module = read(&format!("terraform/modules/{program}/main.tf"));
+        let words = module.lines().filter_map(|line| line.trim().split(' ').next());
+        let told: Vec<&str> = words.filter(|word| word.starts_with("COALMINE_")).collect();
+        assert!(told.len() >= most, "{told:?}");
+        let twins: Vec<String> = command
+            .get_subcommands()
+            .flat_map(|subcommand| subcommand.get_arguments())
+            .chain(command.get_arguments())
+            .filter_map(|argument| argument.get_env())
+            .map(|twin| twin.to_string_lossy().into_owned())
+            .collect();
+        for name in told {
+            assert!(twins.contains(&name.to_owned()), "{program} has no flag whose twin is {name}: {twins:?}");
+        }
+    }
+}
+
+#[test]
+fn the_janitors_alarms_speak_of_metrics_that_it_writes() {
+    let (alarms, metrics) = (read("terraform/modules/janitor/alarms.tf"), read("janitor/src/metrics.rs"));
+    for name in ["Incomplete", "GuardTripped", "ImagesKept", "Coalmine/Janitor", "Registry"] {
+        assert!(alarms.contains(name) && metrics.contains(&format!("\"{name}\"")), "{name}");
     }
 }

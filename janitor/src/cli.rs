@@ -115,6 +115,9 @@ pub struct Arguments {
     /// The policy
     #[arg(long, env = "COALMINE_POLICY", default_value = "janitor.toml", value_name = "FILE")]
     policy: PathBuf,
+    /// The policy itself, for a container that holds no file; goes before --policy
+    #[arg(long, env = "COALMINE_POLICY_TEXT", value_name = "TOML")]
+    policy_text: Option<String>,
     /// Where the janitor remembers what it has seen: `s3://bucket/prefix` or `dir:PATH`
     ///
     /// To lose it only delays deletions. By default a folder in the user's state directory.
@@ -188,7 +191,7 @@ async fn carry_out(command: &Command) -> Result<u8, RunError> {
     else {
         return Ok(EXIT_OK);
     };
-    let policy = read_policy(&arguments.policy)?;
+    let policy = read_policy(arguments)?;
     let door = coalmine_door::open().await;
     let budget = arguments.budget.unwrap_or(policy.run.budget);
     let progress = Progress::new(io::stderr().is_terminal() && !arguments.json);
@@ -209,9 +212,15 @@ async fn carry_out(command: &Command) -> Result<u8, RunError> {
     Ok(code)
 }
 
-fn read_policy(path: &Path) -> Result<Policy, RunError> {
-    let text = fs::read_to_string(path).map_err(|problem| RunError::PolicyFile(path.to_owned(), problem))?;
-    Policy::parse(&text).map_err(|problems| RunError::Policy(path.to_owned(), problems))
+fn read_policy(Arguments { policy: path, policy_text, .. }: &Arguments) -> Result<Policy, RunError> {
+    let (name, text) = match policy_text {
+        Some(text) => (Path::new("COALMINE_POLICY_TEXT"), text.clone()),
+        None => {
+            let text = fs::read_to_string(path).map_err(|problem| RunError::PolicyFile(path.to_owned(), problem))?;
+            (path.as_path(), text)
+        }
+    };
+    Policy::parse(&text).map_err(|problems| RunError::Policy(name.to_owned(), problems))
 }
 
 /// Asks a person; without a terminal nobody can answer.
@@ -232,5 +241,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_policy_may_come_as_text_instead_of_a_file() {
+        let arguments = |text: &str| match Cli::try_parse_from(["coalmine-janitor", "scan", "--policy-text", text]) {
+            Ok(Cli { command: Command::Scan(arguments), .. }) => arguments,
+            other => panic!("{other:?}"),
+        };
+        assert!(read_policy(&arguments(policy::DEFAULT)).is_ok());
+        let problem = read_policy(&arguments("[nonsense]")).unwrap_err().to_string();
+        assert!(problem.contains("COALMINE_POLICY_TEXT"), "{problem}");
     }
 }

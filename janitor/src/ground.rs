@@ -11,6 +11,7 @@ use coalmine_pipeline::Home;
 
 use crate::aws::calls::{Calls, Counts};
 use crate::aws::place::Place;
+use crate::aws::sts;
 use crate::policy::{Policy, Reader};
 use crate::state::STATE_BYTES_MAX;
 
@@ -63,7 +64,7 @@ impl Ground {
         let region = door.region().map(ToString::to_string).filter(|region| !region.is_empty());
         let region = region.ok_or(GroundError::NoRegion)?;
         let clock = Clock::of(&door);
-        let account = account(&door).await.map_err(GroundError::Identity)?;
+        let account = sts::account(&door).await.map_err(GroundError::Identity)?;
         let own = Home { account, region };
         let counts = Counts::default();
         let until = clock.now() + budget;
@@ -90,13 +91,6 @@ impl Ground {
             clock,
         })
     }
-}
-
-async fn account(door: &SdkConfig) -> Result<String, AwsError> {
-    const OPERATION: &str = "sts GetCallerIdentity";
-    let sent = aws_sdk_sts::Client::new(door).get_caller_identity().send().await;
-    let output = sent.map_err(|error| AwsError::of(OPERATION, &error))?;
-    output.account.ok_or_else(|| AwsError::unusable(OPERATION, "no account"))
 }
 
 /// The door with a reader's role.

@@ -56,6 +56,23 @@ async fn two_peers_that_find_the_same_dead_worker_give_its_job_back_once() {
     }
 }
 
+/// The SDK sends the deletion again, and is told that the object is not what it was: by its own hand, this time.
+#[tokio::test(start_paused = true)]
+async fn an_adopter_whose_strike_was_answered_to_nobody_goes_on_with_the_job() {
+    let app = app();
+    let simulator = Simulator::new(Settings::seeded(1106));
+    simulator.inject(dies_at(1106, WORKER_KEY, "UpdateService", "app-canary", 1));
+    let lost = Rule::new(Fault::Reset(Moment::AfterTheAct)).caller(PEER_KEY).operation("DeleteObject").nth(1);
+    simulator.inject(FaultPlan::seeded(1106).rule(lost));
+    let story = Story::begin(simulator, &[&app]);
+    story.expect_deaths();
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.simulator.until_death(WORKER_KEY).await;
+    let _peer = Worker::start(&story.simulator, PEER_KEY, settings("default", 20));
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    went_through(&story, &app, &execution).await;
+}
+
 /// Who adopts a job may die while doing so: before its own record, after it, and before or after CodePipeline has the job.
 #[tokio::test(start_paused = true)]
 async fn an_adopter_that_dies_leaves_the_job_to_the_next() {

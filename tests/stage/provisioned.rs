@@ -81,11 +81,8 @@ impl Provisioned {
             world.s3.encrypt(text(&encryption["bucket"]), text(&rule["kms_master_key_id"]));
         }
         for repository in self.all("aws_ecr_repository") {
-            let mutability = match text(&repository["image_tag_mutability"]) {
-                "IMMUTABLE" => Mutability::Immutable,
-                other => panic!("a repository whose tags are {other}"),
-            };
-            world.ecr.create_repository(text(&repository["name"]), mutability);
+            assert_eq!(repository["image_tag_mutability"], "IMMUTABLE", "{repository}");
+            world.ecr.create_repository(text(&repository["name"]), Mutability::Immutable);
         }
         for action_type in self.all("aws_codepipeline_custom_action_type") {
             world.create_action_type_from_json(&type_json(action_type).to_string()).expect("an action type");

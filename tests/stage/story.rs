@@ -54,7 +54,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that signs with `key`, and may do what Terraform grants it.
     pub(crate) fn start(simulator: &Simulator, key: &str, settings: Settings) -> Self {
-        Self::begin(simulator, key, settings, Skew::None, None)
+        Self::start_skewed(simulator, key, settings, Skew::None)
     }
 
     /// The same where the worker's clock is off.

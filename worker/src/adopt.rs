@@ -1,7 +1,7 @@
 //! Looking after the jobs of dead workers: they are given back to CodePipeline with their last progress, and any
 //! living worker polls them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{error, info, warn};
 
@@ -99,17 +99,25 @@ impl Peers {
                 self.adopted.extend(jobs);
                 Ok(())
             }
-            // Another peer was quicker, or the worker has woken up.
-            Err(StoreError::Changed { .. }) => {
-                jobs.keys().for_each(|job| tools.held.release(job));
-                Ok(())
-            }
+            // Another peer was quicker, or the worker has woken up: then another object names the jobs. Or this answers
+            // the repetition of a strike whose first reply was lost: then no other does, and they are this worker's.
+            Err(StoreError::Changed { .. }) => match named_by_others(tools).await {
+                Ok(named) => {
+                    let (others, own): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|(job, _)| named.contains(job));
+                    others.iter().for_each(|(job, _)| tools.held.release(job));
+                    self.adopted.extend(own);
+                    Ok(())
+                }
+                Err(problem) => self.go_on_with(jobs, problem),
+            },
             // Whether it was struck is not known: whoever has it, the job is to go on.
-            Err(problem) => {
-                self.adopted.extend(jobs);
-                Err(problem)
-            }
+            Err(problem) => self.go_on_with(jobs, problem),
         }
+    }
+
+    fn go_on_with(&mut self, jobs: BTreeMap<String, HeldJob>, problem: StoreError) -> Result<(), StoreError> {
+        self.adopted.extend(jobs);
+        Err(problem)
     }
 
     /// Gives back what was adopted, as its worker would have done.
@@ -146,6 +154,19 @@ impl Peers {
             }
         }
     }
+}
+
+/// The jobs that other workers' objects name now.
+async fn named_by_others(tools: &Tools) -> Result<BTreeSet<String>, StoreError> {
+    let own = tools.held.key().await;
+    let store = tools.held.store();
+    let mut named = BTreeSet::new();
+    for key in store.list("workers/").await?.into_iter().filter(|key| *key != own) {
+        let stored = store.get(&key).await?;
+        let object = stored.and_then(|stored| WorkerObject::parse(&stored.body));
+        named.extend(object.into_iter().flat_map(|object| object.jobs.into_keys()));
+    }
+    Ok(named)
 }
 
 /// Strikes jobs from a dead worker's object; an empty object is deleted.

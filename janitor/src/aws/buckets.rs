@@ -17,29 +17,29 @@ use governor::{Quota, RateLimiter};
 /// read that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bucket {
-    /// ListTaskDefinitions, DescribeTaskDefinition: 20 a second.
+    /// `ListTaskDefinitions`, `DescribeTaskDefinition`: 20 a second.
     TaskDefinitionRead,
-    /// ListServices, DescribeServices: 20 a second.
+    /// `ListServices`, `DescribeServices`: 20 a second.
     ServiceRead,
-    /// ListServiceDeployments, DescribeServiceDeployments: 20 a second.
+    /// `ListServiceDeployments`, `DescribeServiceDeployments`: 20 a second.
     ServiceDeployment,
-    /// DescribeServiceRevisions: 20 a second.
+    /// `DescribeServiceRevisions`: 20 a second.
     ServiceRevision,
-    /// ListTasks, DescribeTasks: 20 a second.
+    /// `ListTasks`, `DescribeTasks`: 20 a second.
     ClusterResourceRead,
-    /// ListClusters: 20 a second.
+    /// `ListClusters`: 20 a second.
     ClusterRead,
     /// ECS daemons: not published; assumed 10 a second.
     Daemon,
-    /// DescribeImages, DescribeRepositories and the like: not published; assumed 20 a second.
+    /// `DescribeImages`, `DescribeRepositories` and the like: not published; assumed 20 a second.
     RegistryRead,
-    /// BatchGetImage: 2,000 a second, shared with every pull. 20 are enough.
+    /// `BatchGetImage`: 2,000 a second, shared with every pull. 20 are enough.
     ImageRead,
-    /// BatchDeleteImage: not published; assumed 10 a second, as PutImage.
+    /// `BatchDeleteImage`: not published; assumed 10 a second, as `PutImage`.
     ImageDelete,
-    /// Lambda's control plane: "Lambda quotas", 15 a second for all but GetFunction and Invoke.
+    /// Lambda's control plane: "Lambda quotas", 15 a second for all but `GetFunction` and Invoke.
     Lambda,
-    /// Lambda's GetFunction: 100 a second.
+    /// Lambda's `GetFunction`: 100 a second.
     LambdaFunction,
     /// CodeBuild: not published; assumed 10 a second.
     Build,

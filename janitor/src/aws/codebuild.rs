@@ -5,7 +5,7 @@ use coalmine_door::AwsError;
 use super::Place;
 use super::buckets::Bucket;
 
-/// Projects that BatchGetProjects takes in one call.
+/// Projects that `BatchGetProjects` takes in one call.
 const PROJECTS_PER_CALL: usize = 100;
 
 impl Place {

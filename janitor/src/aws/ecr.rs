@@ -11,7 +11,7 @@ use super::{Place, time};
 use crate::inventory::{Image, Images, Manifest, MediaType, Names, Status, read_manifest};
 use crate::plan::{Failure, Identifier, Reply};
 
-/// Images that DescribeImages, BatchGetImage and BatchDeleteImage take by name in one call.
+/// Images that `DescribeImages`, `BatchGetImage` and `BatchDeleteImage` take by name in one call.
 pub const IMAGES_PER_CALL: usize = 100;
 /// Images of a page.
 const PAGE: i32 = 1000;
@@ -68,7 +68,7 @@ impl Place {
         Ok(found)
     }
 
-    /// One missing image makes DescribeImages refuse the whole call, and says only the first one's name: then halves of
+    /// One missing image makes `DescribeImages` refuse the whole call, and says only the first one's name: then halves of
     /// it are asked for.
     async fn some_images(&self, repository: &str, digests: &[Digest]) -> Result<Vec<Image>, AwsError> {
         const OPERATION: &str = "ecr DescribeImages";

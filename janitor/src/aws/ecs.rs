@@ -9,9 +9,9 @@ use super::buckets::Bucket;
 use super::{Place, time};
 use crate::in_use::{Arn, Content};
 
-/// Services that DescribeServices takes in one call.
+/// Services that `DescribeServices` takes in one call.
 const SERVICES_PER_CALL: usize = 10;
-/// Tasks that DescribeTasks takes in one call.
+/// Tasks that `DescribeTasks` takes in one call.
 const TASKS_PER_CALL: usize = 100;
 /// Items of a page of every list of ECS's.
 const PAGE: i32 = 100;

@@ -133,7 +133,7 @@ impl Place {
                 Some((order, Successful { arn, finished, revision }))
             })
             .collect();
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
         Ok(found.into_iter().map(|(_, deployment)| deployment).take(most).collect())
     }
 
@@ -218,7 +218,7 @@ impl Place {
         Ok(found)
     }
 
-    /// ARNs of all ACTIVE daemon task definitions: a namespace of its own, which ListTaskDefinitions does not show.
+    /// ARNs of all ACTIVE daemon task definitions: a namespace of its own, which `ListTaskDefinitions` does not show.
     ///
     /// # Errors
     /// When not every page can be read.

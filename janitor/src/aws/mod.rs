@@ -4,7 +4,7 @@
 //! ```text
 //!   Place     an account and Region, through the door of whoever may read there
 //!     ├ calls    every call: its token from the bucket, again while AWS is in trouble, within the run's time
-//!     └ ecr ecs ecs_deployments lambda codebuild events
+//!     └ ecr ecs ecs_deployments lambda codebuild events sts
 //! ```
 
 pub mod buckets;
@@ -17,6 +17,7 @@ pub mod ecs_deployments;
 pub mod events;
 pub mod lambda;
 pub mod place;
+pub mod sts;
 
 pub use calls::Calls;
 pub use place::Place;

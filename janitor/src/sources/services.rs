@@ -51,7 +51,7 @@ pub(super) fn step(service: &Service) -> Step {
 
 fn mention(service: &Service, found: &mut Found) {
     let first = step(service);
-    for definition in &service.definition {
+    if let Some(definition) = &service.definition {
         found.definition(std::slice::from_ref(&first), definition);
     }
     for (id, definition) in &service.deployments {

@@ -11,7 +11,7 @@ pub(super) async fn read(from: From<'_>) -> Result<Found, AwsError> {
     for cluster in from.place.clusters().await? {
         for task in from.place.tasks(&cluster).await? {
             let by = [Step::Task(last_part(&cluster).into(), task.id)];
-            for definition in &task.definition {
+            if let Some(definition) = &task.definition {
                 found.definition(&by, definition);
             }
             for image in &task.containers {

@@ -79,7 +79,7 @@ impl Registries {
 fn elsewhere(reference: &ImageReference) -> Result<Resolved, ImageError> {
     match reference.digest() {
         Some(digest) => Ok(Resolved {
-            digest: digest.clone(),
+            digest: *digest,
             children: BTreeSet::new(),
             architectures: None,
             immutable: true,

@@ -34,6 +34,23 @@ fn recent_task_definitions_are_roots_and_older_ones_only_where_something_refers_
 }
 
 #[test]
+fn the_window_is_counted_to_the_second() {
+    let mut world = World::new();
+    for n in 1..=2 {
+        world.image("shop/app", n, &[&format!("v{n}")], 400);
+        let arn = world.definition("app", n.into(), true, 90, &reference("shop/app", &format!(":v{n}")));
+        let Content::Read { registered, .. } = &mut world.in_use.definitions.get_mut(&arn).unwrap().content else {
+            panic!("it was read");
+        };
+        *registered = registered.map(|at| at - TimeDelta::seconds(2 - i64::from(n)));
+    }
+    for n in 3..=12 {
+        world.definition("app", n, true, 1, "nginx");
+    }
+    assert_eq!(world.deleted(), [1]);
+}
+
+#[test]
 fn with_every_active_revision_a_root_only_inactive_ones_let_go() {
     let mut world = World::new();
     world.policy = Policy::parse(&format!("{}\n[references]\nall_active = true", super::world::POLICY)).unwrap();
