@@ -174,11 +174,7 @@ impl Dice {
             59..65 => Fault::ShortPage(self.0.u32(1..=3)),
             65..69 => Fault::RepeatedPage,
             69..73 => Fault::RepeatedItems,
-            73..79 => {
-                // What the registry calls missing is believed: a release is refused then.
-                weather.service = Some(Service::Ecs);
-                Fault::Failures("MISSING".into())
-            }
+            73..79 => Fault::Failures(self.one_of(&["MISSING", "SERVICE_UNAVAILABLE"]).into()),
             79..85 => Fault::UnknownValue(
                 self.one_of(&[
                     "serviceDeployments[].status",

@@ -63,7 +63,9 @@ fn services_are_at_rest(world: &World, app: &Application, people: &People) -> Re
         if by_hand.contains(&service) || left_alone(world, app, &service) {
             continue;
         }
-        if view.deployment_status == "IN_PROGRESS" || view.deployment_status == "ROLLBACK_IN_PROGRESS" {
+        // A first deployment whose image was never pushed never ends.
+        let under_way = ["IN_PROGRESS", "ROLLBACK_IN_PROGRESS"].contains(&view.deployment_status.as_str());
+        if under_way && app.deployed {
             return Err(format!("{service} is still being deployed to ({})", view.deployment_status));
         }
         let expected = (percent(app, "minimumHealthyPercent"), percent(app, "maximumPercent"));

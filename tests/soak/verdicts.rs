@@ -61,8 +61,13 @@ fn must_succeed(life: &Life, release: &Release, app: &Application) -> bool {
         | Happening::PullsFail { .. }
         | Happening::Sigterm { .. } => false,
     });
-    let denied = life.weather.iter().any(|weather| matches!(weather.fault, Fault::AccessDenied));
-    let undisturbed = alone && !stopped && !disturbed && !denied;
+    // What AWS calls missing is believed, like a refused permission: the release is turned down.
+    let refused = life.weather.iter().any(|weather| match &weather.fault {
+        Fault::AccessDenied => true,
+        Fault::Failures(reason) => reason == "MISSING",
+        _ => false,
+    });
+    let undisturbed = alone && !stopped && !disturbed && !refused;
     good && release.turns.is_none() && approved && undisturbed && app.deployed && app.alarms.is_empty()
 }
 
