@@ -166,9 +166,7 @@ fn snapshot(now: DateTime<Utc>) -> Snapshot {
             name: name(repository),
             created: None,
             tag_mutability: "IMMUTABLE".to_owned(),
-            resource_tags: BTreeMap::new(),
             access: Reading::None,
-            has_lifecycle_policy: Some(false),
             images: Some(images.into_iter().collect()),
         });
     }

@@ -34,7 +34,9 @@ impl FromStr for Revision {
     type Err = NotARevision;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let short = text.rsplit('/').next().unwrap_or(text);
+        // Of an ARN its last part; a slash without one is no part of a family.
+        let arn = text.starts_with("arn:").then(|| text.rsplit('/').next()).flatten();
+        let short = arn.unwrap_or(text);
         let parsed = short.rsplit_once(':').and_then(|(family, number)| {
             let revision = Self { family: family.to_owned(), number: number.parse().ok()? };
             // Anything else that reads as a number, a sign or leading zeros, ECS has not written.
@@ -53,8 +55,10 @@ impl fmt::Display for Revision {
 impl TryFrom<String> for Revision {
     type Error = NotARevision;
 
+    /// Reads what [`From`] wrote: the short form alone.
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+        let revision: Self = text.parse()?;
+        if revision.to_string() == text { Ok(revision) } else { Err(NotARevision(text)) }
     }
 }
 
@@ -75,10 +79,22 @@ mod tests {
         assert_eq!(revision.to_string(), "shop-app:42");
         assert_eq!(revision, "shop-app:42".parse().unwrap());
         assert_eq!(revision.arn_beside("arn:aws-cn:ecs:cn-north-1:123456789012:service/main/app"), arn);
-        for wrong in
-            ["", "shop-app", ":3", "shop-app:x", "shop-app:-1", "shop-app:+1", "shop-app:01", "shop-app:0", "my app:1"]
-        {
+        for wrong in [
+            "",
+            "shop-app",
+            ":3",
+            "shop-app:x",
+            "shop-app:-1",
+            "shop-app:+1",
+            "shop-app:01",
+            "shop-app:0",
+            "my app:1",
+            "shop/app:1",
+        ] {
             assert!(wrong.parse::<Revision>().is_err(), "{wrong}");
         }
+        let written = |text: &str| Revision::try_from(text.to_owned());
+        assert_eq!(written("shop-app:42"), Ok(revision));
+        assert!(written(arn).is_err(), "a token or a record has the short form alone");
     }
 }
