@@ -2,5 +2,6 @@
 #![expect(clippy::expect_used, reason = "a story that cannot go on fails")]
 
 mod cases;
+mod large;
 mod sweeps;
 mod yard;

@@ -99,9 +99,14 @@ impl Yard {
 
     /// `coalmine-janitor sweep --yes --json`.
     pub(crate) async fn sweep(&self) -> Ended {
+        self.sweep_asking(&|_| true).await
+    }
+
+    /// `coalmine-janitor sweep --json`, where somebody answers.
+    pub(crate) async fn sweep_asking(&self, ask: &dyn Fn(&str) -> bool) -> Ended {
         let mut out = Vec::new();
         let run = self.begin().await.expect("a run");
-        let code = run.sweep(&mut out, true, None, false, &|_| true).await.expect("a sweep");
+        let code = run.sweep(&mut out, true, None, false, ask).await.expect("a sweep");
         Ended::of(code, &out)
     }
 
