@@ -231,23 +231,23 @@ impl Scan<'_> {
         }
     }
 
-    /// Describes recent revisions before it is known what else refers to them, but for the newest of each family: most of
-    /// these have tasks, which show as much. What fails here is asked for again, and told, in [`Scan::complete`].
+    /// Describes recent revisions before it is known what else refers to them, but for the newest two of each family: most
+    /// of what runs is among these, and its tasks show as much. What fails here is asked for again, and told, in [`Scan::complete`].
     async fn describe_ahead(&self, place: &Place, listed: &[Arn]) {
         let mut in_use = InUse::default();
         for arn in listed {
             let definition = self.definition(arn, true);
             in_use.definitions.extend(definition.map(|definition| (arn.clone(), definition)));
         }
-        let mut newest: BTreeMap<Arc<str>, (u32, Arn)> = BTreeMap::new();
-        for (arn, definition) in &in_use.definitions {
-            let this = (definition.revision, arn.clone());
-            let known = newest.entry(definition.family.clone()).or_insert_with(|| this.clone());
-            if *known < this {
-                *known = this;
-            }
+        let mut newest: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
+        for Definition { family, revision, .. } in in_use.definitions.values() {
+            let [first, second] = newest.entry(family).or_default();
+            *second = (*revision).min(*first).max(*second);
+            *first = (*revision).max(*first);
         }
-        let newest: BTreeSet<Arn> = newest.into_values().map(|(_, arn)| arn).collect();
+        let is_newest = |one: &&Definition| newest.get(&*one.family).is_some_and(|two| two.contains(&one.revision));
+        let by_arn = in_use.definitions.iter().filter(|(_, definition)| is_newest(definition));
+        let newest: BTreeSet<Arn> = by_arn.map(|(arn, _)| arn.clone()).collect();
         let nothing = Memory::default();
         self.describe(&mut in_use, &nothing, |arn| {
             (!newest.contains(arn) && home(arn).as_ref() == Some(&place.home)).then_some(place)

@@ -1,92 +1,39 @@
 //! What a run costs in a large account: what has changed, and no more than half of AWS's rates.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coalmine_janitor::cli::{EXIT_GUARDED, EXIT_INCOMPLETE, EXIT_OK};
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Estate, Service};
 
-use crate::yard::{DAY, Ended, JANITOR_KEY, Yard};
+use crate::costs::{Costs, calls_since, sweep};
+use crate::yard::{DAY, JANITOR_KEY, Yard};
 
 /// The defaults, for all repositories.
 const PLAIN: &str = "[[rules]]\nrepositories = [\"**\"]\n";
-
-/// Calls by operation.
-type Calls = BTreeMap<String, usize>;
-
-/// The janitor's calls to ECS and ECR from the call at `from` on, and to all services.
-fn calls_since(yard: &Yard, from: usize) -> (Calls, usize) {
-    yard.simulator.with_calls(|calls| {
-        let mut counts = Calls::new();
-        let made = calls.records.iter().skip(from).filter(|call| call.access_key == JANITOR_KEY);
-        for call in made.clone().filter(|call| matches!(call.service, Service::Ecs | Service::Ecr)) {
-            *counts.entry(call.operation.clone()).or_default() += 1;
-        }
-        (counts, made.count())
-    })
-}
-
-fn calls_so_far(yard: &Yard) -> usize {
-    yard.simulator.with_calls(|calls| calls.records.len())
-}
-
-/// `coalmine-janitor sweep --yes --json`, and how many calls there had been when it began to delete.
-async fn sweep(yard: &Yard) -> (Ended, usize) {
-    let begin_of_deletes = std::cell::Cell::new(usize::MAX);
-    let ended = yard
-        .sweep_asking(&|_| {
-            begin_of_deletes.set(calls_so_far(yard));
-            true
-        })
-        .await;
-    (ended, begin_of_deletes.get())
-}
-
-/// Seconds that half of a bucket takes for so many calls.
-fn half_a_bucket(calls: usize, burst: usize, rate: usize) -> f64 {
-    calls.saturating_sub(burst / 2) as f64 / (rate as f64 / 2.0)
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_large_account_costs_what_has_changed() {
     let yard = Yard::new(30, PLAIN);
     let estate = Estate::large();
-    yard.world(|world| estate.build(world)).expect("an account");
+    let costs = Costs::of(&yard, &estate, 20).await;
 
-    let begin = yard.simulator.clock().now();
-    let first = yard.plan().await;
-    assert_eq!((first.code, &first.head()["complete"]), (EXIT_OK, &true.into()), "{:#}", first.head());
-    let took = yard.simulator.clock().now().duration_since(begin).expect("time passes");
-    let (cold, _) = calls_since(&yard, 0);
-    let reads: usize = cold.values().sum();
-    assert!(reads <= 3_400, "{reads} calls: {cold:#?}");
-    // The slowest of AWS's buckets has to let these through, at half of its rate; the others are read meanwhile.
-    let definitions = cold["DescribeTaskDefinition"] + cold["ListTaskDefinitions"];
-    let allowed = half_a_bucket(definitions, 50, 20);
-    assert!(took.as_secs_f64() <= allowed * 1.1, "{took:?} for {definitions} task definitions: {allowed} s allowed");
+    let reads = costs.cold();
+    assert!(reads <= 3_400, "{reads} calls: {:#?}", costs.cold);
+    let (took, allowed) = (costs.took.as_secs_f64(), costs.allowed());
+    assert!(took <= allowed * 1.1, "{took} s, where {allowed} s are allowed");
 
-    // A day later there are twenty new revisions, and every repository is as full of old images as guards let go at once.
-    yard.pass(1).await;
-    yard.world(|world| (0..20).try_for_each(|family| estate.release(world, family * 7, "next").map(drop)))
-        .expect("twenty releases");
-    let begin = calls_so_far(&yard);
-    let (ended, begin_of_deletes) = sweep(&yard).await;
-    assert_eq!(ended.code, EXIT_GUARDED, "{:?}", ended.lines.last());
-    assert_eq!(ended.lines.last().expect("an end")["deleted"], 4_000);
-    let (all, _) = calls_since(&yard, begin);
-    let (mut acting, sent) = calls_since(&yard, begin_of_deletes);
-    let reads = all.values().sum::<usize>() - acting.values().sum::<usize>();
-    assert!(reads <= 300, "{reads} calls: {all:#?}");
-    assert_eq!((all.get("ListServiceDeployments"), all.get("DescribeServiceRevisions")), (None, None));
+    // Every repository is as full of old images as guards let go at once.
+    assert_eq!((costs.code, costs.deleted), (EXIT_GUARDED, 4_000));
+    let reads = costs.steady();
+    assert!(reads <= 300, "{reads} calls: {:#?}", costs.steady);
+    assert_eq!(costs.steady.get("ListServiceDeployments"), None);
+    assert_eq!(costs.steady.get("DescribeServiceRevisions"), None);
 
     // Each repository's images are listed once before its deletes, and once to confirm those of indexes.
-    let deletes = acting.remove("BatchDeleteImage").unwrap_or_default();
-    let confirmations = estate.repositories;
-    assert_eq!(acting["DescribeImages"], 2 * estate.repositories);
-    assert!(deletes + confirmations <= 200, "{deletes} calls");
-    let last_looks = sent - deletes - confirmations;
-    assert!(last_looks <= 180, "{last_looks} calls: {acting:#?}");
+    assert_eq!(costs.acting["DescribeImages"], 2 * estate.repositories);
+    assert!(costs.deletes() <= 200, "{} calls", costs.deletes());
+    assert!(costs.last_looks() <= 180, "{} calls: {:#?}", costs.last_looks(), costs.acting);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a story that cannot go on fails")]
 
 mod cases;
+mod costs;
 mod large;
 mod sweeps;
 mod yard;
