@@ -194,24 +194,31 @@ impl Scan<'_> {
         Ok(all)
     }
 
-    /// All sources of one place, in their order. While those behind the first are read, the task definitions that the
-    /// first has listed are described: they take the most calls, from a bucket that the others do not need.
+    /// All sources of one place, in their order. While those behind the task definitions are read, these are described:
+    /// they take the most calls, from a bucket that the others do not need.
     async fn place(&self, place: &Place, with_deployments: bool) -> Found {
         let mut found = Found::default();
-        let [first, others @ ..] = IN_PLACES;
-        self.source(place, first, &mut found).await;
-        let listed = found.active.clone();
-        let others = async {
-            for source in others {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let mut tell = Some(tell);
+        let reading = async {
+            for source in IN_PLACES {
                 if source == Source::ServiceDeployments && !with_deployments && self.policy.reads(source) {
                     let home = Some(place.home.clone());
                     found.reports.push(SourceReport { source, home, reach: Reach::NotNeeded });
                     continue;
                 }
                 self.source(place, source, &mut found).await;
+                if let Some(tell) = tell.take_if(|_| source == Source::TaskDefinitions) {
+                    let _ = tell.send(found.active.clone());
+                }
             }
         };
-        future::join(self.describe_ahead(place, &listed), others).await;
+        let ahead = async {
+            if let Ok(listed) = told.await {
+                self.describe_ahead(place, &listed).await;
+            }
+        };
+        future::join(reading, ahead).await;
         found
     }
 

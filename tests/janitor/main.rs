@@ -5,4 +5,5 @@ mod cases;
 mod costs;
 mod large;
 mod sweeps;
+mod views;
 mod yard;
