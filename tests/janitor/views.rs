@@ -1,6 +1,6 @@
 //! A view that is not complete becomes no act; one that comes in pieces is put together.
 
-use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK};
+use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK, EXIT_REFUSED};
 use simulator::Service;
 use simulator::faults::{Fault, FaultPlan, Rule};
 
@@ -45,4 +45,21 @@ async fn an_empty_page_does_not_end_a_list() {
     }
     let first = yard.plan().await;
     assert_eq!((first.code, &first.head()["waiting"]), (EXIT_OK, &0.into()), "{:#}", first.head());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_aws_refuses_to_delete_is_told_and_counted() {
+    let yard = yard(43);
+    yard.push("old", "v1", 400);
+    yard.push("old", "v2", 1);
+    yard.plan().await;
+    yard.pass(1).await;
+    let planned = yard.plan().await;
+    assert_eq!(planned.head()["kept"].to_string(), r#"{"in_use":15,"newest":10}"#);
+    let refused = Rule::new(Fault::Failures("NewRefusal".into())).caller(JANITOR_KEY).operation("BatchDeleteImage");
+    yard.simulator.inject(FaultPlan::seeded(43).rule(refused));
+    let swept = yard.sweep().await;
+    assert_eq!(swept.code, EXIT_REFUSED, "{:?}", swept.lines);
+    assert!(swept.lines.iter().any(|line| line["why"].as_str().is_some_and(|why| why.contains("NewRefusal"))));
+    assert_eq!(yard.images("old"), 10);
 }

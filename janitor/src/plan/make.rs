@@ -199,6 +199,22 @@ impl<'a> Judged<'a> {
         self.listed().iter().zip(&self.verdicts)
     }
 
+    /// How many of its images stay, by reason. What belongs to an image that stays has that one's reason.
+    pub fn kept_by_reason(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for verdict in &self.verdicts {
+            let Verdict::Keep(mut kept) = *verdict else { continue };
+            // No chain is longer than there are images.
+            for _ in 0..self.verdicts.len() {
+                let (Kept::Child(keeper) | Kept::Referrer(keeper)) = kept else { break };
+                let Some(Verdict::Keep(further)) = self.verdicts.get(keeper as usize) else { break };
+                kept = *further;
+            }
+            *counts.entry(kept.reason()).or_default() += 1;
+        }
+        counts
+    }
+
     /// Whether something of it is old and unreferenced, whatever quarantine and guards say.
     pub fn has_condemned(&self) -> bool {
         !self.condemned.is_empty()
@@ -220,6 +236,17 @@ impl Plan<'_> {
     pub fn without_access(&self) -> BTreeSet<String> {
         let frozen = self.repositories.iter().filter(|judged| judged.frozen.contains(&Freeze::PolicyNotRead));
         frozen.map(|judged| judged.repository.name.clone()).collect()
+    }
+
+    /// How many images stay, by reason, of the repositories that a rule names.
+    pub fn kept_by_reason(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for judged in self.repositories.iter().filter(|judged| judged.rule.is_some()) {
+            for (reason, count) in judged.kept_by_reason() {
+                *counts.entry(reason).or_default() += count;
+            }
+        }
+        counts
     }
 
     /// The bytes that all deletions free.
