@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use coalmine_door::clock::{Clock, Time};
-use coalmine_door::store::Store;
+use coalmine_door::store::{Store, StoreError};
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::{Digest, Home};
 use futures_util::StreamExt;
@@ -29,7 +29,7 @@ use crate::memory::Memory;
 use crate::plan::{Snapshot, candidates};
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::sources::{self, From, IN_PLACES};
+use crate::sources::{self, From, IN_PLACES, KeepListAt};
 
 /// Calls that are under way at the same time, per place. The rate is the buckets' matter; this hides latency.
 const AT_ONCE: usize = 8;
@@ -49,6 +49,8 @@ pub struct Scan<'a> {
     pub cache: &'a Cache,
     /// The worker's ledger, if the policy names one.
     pub ledger: Option<&'a Store>,
+    /// The policy's keep-lists.
+    pub keep_lists: &'a [KeepListAt],
     /// The date and how to wait.
     pub clock: &'a Clock,
     /// How far the scan is, for people.
@@ -106,11 +108,12 @@ impl Scan<'_> {
             in_use.sources.extend(reports);
         }
         let now = self.clock.now();
-        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy).await {
+        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home).await {
             in_use.sources.push(report);
             in_use.uses.extend(uses);
         }
-        if let Some((report, uses)) = sources::keep_lists(self.policy, &self.registry.home, now) {
+        if let Some((report, uses)) = sources::keep_lists(self.keep_lists, self.policy, &self.registry.home, now).await
+        {
             in_use.sources.push(report);
             in_use.uses.extend(uses);
         }
@@ -294,10 +297,22 @@ fn home(arn: &str) -> Option<Home> {
 pub fn words(problem: &AwsError) -> String {
     match problem.kind {
         Kind::Denied => {
-            let action = problem.operation.replacen(' ', ":", 1);
+            let action = match problem.operation {
+                "s3 ListObjectsV2" => "s3:ListBucket".to_owned(),
+                operation => operation.replacen(' ', ":", 1),
+            };
             format!("{problem}: allow {action} to the janitor's role")
         }
         Kind::Throttled => format!("{problem}: AWS wants fewer calls; the next run tries again"),
         Kind::Unavailable | Kind::Refused => problem.to_string(),
+    }
+}
+
+/// What went wrong with a store, and what to do about it.
+#[must_use]
+pub fn words_of_store(problem: &StoreError) -> String {
+    match problem {
+        StoreError::Aws(problem) => words(problem),
+        other => other.to_string(),
     }
 }

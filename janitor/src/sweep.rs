@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
 use coalmine_pipeline::Digest;
@@ -20,6 +21,8 @@ use crate::scan::{Scan, words};
 const FRESH_MIN: Duration = Duration::from_secs(1);
 /// The oldest that a look may be, however long it takes.
 const FRESH_MAX: Duration = Duration::from_secs(15);
+/// No deletion begins later than this after its image was looked at: what is left waits for another run.
+const DELETE_FOR: TimeDelta = TimeDelta::seconds(15);
 /// Rounds of deleting and confirming in one repository: indexes in indexes are not nested deeper.
 const ROUNDS_MAX: usize = 1_000;
 
@@ -67,11 +70,12 @@ impl Scan<'_> {
         memory: &Memory,
         look: &mut Option<Look>,
     ) -> Result<Vec<(Digest, Outcome)>, String> {
+        // Tags are read after the references that name them: one that is moved in between is seen where it is now.
+        let look = self.look(look).await?;
         let names = Mutex::new(Names::default());
         let images = self.registry.images(&plan.name, &names).await.map_err(|problem| words(&problem))?;
         let images = images.unwrap_or_default();
         let manifests = self.manifests(plan, &images).await.map_err(|problem| words(&problem))?;
-        let look = self.look(look).await?;
         let now = self.clock.now();
         let roots = look.in_use.roots(&self.policy.recent, memory, now);
         if let Some(missing) = roots.unread.first() {
@@ -90,7 +94,7 @@ impl Scan<'_> {
                 info!(repository = plan.name, digest = %digest, why, "an image stays after the last look");
             }
         }
-        Ok(self.delete(plan, &answers).await)
+        Ok(self.delete(plan, &answers, now + DELETE_FOR).await)
     }
 
     /// What refers to images, read again unless that was done a moment ago.
@@ -124,12 +128,16 @@ impl Scan<'_> {
         Ok(manifests)
     }
 
-    async fn delete(&self, plan: &RepositoryPlan, answers: &[(Digest, Answer)]) -> Vec<(Digest, Outcome)> {
-        let registry = self.registry.without_end();
+    async fn delete(&self, plan: &RepositoryPlan, answers: &[(Digest, Answer)], until: Time) -> Vec<(Digest, Outcome)> {
+        let (deleting, registry) = (self.registry.with_end(Some(until)), self.registry.with_end(None));
         let mut sweep = Sweep::begin(plan, answers);
         for _ in 0..ROUNDS_MAX {
             while let Some(batch) = sweep.next_batch() {
-                match registry.delete_images(&plan.name, &batch.identifiers).await {
+                if self.clock.now() >= until {
+                    sweep.failed(&batch, "the last look at it is too long ago: the next run deletes it");
+                    continue;
+                }
+                match deleting.delete_images(&plan.name, &batch.identifiers).await {
                     Ok(reply) => sweep.record(&batch, &reply),
                     Err(problem) => sweep.failed(&batch, &words(&problem)),
                 }

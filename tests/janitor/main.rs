@@ -2,5 +2,7 @@
 #![expect(clippy::expect_used, reason = "a story that cannot go on fails")]
 
 mod cases;
+mod furnished;
+mod permissions;
 mod sweeps;
 mod yard;

@@ -1,8 +1,8 @@
 //! An account with a registry, and a janitor that works in it with the shipped code.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use coalmine_door::store::Location;
 use coalmine_janitor::policy::Policy;
 use coalmine_janitor::progress::Progress;
 use coalmine_janitor::run::{Run, RunError};
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use simulator::ecr::ImageSpec;
 use simulator::ecs::ServiceSpec;
 use simulator::{Service, Settings, Simulator, World};
+
+use crate::permissions;
 
 /// The access key that the janitor signs with.
 pub(crate) const JANITOR_KEY: &str = "AKIAJANITOR";
@@ -46,11 +48,12 @@ impl Yard {
     pub(crate) fn new(seed: u64, policy: &str) -> Self {
         let simulator = Simulator::new(Settings::seeded(seed));
         simulator.with_world(|world| {
-            let now = world.now;
-            world.s3.create_bucket("state", now);
+            permissions::create_state(world);
             // The janitor's role is registered as a pull-time exclusion, as README.md says.
             world.ecr.batch_get_counts_as_pull = false;
         });
+        // All janitors of the stories run under the policy that Terraform renders.
+        simulator.permit(JANITOR_KEY, permissions::of_sweeps());
         Self { simulator, policy: Policy::parse(policy).expect("a policy") }
     }
 
@@ -67,16 +70,25 @@ impl Yard {
     /// Pushes a release of a repository, an index over two architectures; its digest.
     pub(crate) fn push(&self, repository: &str, tag: &str, days_ago: u32) -> String {
         let at = self.days_ago(days_ago);
-        self.world(|world| world.ecr.push(ImageSpec::new(repository, tag, at)))
+        self.world(|world| {
+            let digest = world.ecr.push(ImageSpec::new(repository, tag, at));
+            world.ecr.tag_repository(repository, permissions::TAG.0, permissions::TAG.1).expect("a repository");
+            digest
+        })
     }
 
     /// A service that runs an image.
     pub(crate) fn run(&self, service: &str, image: &str) {
-        let definition = json!({
-            "family": service,
-            "containerDefinitions": [{"name": "web", "image": image, "memory": 128}],
-        });
-        self.world(|world| world.add_service(ServiceSpec::new("prod", service, definition, 2)).expect("a service"));
+        self.add(ServiceSpec::new("prod", service, definition(service, image), 2));
+    }
+
+    /// A service that was made this moment, and is to run an image.
+    pub(crate) fn begin_service(&self, service: &str, image: &str) {
+        self.add(ServiceSpec::new("prod", service, definition(service, image), 2).just_made());
+    }
+
+    fn add(&self, service: ServiceSpec) {
+        self.world(|world| world.add_service(service).expect("a service"));
     }
 
     /// Lets days pass.
@@ -86,23 +98,31 @@ impl Yard {
 
     async fn begin(&self) -> Result<Run<'_>, RunError> {
         let door = self.simulator.sdk_config(JANITOR_KEY);
-        let state = Location::S3 { bucket: "state".into(), prefix: "coalmine".into() };
-        Run::begin(&door, &self.policy, &state, self.policy.run.budget, Progress::new(false)).await
+        Run::begin(&door, &self.policy, &permissions::state(), self.policy.run.budget, Progress::new(false)).await
     }
 
     /// `coalmine-janitor plan --json`.
     pub(crate) async fn plan(&self) -> Ended {
+        self.try_plan().await.expect("a plan")
+    }
+
+    /// The same where it may go wrong.
+    pub(crate) async fn try_plan(&self) -> Result<Ended, RunError> {
         let mut out = Vec::new();
-        let code = self.begin().await.expect("a run").plan(&mut out, true, None).await.expect("a plan");
-        Ended::of(code, &out)
+        let code = self.begin().await?.plan(&mut out, true, None).await?;
+        Ok(Ended::of(code, &out))
     }
 
     /// `coalmine-janitor sweep --yes --json`.
     pub(crate) async fn sweep(&self) -> Ended {
+        self.try_sweep().await.expect("a sweep")
+    }
+
+    /// The same where it may go wrong.
+    pub(crate) async fn try_sweep(&self) -> Result<Ended, RunError> {
         let mut out = Vec::new();
-        let run = self.begin().await.expect("a run");
-        let code = run.sweep(&mut out, true, None, false, &|_| true).await.expect("a sweep");
-        Ended::of(code, &out)
+        let code = self.begin().await?.sweep(&mut out, true, None, false, &|_| true).await?;
+        Ok(Ended::of(code, &out))
     }
 
     /// `coalmine-janitor why IMAGE`.
@@ -129,6 +149,14 @@ impl Yard {
         self.world(|world| world.ecr.digests(repository).len())
     }
 
+    /// All images of all repositories, by digest.
+    pub(crate) fn all(&self) -> BTreeMap<String, Vec<String>> {
+        self.world(|world| {
+            let names = world.ecr.repository_names().into_iter();
+            names.map(|name| (name.clone(), world.ecr.digests(&name))).collect()
+        })
+    }
+
     /// How often the janitor called an operation.
     pub(crate) fn calls(&self, service: Service, operation: &str) -> usize {
         self.simulator.with_calls(|calls| {
@@ -136,6 +164,11 @@ impl Yard {
             made.filter(|call| call.access_key.starts_with(JANITOR_KEY)).count()
         })
     }
+}
+
+/// A task definition of one container.
+pub(crate) fn definition(family: &str, image: &str) -> Value {
+    json!({"family": family, "containerDefinitions": [{"name": "web", "image": image, "memory": 128}]})
 }
 
 impl Ended {
@@ -147,5 +180,13 @@ impl Ended {
     /// What the first line says, about the run as a whole.
     pub(crate) fn head(&self) -> &Value {
         &self.lines[0]
+    }
+}
+
+/// No story may end with a call that the policy refused, unless it took the refusal.
+impl Drop for Yard {
+    fn drop(&mut self) {
+        let refused = self.simulator.take_refusals();
+        assert!(refused.is_empty() || std::thread::panicking(), "refused by the policy: {refused:#?}");
     }
 }

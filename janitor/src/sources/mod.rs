@@ -20,7 +20,7 @@ use crate::aws::ecs_deployments::Revision;
 use crate::cache::Cache;
 use crate::in_use::{Arn, Source, Step, Use, Used};
 
-pub use keep_lists::read as keep_lists;
+pub use keep_lists::{KeepListAt, read as keep_lists};
 pub use ledger::read as ledger;
 
 /// What a source has found.
