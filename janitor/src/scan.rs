@@ -3,8 +3,8 @@
 //! ```text
 //!   1  ECR: replication, repositories, images                what could go, before what keeps it
 //!   2  manifests, repository policies                        of repositories with candidates
-//!   3  each place: definitions → services → tasks → …        a reference can only move ahead of the scan
-//!   4  the ledger, keep-lists
+//!   3  the ledger, keep-lists
+//!   4  each place: what starts tasks → definitions → services → tasks      a reference can only move ahead of the scan
 //!   5  task definitions that something refers to             until nothing is missing
 //! ```
 //!
@@ -98,15 +98,6 @@ impl Scan<'_> {
     /// call for each service that has changed.
     pub async fn in_use(&self, with_deployments: bool) -> InUse {
         let mut in_use = InUse::default();
-        let places = self.places.iter().map(|place| self.place(place, with_deployments));
-        for (active, uses, reports) in futures_util::future::join_all(places).await {
-            for arn in active {
-                let definition = self.definition(&arn, true);
-                in_use.definitions.extend(definition.map(|definition| (arn, definition)));
-            }
-            in_use.uses.extend(uses);
-            in_use.sources.extend(reports);
-        }
         let now = self.clock.now();
         if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home).await {
             in_use.sources.push(report);
@@ -116,6 +107,15 @@ impl Scan<'_> {
         {
             in_use.sources.push(report);
             in_use.uses.extend(uses);
+        }
+        let places = self.places.iter().map(|place| self.place(place, with_deployments));
+        for (active, uses, reports) in futures_util::future::join_all(places).await {
+            for arn in active {
+                let definition = self.definition(&arn, true);
+                in_use.definitions.extend(definition.map(|definition| (arn, definition)));
+            }
+            in_use.uses.extend(uses);
+            in_use.sources.extend(reports);
         }
         self.complete(&mut in_use, now).await;
         in_use

@@ -102,12 +102,12 @@ impl Scan<'_> {
         let now = self.clock.now();
         let is_good = |look: &Look| (now - look.began).to_std().is_ok_and(|age| age < look.good_for);
         if !last.as_ref().is_some_and(is_good) {
+            let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
             let in_use = self.in_use(true).await;
             let incomplete = in_use.sources.iter().find(|report| matches!(report.reach, Reach::Incomplete { .. }));
             if let Some(report) = incomplete {
                 return Err(report.to_string());
             }
-            let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
             let took = (self.clock.now() - now).to_std().unwrap_or_default();
             let good_for = took + (took * 2).clamp(FRESH_MIN, FRESH_MAX);
             *last = Some(Look { in_use, replication, began: now, good_for });

@@ -2,7 +2,11 @@
 #![expect(clippy::expect_used, reason = "a story that cannot go on fails")]
 
 mod cases;
+mod deployer;
+mod extent;
 mod furnished;
+mod interleavings;
+mod oracle;
 mod permissions;
 mod sweeps;
 mod yard;
