@@ -1,8 +1,9 @@
 //! How much of a matrix is tried: a sample, the same in every run, or all of it.
 
-/// As much of `all` points as an environment variable says, a number or `all`; where it says nothing, `usual` of them.
+/// As much of `all` points as an environment variable says, a number or `all`; where it says nothing, `usual` of them. The
+/// name tells one sample from another.
 #[expect(clippy::disallowed_methods, reason = "how long a matrix may take is the caller's to say")]
-pub(crate) fn sample(variable: &str, usual: usize, all: usize) -> Vec<usize> {
+pub(crate) fn sample(name: &str, variable: &str, usual: usize, all: usize) -> Vec<usize> {
     let most = match std::env::var(variable) {
         Ok(text) if text == "all" => all,
         Ok(text) if !text.is_empty() => {
@@ -10,11 +11,9 @@ pub(crate) fn sample(variable: &str, usual: usize, all: usize) -> Vec<usize> {
         }
         _ => usual,
     };
-    let mut points: Vec<usize> = (0..all).collect();
-    if most < all {
-        fastrand::Rng::with_seed(1).shuffle(&mut points);
-        points.truncate(most);
-        points.sort_unstable();
-    }
-    points
+    // One out of each of so many equal parts.
+    let mut rng = fastrand::Rng::with_seed(name.bytes().map(u64::from).sum());
+    let most = most.min(all);
+    let bound = |part: usize| part * all / most;
+    (0..most).map(|part| rng.usize(bound(part)..bound(part + 1))).collect()
 }

@@ -13,13 +13,10 @@ use simulator::ecs::ServiceSpec;
 use crate::deployer::{Act, CLUSTER, Named, Town};
 use crate::extent::sample;
 use crate::oracle::{Oracle, Watch};
-use crate::permissions::{BUCKET, TAG};
+use crate::permissions::{BUCKET, MEMORY, TAG};
 use crate::yard::{DAY, EAGER, HOST, JANITOR_KEY, Yard, definition};
 
 const VARIABLE: &str = "COALMINE_INTERLEAVINGS";
-
-/// Where the janitor remembers.
-const MEMORY: &str = "janitor/janitor/123456789012-eu-central-1.json";
 
 /// How long an image waits here between two scans: days of services that cannot start take long.
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -101,7 +98,7 @@ async fn every(what: &str, usual: usize, wanted: fn(&Act) -> bool) {
     let calls = calls.len();
     assert_eq!((undisturbed.deleted, undisturbed.in_window), (3, 0), "{undisturbed:?}");
     let acts: Vec<Act> = town.acts().into_iter().filter(wanted).collect();
-    let points = sample(VARIABLE, usual, acts.len() * calls);
+    let points = sample(what, VARIABLE, usual, acts.len() * calls);
     let (mut in_window, mut longest, mut wrong) = (0, Duration::ZERO, Vec::new());
     for point in &points {
         let (act, call) = (acts[point / calls], point % calls);
@@ -165,7 +162,7 @@ async fn a_task_can_lose_its_image_only_after_the_last_look_has_asked_for_tasks(
 
 #[tokio::test(start_paused = true)]
 async fn many_acts_of_many_lives_lose_nothing_that_is_needed() {
-    let seeds = sample(VARIABLE, 6, 1_000);
+    let seeds = sample("lives", VARIABLE, 6, 1_000);
     let (mut acts, mut deleted, mut in_window) = (0, 0, 0);
     for seed in &seeds {
         let (done, seen) = life(*seed as u64).await;

@@ -4,6 +4,7 @@
 mod cases;
 mod deployer;
 mod extent;
+mod faults;
 mod furnished;
 mod interleavings;
 mod oracle;

@@ -15,8 +15,11 @@ use crate::yard::{JANITOR_KEY, Yard};
 const SCAN: &str = include_str!("../../terraform/policies/janitor-scan.json");
 const SWEEP: &str = include_str!("../../terraform/policies/janitor-sweep.json");
 
-/// Where the module puts the state, beside the worker's ledger, and the key that encrypts both.
+/// Where the module puts the state, beside the worker's ledger.
 pub(crate) const BUCKET: &str = "coalmine-worker-ledger-123456789012-eu-central-1";
+/// Where in it a janitor remembers.
+pub(crate) const MEMORY: &str = "janitor/janitor/123456789012-eu-central-1.json";
+/// What encrypts both.
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000";
 
 /// What a repository carries before anything of it may be deleted.

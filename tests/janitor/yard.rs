@@ -9,7 +9,7 @@ use coalmine_janitor::run::{Run, RunError};
 use serde_json::{Value, json};
 use simulator::ecr::ImageSpec;
 use simulator::ecs::ServiceSpec;
-use simulator::{Service, Settings, Simulator, World};
+use simulator::{Service, Settings, Simulator, Skew, World};
 
 use crate::permissions;
 
@@ -33,6 +33,8 @@ max_percent = 100
 #[derive(Debug)]
 pub(crate) struct Yard {
     pub(crate) simulator: Simulator,
+    /// How far the janitor's clock is off.
+    pub(crate) skew: Skew,
     policy: Policy,
 }
 
@@ -54,7 +56,7 @@ impl Yard {
         });
         // All janitors of the stories run under the policy that Terraform renders.
         simulator.permit(JANITOR_KEY, permissions::of_sweeps());
-        Self { simulator, policy: Policy::parse(policy).expect("a policy") }
+        Self { simulator, skew: Skew::None, policy: Policy::parse(policy).expect("a policy") }
     }
 
     /// Looks at or changes the world.
@@ -97,7 +99,7 @@ impl Yard {
     }
 
     async fn begin(&self) -> Result<Run<'_>, RunError> {
-        let door = self.simulator.sdk_config(JANITOR_KEY);
+        let door = self.simulator.sdk_config_skewed(JANITOR_KEY, self.skew);
         Run::begin(&door, &self.policy, &permissions::state(), self.policy.run.budget, Progress::new(false)).await
     }
 
