@@ -9,5 +9,7 @@ mod furnished;
 mod interleavings;
 mod oracle;
 mod permissions;
+mod several;
 mod sweeps;
+mod tricky;
 mod yard;

@@ -1,6 +1,7 @@
 //! An account with a registry, and a janitor that works in it with the shipped code.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use coalmine_janitor::policy::Policy;
@@ -112,6 +113,20 @@ impl Yard {
     pub(crate) async fn try_plan(&self) -> Result<Ended, RunError> {
         let mut out = Vec::new();
         let code = self.begin().await?.plan(&mut out, true, None).await?;
+        Ok(Ended::of(code, &out))
+    }
+
+    /// `coalmine-janitor plan --json --out FILE`.
+    pub(crate) async fn plan_to(&self, file: &Path) -> Ended {
+        let mut out = Vec::new();
+        let code = self.begin().await.expect("a run").plan(&mut out, true, Some(file)).await.expect("a plan");
+        Ended::of(code, &out)
+    }
+
+    /// `coalmine-janitor sweep --plan FILE --yes --json`.
+    pub(crate) async fn sweep_plan(&self, file: &Path) -> Result<Ended, RunError> {
+        let mut out = Vec::new();
+        let code = self.begin().await?.sweep(&mut out, true, Some(file), false, &|_| true).await?;
         Ok(Ended::of(code, &out))
     }
 
