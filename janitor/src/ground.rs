@@ -13,6 +13,7 @@ use crate::aws::calls::{Calls, Counts};
 use crate::aws::place::Place;
 use crate::aws::sts;
 use crate::policy::{Policy, Reader};
+use crate::sources::KeepListAt;
 use crate::state::STATE_BYTES_MAX;
 
 /// The largest object of the worker's ledger that is read: what the worker itself writes at most.
@@ -31,6 +32,8 @@ pub struct Ground {
     pub store: Store,
     /// The worker's ledger.
     pub ledger: Option<Store>,
+    /// The policy's keep-lists.
+    pub keep_lists: Vec<KeepListAt>,
     /// How many calls were made.
     pub counts: Counts,
 }
@@ -47,6 +50,9 @@ pub enum GroundError {
     /// The policy's ledger is not one.
     #[error("the policy's ledger: {0}")]
     Ledger(String),
+    /// A keep-list of the policy's is nowhere.
+    #[error("the policy's keep-list {0}")]
+    KeepList(String),
 }
 
 impl Ground {
@@ -63,6 +69,10 @@ impl Ground {
         let door = coalmine_door::limited(door);
         let region = door.region().map(ToString::to_string).filter(|region| !region.is_empty());
         let region = region.ok_or(GroundError::NoRegion)?;
+        let ledger: Option<Location> =
+            policy.ledger.as_deref().map(str::parse).transpose().map_err(GroundError::Ledger)?;
+        let keep_lists = policy.keep_lists.iter().map(|list| KeepListAt::find(list, &door));
+        let keep_lists = keep_lists.collect::<Result<_, _>>().map_err(GroundError::KeepList)?;
         let clock = Clock::of(&door);
         let account = sts::account(&door).await.map_err(GroundError::Identity)?;
         let own = Home { account, region };
@@ -78,8 +88,6 @@ impl Ground {
             let calls = Calls::new(&clock, policy.run.rate_percent, Some(until), &counts);
             places.push(Place::new(&door, home, calls));
         }
-        let ledger: Option<Location> =
-            policy.ledger.as_deref().map(str::parse).transpose().map_err(GroundError::Ledger)?;
         let calls = Calls::new(&clock, policy.run.rate_percent, Some(until), &counts);
         let registry = places.first().cloned().unwrap_or_else(|| Place::new(&door, own, calls));
         Ok(Self {
@@ -87,6 +95,7 @@ impl Ground {
             places,
             store: Store::open(state, &door, STATE_BYTES_MAX),
             ledger: ledger.map(|location| Store::open(&location, &door, LEDGER_BYTES_MAX)),
+            keep_lists,
             counts,
             clock,
         })

@@ -149,7 +149,11 @@ impl<'p, 'a> Report<'p, 'a> {
             }
         }
         if json {
-            return writeln!(out, "{}", json!({"deleted": deleted, "gone_before": gone, "stopped": swept.stopped}));
+            let mut last = self.head();
+            last["deleted"] = deleted.into();
+            last["gone_before"] = gone.into();
+            last["stopped"] = swept.stopped.clone().into();
+            return writeln!(out, "{last}");
         }
         writeln!(out, "{deleted} images were deleted, {gone} were gone already, {} stay.", told.len())?;
         for line in told.iter().take(SHOWN_MAX) {

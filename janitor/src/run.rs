@@ -22,7 +22,7 @@ use crate::plan::{Outcome, Plan, PlanFile, PlanFileError, Refusal, plan};
 use crate::policy::{Policy, Problems};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::scan::{Scan, Seen, words};
+use crate::scan::{Scan, Seen, words, words_of_store};
 use crate::state::{self, Loaded};
 use crate::sweep::Swept;
 
@@ -42,7 +42,7 @@ pub enum RunError {
     #[error("cannot read the registry: {}", words(.0))]
     Registry(AwsError),
     /// The memory cannot be read or written.
-    #[error("cannot use the janitor's memory: {0}")]
+    #[error("cannot use the janitor's memory: {}", words_of_store(.0))]
     Memory(#[from] StoreError),
     /// The plan file cannot be read.
     #[error("cannot read the plan {}: {}", .0.display(), .1)]
@@ -197,6 +197,7 @@ impl<'p> Run<'p> {
             memory,
             cache: &self.cache,
             ledger: self.ground.ledger.as_ref(),
+            keep_lists: &self.ground.keep_lists,
             clock: &self.ground.clock,
             progress: &self.progress,
         }

@@ -3,8 +3,8 @@
 //! ```text
 //!   1  ECR: replication, repositories, images                what could go, before what keeps it
 //!   2  manifests                                             of repositories with candidates
-//!   3  each place: definitions → services → tasks → …        a reference can only move ahead of the scan
-//!   4  the ledger, keep-lists
+//!   3  the ledger, keep-lists
+//!   4  each place: what starts tasks → definitions → services → tasks      a reference can only move ahead of the scan
 //!   5  task definitions that something refers to             until nothing is missing
 //!   6  repository policies                                   where something is condemned by all of this
 //! ```
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::clock::{Clock, Time};
-use coalmine_door::store::Store;
+use coalmine_door::store::{Store, StoreError};
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::{Digest, Home};
 use futures_util::StreamExt;
@@ -30,7 +30,7 @@ use crate::memory::Memory;
 use crate::plan::{Snapshot, candidates, plan};
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::sources::{self, From, IN_PLACES};
+use crate::sources::{self, From, IN_PLACES, KeepListAt};
 
 /// Calls that are under way at the same time, per place. The rate is the buckets' matter; this hides latency.
 const AT_ONCE: usize = 8;
@@ -50,6 +50,8 @@ pub struct Scan<'a> {
     pub cache: &'a Cache,
     /// The worker's ledger, if the policy names one.
     pub ledger: Option<&'a Store>,
+    /// The policy's keep-lists.
+    pub keep_lists: &'a [KeepListAt],
     /// The date and how to wait.
     pub clock: &'a Clock,
     /// How far the scan is, for people.
@@ -105,6 +107,16 @@ impl Scan<'_> {
     /// call for each service that has changed.
     pub async fn in_use(&self, with_deployments: bool) -> InUse {
         let mut in_use = InUse::default();
+        let now = self.clock.now();
+        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home).await {
+            in_use.sources.push(report);
+            in_use.uses.extend(uses);
+        }
+        if let Some((report, uses)) = sources::keep_lists(self.keep_lists, self.policy, &self.registry.home, now).await
+        {
+            in_use.sources.push(report);
+            in_use.uses.extend(uses);
+        }
         let places = self.places.iter().map(|place| self.place(place, with_deployments));
         for found in future::join_all(places).await {
             for arn in found.active {
@@ -113,15 +125,6 @@ impl Scan<'_> {
             }
             in_use.uses.extend(found.uses);
             in_use.sources.extend(found.reports);
-        }
-        let now = self.clock.now();
-        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy).await {
-            in_use.sources.push(report);
-            in_use.uses.extend(uses);
-        }
-        if let Some((report, uses)) = sources::keep_lists(self.policy, &self.registry.home, now) {
-            in_use.sources.push(report);
-            in_use.uses.extend(uses);
         }
         self.complete(&mut in_use).await;
         in_use
@@ -382,10 +385,22 @@ fn home(arn: &str) -> Option<Home> {
 pub fn words(problem: &AwsError) -> String {
     match problem.kind {
         Kind::Denied => {
-            let action = problem.operation.replacen(' ', ":", 1);
+            let action = match problem.operation {
+                "s3 ListObjectsV2" => "s3:ListBucket".to_owned(),
+                operation => operation.replacen(' ', ":", 1),
+            };
             format!("{problem}: allow {action} to the janitor's role")
         }
         Kind::Throttled => format!("{problem}: AWS wants fewer calls; the next run tries again"),
         Kind::Unavailable | Kind::Refused => problem.to_string(),
+    }
+}
+
+/// What went wrong with a store, and what to do about it.
+#[must_use]
+pub fn words_of_store(problem: &StoreError) -> String {
+    match problem {
+        StoreError::Aws(problem) => words(problem),
+        other => other.to_string(),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
 use coalmine_pipeline::Digest;
@@ -19,7 +20,10 @@ use crate::scan::{Scan, words};
 /// a small account's look seconds old, and a large one's from taking more than a fifth of the time, and of AWS's rates.
 const FRESH_TIMES: u32 = 4;
 const FRESH_MIN: Duration = Duration::from_secs(1);
+/// The longest that a look is good for beyond the time that it took.
 const FRESH_MAX: Duration = Duration::from_secs(30);
+/// No deletion begins later than this after its image was looked at: what is left waits for another run.
+const DELETE_FOR: TimeDelta = TimeDelta::seconds(15);
 /// Rounds of deleting and confirming in one repository: indexes in indexes are not nested deeper.
 const ROUNDS_MAX: usize = 1_000;
 
@@ -67,11 +71,12 @@ impl Scan<'_> {
         memory: &Memory,
         look: &mut Option<Look>,
     ) -> Result<Vec<(Digest, Outcome)>, String> {
+        // Tags are read after the references that name them: one that is moved in between is seen where it is now.
+        let look = self.look(look).await?;
         let names = Mutex::new(Names::default());
         let images = self.registry.images(&plan.name, &names).await.map_err(|problem| words(&problem))?;
         let images = images.unwrap_or_default();
         let manifests = self.manifests(plan, &images).await.map_err(|problem| words(&problem))?;
-        let look = self.look(look).await?;
         let now = self.clock.now();
         let roots = look.in_use.roots(&self.policy.recent, memory, now);
         if let Some(missing) = roots.unread.first() {
@@ -90,7 +95,7 @@ impl Scan<'_> {
                 info!(repository = plan.name, digest = %digest, why, "an image stays after the last look");
             }
         }
-        Ok(self.delete(plan, &answers, images.len()).await)
+        Ok(self.delete(plan, &answers, images.len(), now + DELETE_FOR).await)
     }
 
     /// What refers to images, read again unless that was done a moment ago.
@@ -98,12 +103,12 @@ impl Scan<'_> {
         let now = self.clock.now();
         let is_good = |look: &Look| (now - look.began).to_std().is_ok_and(|age| age < look.good_for);
         if !last.as_ref().is_some_and(is_good) {
+            let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
             let in_use = self.in_use(true).await;
             let incomplete = in_use.sources.iter().find(|report| matches!(report.reach, Reach::Incomplete { .. }));
             if let Some(report) = incomplete {
                 return Err(report.to_string());
             }
-            let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
             let took = (self.clock.now() - now).to_std().unwrap_or_default();
             let good_for = took + (took * FRESH_TIMES).clamp(FRESH_MIN, FRESH_MAX);
             *last = Some(Look { in_use, replication, began: now, good_for });
@@ -129,12 +134,17 @@ impl Scan<'_> {
         plan: &RepositoryPlan,
         answers: &[(Digest, Answer)],
         count: usize,
+        until: Time,
     ) -> Vec<(Digest, Outcome)> {
-        let registry = self.registry.without_end();
+        let (deleting, registry) = (self.registry.with_end(Some(until)), self.registry.with_end(None));
         let mut sweep = Sweep::begin(plan, answers);
         for _ in 0..ROUNDS_MAX {
             while let Some(batch) = sweep.next_batch() {
-                match registry.delete_images(&plan.name, &batch.identifiers).await {
+                if self.clock.now() >= until {
+                    sweep.failed(&batch, "the last look at it is too long ago: the next run deletes it");
+                    continue;
+                }
+                match deleting.delete_images(&plan.name, &batch.identifiers).await {
                     Ok(reply) => sweep.record(&batch, &reply),
                     Err(problem) => sweep.failed(&batch, &words(&problem)),
                 }

@@ -12,6 +12,9 @@
 #[path = "../janitor/costs.rs"]
 #[expect(dead_code, clippy::expect_used, reason = "made for the stories; the bench uses a part of it")]
 mod costs;
+#[path = "../janitor/grants.rs"]
+#[expect(dead_code, clippy::expect_used, reason = "made for the stories; the bench uses a part of it")]
+mod grants;
 #[path = "../janitor/yard.rs"]
 #[expect(dead_code, clippy::expect_used, reason = "made for the stories; the bench uses a part of it")]
 mod yard;
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use costs::Costs;
 use simulator::{Estate, Settings, Simulator};
-use yard::Yard;
+use yard::{Ended, Yard};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -103,13 +106,15 @@ async fn loopback() -> Outcome<()> {
     settings.speed = SPEED;
     let yard = Yard::of(Simulator::new(settings), PLAIN);
     let estate = Estate::large();
-    yard.world(|world| estate.build(world)).map_err(|problem| problem.message)?;
+    yard.build(&estate);
     let address = yard.simulator.serve(0).await?;
     let http = aws_smithy_http_client::Builder::new().build_http();
     let door =
         yard.simulator.door(yard::JANITOR_KEY).endpoint_url(format!("http://{address}")).http_client(http).build();
     let begin = Instant::now();
-    let ended = yard.plan_through(&door).await;
+    let mut out = Vec::new();
+    let code = yard.begin_through(&door).await?.plan(&mut out, true, None).await?;
+    let ended = Ended::of(code, &out);
     let took = begin.elapsed();
     if ended.head()["complete"] != true {
         return Err(format!("the scan is incomplete: {:#}", ended.head()["missing"]).into());

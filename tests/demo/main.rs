@@ -1,7 +1,9 @@
 //! `cargo demo`: three pipelines take a release through two approvals, a canary and a turnover; then a bad release is
-//! stopped and undone. The shipped worker code, against the simulated AWS on a loopback socket, in fast time.
+//! stopped and undone; at last the janitor cleans the registry. The shipped code, against the simulated AWS on a loopback
+//! socket, in fast time.
 
 mod approver;
+mod janitor;
 #[path = "../stage/mod.rs"]
 #[expect(
     dead_code,
@@ -70,9 +72,12 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
         Application::web("search", 4).with_breaker(),
         Application::queue_workers("background", 2, 18).with_breaker(),
     ];
-    simulator.with_world(|world| stage::story::prepare(world, &applications, arguments.serve.is_none()));
+    simulator.with_world(|world| {
+        stage::story::prepare(world, &applications, arguments.serve.is_none());
+        janitor::furnish(world, &applications);
+    });
     let (stop, stopped) = oneshot::channel();
-    let worker = tokio::spawn(work(door(&simulator, &endpoint), stopped));
+    let worker = tokio::spawn(work(door(&simulator, WORKER_KEY, &endpoint), stopped));
     if arguments.serve.is_some() {
         // What whoever drives this account from outside will release.
         simulator.with_world(|world| applications[0].push(world, "v2", Behaviour::Good));
@@ -85,6 +90,7 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     good(&simulator, &applications, &view, &approver).await?;
     bad(&simulator, &applications[0], &view, &approver).await?;
     calls(&simulator);
+    janitor::clean(&simulator, &door(&simulator, janitor::KEY, &endpoint), &view).await?;
     if arguments.keep {
         return serve(&endpoint).await;
     }
@@ -108,9 +114,9 @@ fn neighbours(world: &mut World) -> Answer<()> {
 }
 
 /// The real HTTP client, on the loopback socket.
-fn door(simulator: &Simulator, endpoint: &str) -> SdkConfig {
+fn door(simulator: &Simulator, access_key: &str, endpoint: &str) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().build_http();
-    simulator.door(WORKER_KEY).endpoint_url(endpoint).http_client(http).build()
+    simulator.door(access_key).endpoint_url(endpoint).http_client(http).build()
 }
 
 async fn work(door: SdkConfig, stopped: oneshot::Receiver<()>) {

@@ -64,6 +64,11 @@ impl View {
         }
     }
 
+    /// What a program has printed.
+    pub(crate) fn text(&self, text: &str) {
+        text.lines().for_each(|line| self.print(line));
+    }
+
     fn print(&self, line: &str) {
         match &self.bars {
             Some((all, _)) => {

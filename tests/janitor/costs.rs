@@ -35,7 +35,7 @@ pub(crate) struct Costs {
 impl Costs {
     /// Plays it: the account is built, scanned, left for a day in which there are some new revisions, and swept.
     pub(crate) async fn of(yard: &Yard, estate: &Estate, revisions: usize) -> Self {
-        yard.world(|world| estate.build(world)).expect("an account");
+        yard.build(estate);
         let begin = yard.simulator.clock().now();
         let first = yard.plan().await;
         assert_eq!(first.head()["complete"], true, "{:#}", first.head());

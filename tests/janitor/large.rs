@@ -40,7 +40,7 @@ async fn a_large_account_costs_what_has_changed() {
 async fn policies_and_service_deployments_are_read_only_where_something_could_go() {
     let yard = Yard::new(31, "[[rules]]\nrepositories = [\"repository-000[0-3]\"]\n");
     let estate = Estate { repositories: 8, families: 8, tasks: 16, clusters: 1, ..Estate::large() };
-    yard.world(|world| estate.build(world)).expect("an account");
+    yard.build(&estate);
     yard.plan().await;
     let (calls, _) = calls_since(&yard, 0);
     assert_eq!((calls["GetRepositoryPolicy"], calls["GetLifecyclePolicy"], calls["BatchGetImage"]), (4, 4, 4));
@@ -48,7 +48,7 @@ async fn policies_and_service_deployments_are_read_only_where_something_could_go
     assert_eq!(calls["ListServiceDeployments"], 8);
 
     let yard = Yard::new(32, "[defaults]\nmin_age = \"2000d\"\n[[rules]]\nrepositories = [\"**\"]\n");
-    yard.world(|world| estate.build(world)).expect("an account");
+    yard.build(&estate);
     assert_eq!(yard.plan().await.code, EXIT_OK);
     let (calls, _) = calls_since(&yard, 0);
     let unneeded = ["GetRepositoryPolicy", "GetLifecyclePolicy", "BatchGetImage", "ListServiceDeployments"];
@@ -59,7 +59,7 @@ async fn policies_and_service_deployments_are_read_only_where_something_could_go
 async fn what_one_run_has_no_time_to_read_the_next_ones_read_and_nothing_goes_meanwhile() {
     let yard = Yard::new(33, "[[rules]]\nrepositories = [\"**\"]\n[run]\nbudget = \"1m\"\n");
     let estate = Estate { repositories: 4, families: 130, tasks: 130, clusters: 1, ..Estate::large() };
-    yard.world(|world| estate.build(world)).expect("an account");
+    yard.build(&estate);
     let described = |yard: &Yard| yard.calls(Service::Ecs, "DescribeTaskDefinition");
     let mut before = 0;
     let mut runs = 0;
@@ -76,7 +76,7 @@ async fn what_one_run_has_no_time_to_read_the_next_ones_read_and_nothing_goes_me
             break;
         }
         let missing = ended.head()["missing"].to_string();
-        assert!(missing.contains("the run's time is over"), "{missing}");
+        assert!(missing.contains("its time is over"), "{missing}");
         assert_eq!(ended.head()["waiting"], 0);
         yard.simulator.clock().wait(DAY).await;
     }
@@ -92,7 +92,7 @@ async fn what_one_run_has_no_time_to_read_the_next_ones_read_and_nothing_goes_me
 async fn a_permission_that_is_missing_is_not_asked_for_again_for_every_task_definition() {
     let yard = Yard::new(34, PLAIN);
     let estate = Estate { repositories: 2, families: 20, tasks: 20, clusters: 1, ..Estate::large() };
-    yard.world(|world| estate.build(world)).expect("an account");
+    yard.build(&estate);
     let denied = Rule::new(Fault::AccessDenied).caller(JANITOR_KEY).operation("DescribeTaskDefinition");
     yard.simulator.inject(FaultPlan::seeded(34).rule(denied));
     let ended = yard.plan().await;

@@ -1,16 +1,19 @@
 //! An account with a registry, and a janitor that works in it with the shipped code.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
-use coalmine_door::store::Location;
 use coalmine_janitor::policy::Policy;
 use coalmine_janitor::progress::Progress;
 use coalmine_janitor::run::{Run, RunError};
 use serde_json::{Value, json};
 use simulator::ecr::ImageSpec;
 use simulator::ecs::ServiceSpec;
-use simulator::{Service, Settings, Simulator, World};
+use simulator::{Estate, Service, Settings, Simulator, Skew, World};
+
+use crate::grants;
 
 /// The access key that the janitor signs with.
 pub(crate) const JANITOR_KEY: &str = "AKIAJANITOR";
@@ -32,6 +35,8 @@ max_percent = 100
 #[derive(Debug)]
 pub(crate) struct Yard {
     pub(crate) simulator: Simulator,
+    /// How far the janitor's clock is off.
+    pub(crate) skew: Skew,
     policy: Policy,
 }
 
@@ -51,12 +56,13 @@ impl Yard {
     /// An account, and a policy.
     pub(crate) fn of(simulator: Simulator, policy: &str) -> Self {
         simulator.with_world(|world| {
-            let now = world.now;
-            world.s3.create_bucket("state", now);
+            grants::create_state(world);
             // The janitor's role is registered as a pull-time exclusion, as README.md says.
             world.ecr.batch_get_counts_as_pull = false;
         });
-        Self { simulator, policy: Policy::parse(policy).expect("a policy") }
+        // All janitors of the stories run under the policy that Terraform renders.
+        simulator.permit(JANITOR_KEY, grants::of_sweeps());
+        Self { simulator, skew: Skew::None, policy: Policy::parse(policy).expect("a policy") }
     }
 
     /// Looks at or changes the world.
@@ -72,16 +78,25 @@ impl Yard {
     /// Pushes a release of a repository, an index over two architectures; its digest.
     pub(crate) fn push(&self, repository: &str, tag: &str, days_ago: u32) -> String {
         let at = self.days_ago(days_ago);
-        self.world(|world| world.ecr.push(ImageSpec::new(repository, tag, at)))
+        self.world(|world| {
+            let digest = world.ecr.push(ImageSpec::new(repository, tag, at));
+            world.ecr.tag_repository(repository, grants::TAG.0, grants::TAG.1).expect("a repository");
+            digest
+        })
     }
 
     /// A service that runs an image.
     pub(crate) fn run(&self, service: &str, image: &str) {
-        let definition = json!({
-            "family": service,
-            "containerDefinitions": [{"name": "web", "image": image, "memory": 128}],
-        });
-        self.world(|world| world.add_service(ServiceSpec::new("prod", service, definition, 2)).expect("a service"));
+        self.add(ServiceSpec::new("prod", service, definition(service, image), 2));
+    }
+
+    /// A service that was made this moment, and is to run an image.
+    pub(crate) fn begin_service(&self, service: &str, image: &str) {
+        self.add(ServiceSpec::new("prod", service, definition(service, image), 2).just_made());
+    }
+
+    fn add(&self, service: ServiceSpec) {
+        self.world(|world| world.add_service(service).expect("a service"));
     }
 
     /// Lets days pass.
@@ -90,30 +105,60 @@ impl Yard {
     }
 
     async fn begin(&self) -> Result<Run<'_>, RunError> {
-        self.begin_through(&self.simulator.sdk_config(JANITOR_KEY)).await
+        self.begin_through(&self.simulator.sdk_config_skewed(JANITOR_KEY, self.skew)).await
     }
 
-    async fn begin_through(&self, door: &SdkConfig) -> Result<Run<'_>, RunError> {
-        let state = Location::S3 { bucket: "state".into(), prefix: "coalmine".into() };
-        Run::begin(door, &self.policy, &state, self.policy.run.budget, Progress::new(false)).await
+    /// Builds a large account, whose repositories may be swept.
+    pub(crate) fn build(&self, estate: &Estate) {
+        self.world(|world| {
+            estate.build(world).expect("an account");
+            for repository in world.ecr.repository_names() {
+                world.ecr.tag_repository(&repository, grants::TAG.0, grants::TAG.1).expect("a repository");
+            }
+        });
+    }
+
+    /// A run through a door of another kind.
+    pub(crate) async fn begin_through(&self, door: &SdkConfig) -> Result<Run<'_>, RunError> {
+        Run::begin(door, &self.policy, &grants::state(), self.policy.run.budget, Progress::new(false)).await
     }
 
     /// `coalmine-janitor plan --json`.
     pub(crate) async fn plan(&self) -> Ended {
-        self.plan_through(&self.simulator.sdk_config(JANITOR_KEY)).await
+        self.try_plan().await.expect("a plan")
     }
 
-    /// The same through a door of another kind.
-    pub(crate) async fn plan_through(&self, door: &SdkConfig) -> Ended {
+    /// The same where it may go wrong.
+    pub(crate) async fn try_plan(&self) -> Result<Ended, RunError> {
         let mut out = Vec::new();
-        let run = self.begin_through(door).await.expect("a run");
-        let code = run.plan(&mut out, true, None).await.expect("a plan");
+        let code = self.begin().await?.plan(&mut out, true, None).await?;
+        Ok(Ended::of(code, &out))
+    }
+
+    /// `coalmine-janitor plan --json --out FILE`.
+    pub(crate) async fn plan_to(&self, file: &Path) -> Ended {
+        let mut out = Vec::new();
+        let code = self.begin().await.expect("a run").plan(&mut out, true, Some(file)).await.expect("a plan");
         Ended::of(code, &out)
+    }
+
+    /// `coalmine-janitor sweep --plan FILE --yes --json`.
+    pub(crate) async fn sweep_plan(&self, file: &Path) -> Result<Ended, RunError> {
+        let mut out = Vec::new();
+        let code = self.begin().await?.sweep(&mut out, true, Some(file), false, &|_| true).await?;
+        Ok(Ended::of(code, &out))
     }
 
     /// `coalmine-janitor sweep --yes --json`.
     pub(crate) async fn sweep(&self) -> Ended {
-        self.sweep_asking(&|_| true).await
+        self.try_sweep().await.expect("a sweep")
+    }
+
+    /// The same where it may go wrong.
+    pub(crate) async fn try_sweep(&self) -> Result<Ended, RunError> {
+        let mut out = Vec::new();
+        let code = self.begin().await?.sweep(&mut out, true, None, false, &|_| true).await?;
+        Ok(Ended::of(code, &out))
     }
 
     /// `coalmine-janitor sweep --json`, where somebody answers.
@@ -148,6 +193,14 @@ impl Yard {
         self.world(|world| world.ecr.digests(repository).len())
     }
 
+    /// All images of all repositories, by digest.
+    pub(crate) fn all(&self) -> BTreeMap<String, Vec<String>> {
+        self.world(|world| {
+            let names = world.ecr.repository_names().into_iter();
+            names.map(|name| (name.clone(), world.ecr.digests(&name))).collect()
+        })
+    }
+
     /// How often the janitor called an operation.
     pub(crate) fn calls(&self, service: Service, operation: &str) -> usize {
         self.simulator.with_calls(|calls| {
@@ -157,8 +210,13 @@ impl Yard {
     }
 }
 
+/// A task definition of one container.
+pub(crate) fn definition(family: &str, image: &str) -> Value {
+    json!({"family": family, "containerDefinitions": [{"name": "web", "image": image, "memory": 128}]})
+}
+
 impl Ended {
-    fn of(code: u8, out: &[u8]) -> Self {
+    pub(crate) fn of(code: u8, out: &[u8]) -> Self {
         let text = std::str::from_utf8(out).expect("text");
         Self { code, lines: text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect() }
     }
@@ -166,5 +224,13 @@ impl Ended {
     /// What the first line says, about the run as a whole.
     pub(crate) fn head(&self) -> &Value {
         &self.lines[0]
+    }
+}
+
+/// No story may end with a call that the policy refused, unless it took the refusal.
+impl Drop for Yard {
+    fn drop(&mut self) {
+        let refused = self.simulator.take_refusals();
+        assert!(refused.is_empty() || std::thread::panicking(), "refused by the policy: {refused:#?}");
     }
 }

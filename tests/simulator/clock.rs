@@ -1,5 +1,7 @@
 //! What time it is in the simulated world. The only place that asks tokio.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
@@ -11,11 +13,13 @@ use tokio::time::Instant;
 /// With tokio's time paused (`start_paused`), it is virtual: it jumps to the next timer when all tasks wait. It is
 /// both the time source and the sleep implementation of the `SdkConfig` that the mounts hand out, so a program under
 /// test waits in simulated time, too.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     epoch: SystemTime,
     start: Instant,
     speed: u32,
+    /// How far it was moved on, in seconds, beside the time that has passed.
+    moved: Arc<AtomicU64>,
 }
 
 impl Clock {
@@ -23,13 +27,19 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads tokio's time")]
     pub fn starting_at(epoch: SystemTime, speed: u32) -> Self {
-        Self { epoch, start: Instant::now(), speed: speed.max(1) }
+        Self { epoch, start: Instant::now(), speed: speed.max(1), moved: Arc::default() }
     }
 
     /// The simulated date.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.epoch + self.start.elapsed() * self.speed
+        self.epoch + self.start.elapsed() * self.speed + Duration::from_secs(self.moved.load(Ordering::Relaxed))
+    }
+
+    /// Moves the date on, in whole seconds, for all who have this clock. Whoever waits is not woken earlier: where time
+    /// is virtual, waiting does the same and wakes everybody in time.
+    pub fn move_on(&self, by: Duration) {
+        self.moved.fetch_add(by.as_secs(), Ordering::Relaxed);
     }
 
     /// Waits for a simulated duration.
@@ -47,7 +57,7 @@ impl TimeSource for Clock {
 
 impl AsyncSleep for Clock {
     fn sleep(&self, duration: Duration) -> Sleep {
-        let clock = *self;
+        let clock = self.clone();
         Sleep::new(async move { clock.wait(duration).await })
     }
 }

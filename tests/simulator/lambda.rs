@@ -108,6 +108,16 @@ impl State {
         }
     }
 
+    /// Every reference to an image that a version needs, by which one.
+    pub(crate) fn needed(&self) -> Vec<(String, String)> {
+        let versions = self.functions.iter().flat_map(|(name, function)| {
+            let published = function.published.iter().map(|(number, version)| (number.to_string(), version));
+            let all = published.chain([(LATEST.to_owned(), &function.latest)]);
+            all.map(move |(number, version)| (format!("function {name}:{number}"), version))
+        });
+        versions.filter_map(|(by, version)| Some((by, version.image.as_ref()?.1.clone()))).collect()
+    }
+
     /// A function by name, ARN or `name:qualifier`, and the qualifier.
     fn find(&self, given: &str) -> Answer<(&str, &Function, Option<String>)> {
         let path = given.split_once(":function:").map_or(given, |(_, path)| path);

@@ -125,7 +125,7 @@ impl Simulator {
     /// The account's clock.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.clock.clone()
     }
 
     /// How it was set up.

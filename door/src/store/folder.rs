@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Condition, StoreError, Stored};
+use crate::clock::Time;
 
 /// The file whose lock guards all writes.
 const LOCK: &str = ".lock";
@@ -36,6 +37,7 @@ impl Folder {
             Err(problem) if problem.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(problem) => return Err(io_error(&path, problem)),
         };
+        let written = file.metadata().and_then(|facts| facts.modified()).ok().map(Time::from);
         let mut body = Vec::new();
         file.take((most as u64).saturating_add(1))
             .read_to_end(&mut body)
@@ -44,7 +46,7 @@ impl Folder {
             return Err(StoreError::TooLarge { key: key.to_owned(), most });
         }
         let version = version(&body);
-        Ok(Some(Stored { body, version }))
+        Ok(Some(Stored { body, version, written }))
     }
 
     pub(super) fn put(&self, key: &str, body: &[u8], condition: &Condition) -> Result<String, StoreError> {

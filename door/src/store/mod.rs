@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use aws_types::SdkConfig;
 
+use crate::clock::Time;
 use crate::error::AwsError;
 use folder::Folder;
 use s3::Bucket;
@@ -74,6 +75,8 @@ pub struct Stored {
     pub body: Vec<u8>,
     /// Its version, for [`Condition::Unchanged`].
     pub version: String,
+    /// When it was written, where the store knows.
+    pub written: Option<Time>,
 }
 
 /// On what a write depends.

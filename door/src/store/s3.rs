@@ -5,6 +5,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_types::SdkConfig;
 
 use super::{Condition, StoreError, Stored};
+use crate::clock::Time;
 use crate::error::AwsError;
 
 /// Pages of keys read before a list is called endless: 100,000 workers.
@@ -38,6 +39,7 @@ impl Bucket {
             Err(error) => return Err(error.into()),
         };
         let version = output.e_tag().unwrap_or_default().to_owned();
+        let written = output.last_modified().and_then(|at| Time::from_timestamp(at.secs(), at.subsec_nanos()));
         let mut stream = output.body;
         let mut body = Vec::new();
         while let Some(chunk) = stream.next().await {
@@ -47,7 +49,7 @@ impl Bucket {
                 return Err(StoreError::TooLarge { key: key.to_owned(), most });
             }
         }
-        Ok(Some(Stored { body, version }))
+        Ok(Some(Stored { body, version, written }))
     }
 
     pub(super) async fn put(&self, key: &str, body: Vec<u8>, condition: &Condition) -> Result<String, StoreError> {

@@ -22,7 +22,7 @@ const PAGES_MAX: usize = 100_000;
 pub struct Calls {
     clock: Clock,
     buckets: Arc<Buckets>,
-    /// No read begins after it.
+    /// No call begins after it.
     until: Option<Time>,
     counts: Counts,
 }
@@ -57,7 +57,7 @@ impl Calls {
         &self.clock
     }
 
-    /// Whether the run's time is over.
+    /// Whether the time for such calls is over.
     #[must_use]
     pub fn is_out_of_time(&self) -> bool {
         self.until.is_some_and(|until| self.clock.now() >= until)
@@ -65,21 +65,21 @@ impl Calls {
 
     fn in_time(&self, operation: &'static str) -> Result<(), AwsError> {
         if self.is_out_of_time() {
-            return Err(AwsError::unusable(operation, "the run's time is over"));
+            return Err(AwsError::unusable(operation, "its time is over; the next run goes on"));
         }
         Ok(())
     }
 
-    /// The same calls without an end of time, for what must not stop halfway.
+    /// The same calls with another end of time, or without.
     #[must_use]
-    pub fn without_end(&self) -> Self {
-        Self { until: None, ..self.clone() }
+    pub fn with_end(&self, until: Option<Time>) -> Self {
+        Self { until, ..self.clone() }
     }
 
     /// Makes a call that may be repeated.
     ///
     /// # Errors
-    /// AWS's refusal, or its trouble if that lasts, or that the run's time is over.
+    /// AWS's refusal, or its trouble if that lasts, or that the time for such calls is over.
     pub async fn one<T, F>(
         &self,
         bucket: Bucket,

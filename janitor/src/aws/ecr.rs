@@ -162,7 +162,8 @@ impl Place {
         Ok(found)
     }
 
-    /// Deletes, at most [`IMAGES_PER_CALL`] at a time. Made once: a repetition is the caller's decision, after a look.
+    /// Deletes, at most [`IMAGES_PER_CALL`] at a time. What an attempt without an answer has deleted is told as gone by the
+    /// next one.
     ///
     /// # Errors
     /// When ECR refuses the call as a whole, or gave no answer: then it may have deleted.

@@ -121,9 +121,8 @@ impl Place {
             Err(error) if error.is("ServiceNotFoundException") => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        // Whatever the filter let through, only these count.
-        let successful =
-            listed.iter().filter(|deployment| deployment.status() == Some(&ServiceDeploymentStatus::Successful));
+        // Whatever the filter let through: what is known to be something else does not count.
+        let successful = listed.iter().filter(|deployment| !deployment.status().is_some_and(is_not_successful));
         let mut found: Vec<(Option<Time>, Successful)> = successful
             .filter_map(|deployment| {
                 let finished = deployment.finished_at().and_then(time);
@@ -269,4 +268,22 @@ fn all_answered(operation: &'static str, asked: usize, answered: usize) -> Resul
         return Err(AwsError::unusable(operation, format!("{answered} answers to {asked} questions")));
     }
     Ok(())
+}
+
+fn is_not_successful(status: &ServiceDeploymentStatus) -> bool {
+    use ServiceDeploymentStatus::{
+        InProgress, Pending, RollbackFailed, RollbackInProgress, RollbackRequested, RollbackSuccessful, StopRequested,
+        Stopped,
+    };
+    matches!(
+        status,
+        Pending
+            | InProgress
+            | Stopped
+            | StopRequested
+            | RollbackRequested
+            | RollbackInProgress
+            | RollbackSuccessful
+            | RollbackFailed
+    )
 }

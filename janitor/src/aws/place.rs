@@ -2,6 +2,7 @@
 
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use coalmine_door::clock::Time;
 use coalmine_pipeline::Home;
 
 use super::calls::Calls;
@@ -38,9 +39,9 @@ impl Place {
         }
     }
 
-    /// The same place, for calls that must not stop halfway.
+    /// The same place with another end of time; none for calls that must not stop halfway.
     #[must_use]
-    pub fn without_end(&self) -> Self {
-        Self { calls: self.calls.without_end(), ..self.clone() }
+    pub fn with_end(&self, until: Option<Time>) -> Self {
+        Self { calls: self.calls.with_end(until), ..self.clone() }
     }
 }

@@ -33,9 +33,9 @@ pub fn read_keep_list(
         let words: Vec<&str> = text.split('#').next().unwrap_or_default().split_whitespace().collect();
         let read = match *words.as_slice() {
             [] => continue,
-            [image] => used(image, registry).map(Some),
+            [image] => Used::of_registry(image, registry).map(Some),
             [image, "until", date] => match last_day(date) {
-                Ok(date) => used(image, registry).map(|used| (now.date_naive() <= date).then_some(used)),
+                Ok(date) => Used::of_registry(image, registry).map(|used| (now.date_naive() <= date).then_some(used)),
                 Err(mismatch) => Err(mismatch),
             },
             _ => Err(Mismatch::value(text, "an image, or an image and `until` with a date")),
@@ -54,33 +54,39 @@ fn last_day(text: &str) -> Result<NaiveDate, Mismatch> {
     text.parse().map_err(|_| Mismatch::value(text, "a date such as 2026-12-31"))
 }
 
-/// What a line keeps. A name without a host is a repository of the registry.
-fn used(text: &str, registry: &Home) -> Result<Used, Mismatch> {
-    let reference = ImageReference::parse(text)?;
-    let has_host = reference.repository() != reference.name().to_string();
-    let ecr = match reference.name() {
-        Name::Ecr(ecr) => ecr.clone(),
-        Name::Other(repository) if !has_host => EcrRepository {
-            account: registry.account.clone(),
-            region: registry.region.clone(),
-            // By whichever host: readers look at account and Region.
-            family: HostFamily::Standard,
-            repository: repository.clone(),
-        },
-        Name::Other(_) => {
-            return Err(Mismatch::value(
-                text,
-                "an image of an ECR registry, or a repository of this one without a host",
-            ));
+impl Used {
+    /// What a name keeps that may stand without a host: then it is a repository of the registry.
+    ///
+    /// # Errors
+    ///
+    /// What is no image of an ECR registry.
+    pub fn of_registry(text: &str, registry: &Home) -> Result<Self, Mismatch> {
+        let reference = ImageReference::parse(text)?;
+        let has_host = reference.repository() != reference.name().to_string();
+        let ecr = match reference.name() {
+            Name::Ecr(ecr) => ecr.clone(),
+            Name::Other(repository) if !has_host => EcrRepository {
+                account: registry.account.clone(),
+                region: registry.region.clone(),
+                // By whichever host: readers look at account and Region.
+                family: HostFamily::Standard,
+                repository: repository.clone(),
+            },
+            Name::Other(_) => {
+                return Err(Mismatch::value(
+                    text,
+                    "an image of an ECR registry, or a repository of this one without a host",
+                ));
+            }
+        };
+        let is_here = ecr.account == registry.account && ecr.region == registry.region;
+        if is_here && reference.tag().is_none() && reference.digest().is_none() {
+            return Ok(Self::Repository(ecr.repository.into()));
         }
-    };
-    let is_here = ecr.account == registry.account && ecr.region == registry.region;
-    if is_here && reference.tag().is_none() && reference.digest().is_none() {
-        return Ok(Used::Repository(ecr.repository.into()));
+        let tag = reference.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+        let digest = reference.digest().map(|digest| format!("@{digest}")).unwrap_or_default();
+        Ok(Self::Image { text: format!("{ecr}{tag}{digest}").into(), digest: None })
     }
-    let tag = reference.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
-    let digest = reference.digest().map(|digest| format!("@{digest}")).unwrap_or_default();
-    Ok(Used::Image { text: format!("{ecr}{tag}{digest}").into(), digest: None })
 }
 
 #[cfg(test)]

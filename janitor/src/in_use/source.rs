@@ -38,7 +38,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// All of them, in the order in which they are read and reported.
+    /// All of them, in the order in which they are reported.
     pub const ALL: [Self; 13] = [
         Self::Registry,
         Self::Manifests,

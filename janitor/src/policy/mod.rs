@@ -101,7 +101,7 @@ pub struct Reader {
 /// A file of references that are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepList {
-    /// Its path, or `s3://bucket/key`.
+    /// Its path, with or without `dir:`, or `s3://bucket/key`.
     pub file: String,
     /// A file that was written longer ago than this does not count as read: whoever writes it has stopped doing so.
     pub max_age: Option<TimeDelta>,

@@ -20,7 +20,7 @@ use crate::aws::ecs_deployments::Revision;
 use crate::cache::Cache;
 use crate::in_use::{Arn, Source, Step, Use, Used};
 
-pub use keep_lists::read as keep_lists;
+pub use keep_lists::{KeepListAt, read as keep_lists};
 pub use ledger::read as ledger;
 
 /// What a source has found.
@@ -63,18 +63,19 @@ pub async fn read(source: Source, from: From<'_>) -> Result<Found, AwsError> {
     }
 }
 
-/// The sources that are read in every place, in this order: a reference can only move ahead of it, from a task
-/// definition to a service to a task.
+/// The sources that are read in every place, in this order: a reference can only move ahead of it, from what starts tasks
+/// to a task definition, to a service, to a task. Tasks come last, so that little time passes between the look at them
+/// and a deletion.
 pub const IN_PLACES: [Source; 9] = [
-    Source::TaskDefinitions,
-    Source::Services,
-    Source::ServiceDeployments,
-    Source::Tasks,
-    Source::Daemons,
     Source::Lambda,
     Source::CodeBuild,
     Source::Rules,
     Source::Schedules,
+    Source::Daemons,
+    Source::TaskDefinitions,
+    Source::Services,
+    Source::ServiceDeployments,
+    Source::Tasks,
 ];
 
 impl Found {

@@ -253,4 +253,21 @@ impl State {
             format!("{what} does not exist for the repository with name '{name}' in the registry with id '{registry}'");
         ErrorReply::new(code, message)
     }
+
+    /// Tags a repository, for permissions that ask for a tag.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub fn tag_repository(&mut self, repository: &str, key: &str, value: &str) -> Answer<()> {
+        let tags = &mut self.repository_mut(repository)?.repository_tags;
+        tags.retain(|tag| tag.key != key);
+        tags.push(Tag { key: key.to_owned(), value: value.to_owned() });
+        Ok(())
+    }
+
+    /// The tags of a repository, key and value; none where there is no such repository.
+    pub(crate) fn tags_of_repository(&self, repository: &str) -> Vec<(String, String)> {
+        let tags = self.repositories.get(repository).map(|found| found.repository_tags.as_slice()).unwrap_or_default();
+        tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
+    }
 }

@@ -41,6 +41,24 @@ fn split(text: &str, at: char) -> (&str, Option<&str>) {
 }
 
 impl State {
+    /// The image of this registry that a reference names, and all that it lists, by repository and digest.
+    pub(crate) fn with_children(&self, reference: &str) -> Vec<(String, String)> {
+        let Some(read) = Reference::read(reference) else { return Vec::new() };
+        let Some(repository) = self.repositories.get(read.repository) else { return Vec::new() };
+        if read.account != self.account || read.region != self.region {
+            return Vec::new();
+        }
+        let first = repository.resolve(read.digest, Some(read.tag.unwrap_or("latest"))).map(str::to_owned);
+        let mut found: Vec<String> = first.into_iter().collect();
+        let mut at = 0;
+        while let Some(digest) = found.get(at) {
+            let children = repository.images.get(digest).map(|image| image.kind.children()).unwrap_or_default();
+            found.extend(children.iter().map(|(_, child)| child.clone()));
+            at += 1;
+        }
+        found.into_iter().map(|digest| (read.repository.to_owned(), digest)).collect()
+    }
+
     /// Resolves a reference as an agent of `architecture` (`arm64`, `amd64`) would.
     ///
     /// A reference of another registry (a public sidecar image) always resolves, to a digest made from its text, and

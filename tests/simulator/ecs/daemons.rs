@@ -6,6 +6,9 @@
 use std::time::SystemTime;
 
 use aws_sdk_ecs::operation::describe_daemon::{DescribeDaemonInput, DescribeDaemonOutput};
+use aws_sdk_ecs::operation::describe_daemon_deployments::{
+    DescribeDaemonDeploymentsInput, DescribeDaemonDeploymentsOutput,
+};
 use aws_sdk_ecs::operation::describe_daemon_revisions::{DescribeDaemonRevisionsInput, DescribeDaemonRevisionsOutput};
 use aws_sdk_ecs::operation::describe_daemon_task_definition::{
     DescribeDaemonTaskDefinitionInput, DescribeDaemonTaskDefinitionOutput,
@@ -101,6 +104,12 @@ impl Daemon {
         self.revisions.last().map_or(self.created_at, |revision| revision.created_at)
     }
 
+    /// The ARN of the deployment that rolls it, by its newest revision's number.
+    fn deployment(&self) -> Option<String> {
+        let newest = self.revisions.last().filter(|_| self.current > 1)?;
+        Some(newest.arn.replace(":daemon-revision/", ":daemon-deployment/"))
+    }
+
     fn family(&self) -> String {
         format!("{}-{}", self.cluster, self.name)
     }
@@ -147,10 +156,39 @@ pub(super) fn describe(world: &mut World, _call: &Call, input: DescribeDaemonInp
         .cluster_arn(world.arn("ecs", &format!("cluster/{}", daemon.cluster)))
         .status(types::DaemonStatus::Active)
         .set_current_revisions(Some(daemon.current().iter().map(detail).collect()))
+        .set_deployment_arn(daemon.deployment())
         .created_at(date(daemon.created_at))
         .updated_at(date(daemon.updated_at()))
         .build();
     Ok(DescribeDaemonOutput::builder().daemon(daemon).build())
+}
+
+pub(super) fn describe_deployments(
+    world: &mut World,
+    _call: &Call,
+    input: DescribeDaemonDeploymentsInput,
+) -> Answer<DescribeDaemonDeploymentsOutput> {
+    let asked = input.daemon_deployment_arns.unwrap_or_default();
+    rules::count("Daemon deployments", asked.len(), REVISIONS_MAX)?;
+    let (mut deployments, mut failures) = (Vec::new(), Vec::new());
+    for arn in asked {
+        let found = world.ecs.daemons.iter().find(|daemon| daemon.deployment().as_ref() == Some(&arn));
+        match found.and_then(|daemon| daemon.current().split_last()) {
+            Some((target, sources)) => {
+                let detail = |one: &Revision| types::DaemonDeploymentRevisionDetail::builder().arn(&one.arn).build();
+                let deployment = types::DaemonDeployment::builder()
+                    .daemon_deployment_arn(arn)
+                    .status(types::DaemonDeploymentStatus::InProgress)
+                    .target_daemon_revision(detail(target))
+                    .set_source_daemon_revisions(Some(sources.iter().map(detail).collect()))
+                    .created_at(date(target.created_at));
+                deployments.push(deployment.build());
+            }
+            None => failures.push(types::Failure::builder().arn(arn).reason("MISSING").build()),
+        }
+    }
+    let output = DescribeDaemonDeploymentsOutput::builder().set_daemon_deployments(Some(deployments));
+    Ok(output.set_failures(Some(failures)).build())
 }
 
 pub(super) fn describe_revisions(

@@ -24,6 +24,7 @@ mod history;
 mod images;
 mod lookup;
 mod model;
+mod needed;
 mod pace;
 mod paging;
 mod rollback;
@@ -213,6 +214,8 @@ crate::wire::typed_operations! { aws_sdk_ecs:
     "StopTask" => stop_task::{StopTaskInput, tasks::stop},
     "ListDaemons" => list_daemons::{ListDaemonsInput, daemons::list},
     "DescribeDaemon" => describe_daemon::{DescribeDaemonInput, daemons::describe},
+    "DescribeDaemonDeployments" =>
+        describe_daemon_deployments::{DescribeDaemonDeploymentsInput, daemons::describe_deployments},
     "DescribeDaemonRevisions" =>
         describe_daemon_revisions::{DescribeDaemonRevisionsInput, daemons::describe_revisions},
     "ListDaemonTaskDefinitions" =>

@@ -69,8 +69,13 @@ pub(super) fn fail(world: &mut World, key: &ServiceKey, failure: &Failure) {
 
 /// The number of the revision that the last SUCCESSFUL service deployment brought.
 pub(super) fn last_successful(service: &Service) -> Option<String> {
+    successful(service).next().map(str::to_owned)
+}
+
+/// The numbers of the revisions that successful deployments of a service brought, newest first.
+pub(super) fn successful(service: &Service) -> impl Iterator<Item = &str> {
     let successful = |deployment: &&ServiceDeployment| deployment.status == Status::Successful;
-    service.history.iter().rev().find(successful).map(|deployment| deployment.target.clone())
+    service.history.iter().rev().filter(successful).map(|deployment| deployment.target.as_str())
 }
 
 /// StopServiceDeployment(ROLLBACK) of the current deployment.

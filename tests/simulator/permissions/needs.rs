@@ -63,6 +63,12 @@ pub(super) fn of(world: &World, incoming: &Incoming) -> Option<Vec<Need>> {
             Some(vec![Need::new("logs:GetLogEvents", resource)])
         }
         Service::S3 => s3(world, incoming),
+        Service::Lambda | Service::CodeBuild | Service::EventBridge | Service::Scheduler => others(world, call),
+        // Everybody may ask who he is.
+        Service::Sts if call.operation == "GetCallerIdentity" => Some(Vec::new()),
+        Service::Sts if call.operation == "AssumeRole" => {
+            Some(vec![Need::new("sts:AssumeRole", text(&call.raw, "RoleArn"))])
+        }
         _ => None,
     }
 }
@@ -108,6 +114,13 @@ fn ecs(world: &World, call: &Call) -> Option<Vec<Need>> {
         "ListClusters" | "ListServices" | "ListTasks" | "DescribeTaskDefinition" | "ListTaskDefinitions" => {
             vec!["*".to_owned()]
         }
+        // Newer than the reference: nobody knows whether they know a resource.
+        "ListDaemons"
+        | "ListDaemonTaskDefinitions"
+        | "DescribeDaemon"
+        | "DescribeDaemonDeployments"
+        | "DescribeDaemonRevisions"
+        | "DescribeDaemonTaskDefinition" => vec!["*".to_owned()],
         // The reference names a task definition, AWS's own example policies name `*`.
         "RegisterTaskDefinition" => vec!["*".to_owned()],
         _ => return None,
@@ -158,6 +171,44 @@ fn ecr(world: &World, call: &Call) -> Option<Vec<Need>> {
         _ => return None,
     };
     let action = format!("ecr:{}", call.operation);
+    let tags = world.ecr.tags_of_repository(text(raw, "repositoryName"));
+    let need = |resource| {
+        let need = Need::new(&action, resource);
+        tags.iter().fold(need, |need, (key, value)| need.with(&format!("aws:ResourceTag/{key}"), value))
+    };
+    Some(resources.into_iter().map(need).collect())
+}
+
+/// What runs beside ECS, or starts it. The lists know no resource.
+fn others(world: &World, call: &Call) -> Option<Vec<Need>> {
+    let raw = &call.raw;
+    let (service, resources) = match (call.service, call.operation.as_str()) {
+        (Service::Lambda, "ListFunctions") => ("lambda", vec!["*".to_owned()]),
+        (Service::Lambda, "GetFunction") => {
+            let qualifier = Some(text(raw, "Qualifier")).filter(|qualifier| !qualifier.is_empty());
+            let qualifier = qualifier.map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
+            let name = text(raw, "FunctionName");
+            ("lambda", vec![world.arn("lambda", &format!("function:{name}{qualifier}"))])
+        }
+        (Service::CodeBuild, "ListProjects") => ("codebuild", vec!["*".to_owned()]),
+        (Service::CodeBuild, "BatchGetProjects") => {
+            let projects = texts(raw, "names").map(|name| world.arn("codebuild", &format!("project/{name}")));
+            ("codebuild", projects.collect())
+        }
+        (Service::EventBridge, "ListEventBuses" | "ListRules") => ("events", vec!["*".to_owned()]),
+        (Service::EventBridge, "ListTargetsByRule") => {
+            let bus = Some(text(raw, "EventBusName")).filter(|bus| !["", "default"].contains(bus));
+            let bus = bus.map(|bus| format!("{bus}/")).unwrap_or_default();
+            ("events", vec![world.arn("events", &format!("rule/{bus}{}", text(raw, "Rule")))])
+        }
+        (Service::Scheduler, "ListSchedules") => ("scheduler", vec!["*".to_owned()]),
+        (Service::Scheduler, "GetSchedule") => {
+            let group = Some(text(raw, "GroupName")).filter(|group| !group.is_empty()).unwrap_or("default");
+            ("scheduler", vec![world.arn("scheduler", &format!("schedule/{group}/{}", text(raw, "Name")))])
+        }
+        _ => return None,
+    };
+    let action = format!("{service}:{}", call.operation);
     Some(resources.into_iter().map(|resource| Need::new(&action, resource)).collect())
 }
 
