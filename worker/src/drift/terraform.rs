@@ -1,0 +1,334 @@
+//! What Terraform says: the JSON of `terraform show -json`, of a plan or of a state.
+
+use std::collections::BTreeSet;
+
+use coalmine_pipeline::action_type::{CANARY, FULL};
+use serde_json::{Map, Value};
+
+use crate::drift::compare::{self, Difference};
+use crate::drift::judge::{self, Kind};
+
+/// What the worker and autoscaling write into services: Terraform is to ignore it.
+const WRITTEN: [&str; 4] =
+    ["task_definition", "desired_count", "deployment_minimum_healthy_percent", "deployment_maximum_percent"];
+
+/// What AWS says of a thing that is made anew; nobody described it.
+const GIVEN: [&str; 4] = ["arn", "arn_without_revision", "id", "revision"];
+
+/// Why a text cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TerraformError {
+    /// It is no JSON.
+    #[error(
+        "it is not JSON ({0}): write it with `terraform show -json plan.bin`, or `terraform show -json` for the state"
+    )]
+    NotJson(#[from] serde_json::Error),
+    /// It is something else's JSON.
+    #[error("it is not what `terraform show -json` prints: {0}")]
+    Foreign(String),
+    /// The plan is not whole.
+    #[error("the plan ended with an error, so it does not say everything: plan again")]
+    Errored,
+}
+
+/// A service that a pipeline releases to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The service's name.
+    pub service: String,
+    /// The template's family.
+    pub template: Option<String>,
+}
+
+/// A resource in a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    /// `module.app.aws_ecs_service.this["full"]`.
+    pub address: String,
+    /// `aws_ecs_service`.
+    pub kind: String,
+    /// What is known of it.
+    pub values: Map<String, Value>,
+}
+
+/// Something that a plan would change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The resource's address.
+    pub address: String,
+    /// `["update"]`, `["delete", "create"]`, …
+    pub actions: Vec<String>,
+    /// What kind of change it is.
+    pub kind: ChangeKind,
+    /// Where it changes something.
+    pub differences: Vec<Difference>,
+}
+
+/// What a plan's change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// Images alone: the plan would take a release back.
+    Images,
+    /// What the worker and autoscaling write: Terraform is to ignore it.
+    Written,
+    /// Something else.
+    Configuration,
+}
+
+/// A plan or a state.
+#[derive(Clone, Debug, Default)]
+pub struct Described {
+    /// The services that pipelines release to.
+    pub targets: BTreeSet<Target>,
+    /// Actions whose services are not known before an apply.
+    pub unknown: usize,
+    /// The services that Terraform has in its state, by cluster and name.
+    pub managed: BTreeSet<(String, String)>,
+    /// What a plan would change of services and task definitions that exist.
+    pub changes: Vec<Change>,
+    /// What a plan would make.
+    pub created: Vec<Resource>,
+}
+
+/// Reads a plan or a state.
+///
+/// # Errors
+/// When the text is neither, or the plan is not whole.
+pub fn read(text: &str) -> Result<Described, TerraformError> {
+    let document: Value = serde_json::from_str(text)?;
+    let version = document.get("format_version").and_then(Value::as_str).unwrap_or_default();
+    let foreign = |what: &str| TerraformError::Foreign(what.to_owned());
+    match version.split('.').next() {
+        Some("1") => {}
+        Some("") | None => return Err(foreign("it has no format_version")),
+        Some(_) => return Err(TerraformError::Foreign(format!("expected format version 1, found {version}"))),
+    }
+    if document.get("errored") == Some(&Value::Bool(true)) {
+        return Err(TerraformError::Errored);
+    }
+    // A state without resources has no values.
+    let root = document.pointer("/planned_values/root_module").or_else(|| document.pointer("/values/root_module"));
+    if root.is_none() && document.get("terraform_version").is_none() {
+        return Err(foreign("it has neither planned_values nor values"));
+    }
+    let mut described = Described::default();
+    let mut resources = Vec::new();
+    collect(root.unwrap_or(&Value::Null), &mut resources);
+    for pipeline in resources.iter().filter(|resource| text_of(resource, "type") == "aws_codepipeline") {
+        described.read_pipeline(pipeline);
+    }
+    let state = document.pointer("/prior_state/values/root_module").or_else(|| document.pointer("/values/root_module"));
+    let mut resources = Vec::new();
+    collect(state.unwrap_or(&Value::Null), &mut resources);
+    for service in resources.iter().filter(|resource| text_of(resource, "type") == "aws_ecs_service") {
+        let values = service.get("values").unwrap_or(&Value::Null);
+        let cluster = text_of(values, "cluster").rsplit('/').next().unwrap_or_default();
+        described.managed.insert((cluster.to_owned(), text_of(values, "name").to_owned()));
+    }
+    for change in list(&document, "resource_changes") {
+        described.read_change(change);
+    }
+    Ok(described)
+}
+
+/// Every resource of a module and of the modules in it.
+fn collect<'a>(module: &'a Value, found: &mut Vec<&'a Value>) {
+    found.extend(list(module, "resources"));
+    list(module, "child_modules").for_each(|child| collect(child, found));
+}
+
+impl Described {
+    fn read_pipeline(&mut self, pipeline: &Value) {
+        let stages = pipeline.get("values").into_iter().flat_map(|values| list(values, "stage"));
+        for action in stages.flat_map(|stage| list(stage, "action")) {
+            if text_of(action, "owner") != "Custom"
+                || ![CANARY.provider, FULL.provider].contains(&text_of(action, "provider"))
+            {
+                continue;
+            }
+            let configuration = action.get("configuration").unwrap_or(&Value::Null);
+            // Both may be given as ARNs.
+            let name =
+                |property: &str| text_of(configuration, property).rsplit('/').next().unwrap_or_default().to_owned();
+            let (cluster, service) = (name("Cluster"), name("Service"));
+            if cluster.is_empty() || service.is_empty() {
+                self.unknown += 1;
+            } else {
+                let template = Some(name("TemplateFamily")).filter(|family| !family.is_empty());
+                self.targets.insert(Target { cluster, service, template });
+            }
+        }
+    }
+
+    fn read_change(&mut self, resource: &Value) {
+        let (address, kind) = (text_of(resource, "address").to_owned(), text_of(resource, "type").to_owned());
+        let change = resource.get("change").unwrap_or(&Value::Null);
+        let actions: Vec<String> = list(change, "actions").filter_map(Value::as_str).map(str::to_owned).collect();
+        let values = |side: &str| change.get(side).and_then(Value::as_object).cloned().unwrap_or_default();
+        let (before, mut after) = (values("before"), values("after"));
+        if actions == ["create"] {
+            self.created.push(Resource { address, kind, values: after });
+            return;
+        }
+        let changes = actions.iter().any(|action| ["create", "update", "delete"].contains(&action.as_str()));
+        if !changes || !["aws_ecs_service", "aws_ecs_task_definition"].contains(&kind.as_str()) {
+            return;
+        }
+        // What is not known before the apply is different, unless AWS gives it.
+        for name in
+            values("after_unknown").iter().filter(|(_, unknown)| **unknown == Value::Bool(true)).map(|(name, _)| name)
+        {
+            after.insert(name.clone(), Value::from("(known after apply)"));
+        }
+        let stripped = |mut values: Map<String, Value>| {
+            values.retain(|name, _| !GIVEN.contains(&name.as_str()));
+            compare::with_documents(&values)
+        };
+        let mut differences = compare::values(&stripped(before), &stripped(after));
+        let hidden = hidden(change);
+        for difference in &mut differences {
+            if difference.path.first().is_some_and(|first| hidden.contains(first)) {
+                let hide = |value: &Option<String>| value.as_ref().map(|_| "(sensitive)".to_owned());
+                (difference.is, difference.described) = (hide(&difference.is), hide(&difference.described));
+            }
+        }
+        let kind = change_kind(&differences);
+        self.changes.push(Change { address, actions, kind, differences });
+    }
+}
+
+/// The attributes that Terraform calls sensitive, wholly or in part.
+fn hidden(change: &Value) -> BTreeSet<String> {
+    let sides = ["before_sensitive", "after_sensitive"].into_iter();
+    let sides = sides.filter_map(|side| change.get(side).and_then(Value::as_object));
+    let is_so = |value: &Value| !matches!(value, Value::Bool(false) | Value::Null);
+    let empty =
+        |value: &Value| value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
+    sides.flatten().filter(|(_, value)| is_so(value) && !empty(value)).map(|(name, _)| name.clone()).collect()
+}
+
+fn change_kind(differences: &[Difference]) -> ChangeKind {
+    let written =
+        |difference: &Difference| difference.path.first().is_some_and(|first| WRITTEN.contains(&first.as_str()));
+    match judge::kind_of(differences) {
+        Kind::Images => ChangeKind::Images,
+        Kind::Configuration if differences.iter().all(written) => ChangeKind::Written,
+        _ => ChangeKind::Configuration,
+    }
+}
+
+fn list<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(member).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text_of<'a>(value: &'a Value, member: &str) -> &'a str {
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(changes: Value) -> String {
+        json!({"format_version": "1.2", "terraform_version": "1.11.4", "planned_values": {"root_module": {}},
+            "resource_changes": changes})
+        .to_string()
+    }
+
+    #[test]
+    fn pipelines_say_which_services_are_released_to_and_from_which_template() {
+        let action = |provider: &str, configuration: Value| json!({"owner": "Custom", "provider": provider, "configuration": configuration});
+        let pipeline = json!({"type": "aws_codepipeline", "values": {"stage": [
+            {"action": [{"owner": "AWS", "provider": "S3", "configuration": {"Cluster": "no", "Service": "no"}}]},
+            {"action": [
+                action("Coalmine-Canary", json!({"Cluster": "main", "Service": "app-canary", "TemplateFamily": "app-template"})),
+                action("Coalmine-Full", json!({
+                    "Cluster": "arn:aws:ecs:eu-central-1:123456789012:cluster/main",
+                    "Service": "arn:aws:ecs:eu-central-1:123456789012:service/main/app",
+                })),
+                action("Coalmine-Full", json!({"Cluster": "main"})),
+                action("Other", json!({"Cluster": "main", "Service": "no"})),
+            ]},
+        ]}});
+        let state = json!({"format_version": "1.0", "terraform_version": "1.11.4",
+            "values": {"root_module": {"child_modules": [{"child_modules": [{"resources": [pipeline]}]}]}}});
+        let described = read(&state.to_string()).unwrap();
+        let targets: Vec<_> =
+            described.targets.iter().map(|target| (target.service.as_str(), target.template.as_deref())).collect();
+        assert_eq!(targets, [("app", None), ("app-canary", Some("app-template"))]);
+        assert_eq!(described.unknown, 1);
+    }
+
+    #[test]
+    fn a_plans_changes_are_told_apart() {
+        let containers = |image: &str, user: &str| json!([{"name": "app", "image": image, "user": user}]).to_string();
+        let definition = |containers: Value| json!({"arn": "a:1", "cpu": "256", "container_definitions": containers});
+        let replaced = |after: String| {
+            json!({"address": "d", "type": "aws_ecs_task_definition", "change": {
+                "actions": ["delete", "create"], "before": definition(json!(containers("shop:v2", "1"))),
+                "after": {"cpu": "256", "container_definitions": after},
+                "after_unknown": {"arn": true, "id": true},
+            }})
+        };
+        let service = |before: Value, after: Value, unknown: Value| {
+            json!({"address": "s", "type": "aws_ecs_service", "change": {
+                "actions": ["update"], "before": before, "after": after, "after_unknown": unknown}})
+        };
+        for (change, kind) in [
+            (replaced(containers("shop:v3", "1")), ChangeKind::Images),
+            (replaced(containers("shop:v3", "2")), ChangeKind::Configuration),
+            (replaced(containers("shop:v2", "2")), ChangeKind::Configuration),
+            (service(json!({"desired_count": 4}), json!({"desired_count": 2}), json!({})), ChangeKind::Written),
+            (
+                service(json!({"task_definition": "a:1"}), json!({}), json!({"task_definition": true})),
+                ChangeKind::Written,
+            ),
+            (
+                service(json!({"desired_count": 4, "propagate_tags": "NONE"}), json!({"desired_count": 2}), json!({})),
+                ChangeKind::Configuration,
+            ),
+        ] {
+            let described = read(&plan(json!([change]))).unwrap();
+            assert_eq!(described.changes.len(), 1, "{change}");
+            assert_eq!(described.changes[0].kind, kind, "{change}");
+        }
+        for change in [
+            json!({"address": "s", "type": "aws_ecs_service", "change": {"actions": ["no-op"], "before": {}, "after": {}}}),
+            json!({"address": "s", "type": "aws_lb", "change": {"actions": ["update"], "before": {"a": 1}, "after": {"a": 2}}}),
+        ] {
+            assert_eq!(read(&plan(json!([change]))).unwrap().changes, []);
+        }
+    }
+
+    #[test]
+    fn what_terraform_calls_sensitive_is_not_shown() {
+        let change = json!({"address": "d", "type": "aws_ecs_service", "change": {"actions": ["update"],
+            "before": {"name": "hunter1", "cpu": "1"}, "after": {"name": "hunter2", "cpu": "2"},
+            "before_sensitive": {"name": true}, "after_sensitive": false}});
+        let described = read(&plan(json!([change]))).unwrap();
+        let shown = format!("{:?}", described.changes);
+        assert!(!shown.contains("hunter") && shown.contains("(sensitive)") && shown.contains("\"1\""), "{shown}");
+    }
+
+    #[test]
+    fn what_is_neither_plan_nor_state_is_refused_in_words() {
+        for (text, words) in [
+            ("", "not JSON"),
+            ("resource \"aws_ecs_service\" {}", "terraform show -json"),
+            ("[]", "no format_version"),
+            ("{}", "no format_version"),
+            (r#"{"format_version": "2.0"}"#, "expected format version 1, found 2.0"),
+            (r#"{"format_version": "1.0"}"#, "neither planned_values nor values"),
+            (r#"{"format_version": "1.2", "errored": true, "planned_values": {"root_module": {}}}"#, "plan again"),
+        ] {
+            let problem = read(text).unwrap_err().to_string();
+            assert!(problem.contains(words), "{text}: {problem}");
+        }
+        assert!(read(r#"{"format_version": "1.0", "terraform_version": "1.9.0"}"#).is_ok(), "an empty state");
+    }
+}
