@@ -16,7 +16,6 @@ use crate::drift::judge::{self, Seen, Template};
 use crate::drift::report::Report;
 use crate::drift::terraform::{self, Described, Target, TerraformError};
 use coalmine_door::AwsError;
-use coalmine_pipeline::names::is_ecs_name;
 
 /// What is looked at, and how it is told.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -44,7 +43,7 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_TERRAFORM", value_name = "FILE", required_unless_present = "services")]
     pub terraform: Option<PathBuf>,
     /// A service to look at, with the family of its template; may be given several times, in the variable with commas
-    #[arg(long = "service", env = "COALMINE_SERVICES", value_name = "CLUSTER/SERVICE[=FAMILY]", value_delimiter = ',', value_parser = target)]
+    #[arg(long = "service", env = "COALMINE_SERVICES", value_name = "CLUSTER/SERVICE[=FAMILY]", value_delimiter = ',')]
     pub services: Vec<Target>,
     /// Print nothing but `import` blocks for what exists and Terraform does not have yet
     #[arg(long, env = "COALMINE_IMPORTS", conflicts_with = "json")]
@@ -66,20 +65,6 @@ pub enum DriftError {
     /// Nobody takes the output.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
-}
-
-fn target(text: &str) -> Result<Target, String> {
-    let (name, template) = text.split_once('=').map_or((text, None), |(name, family)| (name, Some(family)));
-    match name.split_once('/') {
-        Some((cluster, service)) if [Some(cluster), Some(service), template].into_iter().flatten().all(is_ecs_name) => {
-            Ok(Target {
-                cluster: cluster.to_owned(),
-                service: service.to_owned(),
-                template: template.map(str::to_owned),
-            })
-        }
-        _ => Err("expected cluster/service, or cluster/service=family of the template".to_owned()),
-    }
 }
 
 /// Reads what the arguments name.
@@ -239,24 +224,5 @@ impl Look {
             self.definitions.insert(name.to_owned(), described);
         }
         self.definitions.get(name)?.as_ref().ok().cloned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_is_named_with_its_cluster() {
-        let named = |cluster: &str, service: &str, template: Option<&str>| Target {
-            cluster: cluster.into(),
-            service: service.into(),
-            template: template.map(str::to_owned),
-        };
-        assert_eq!(target("main/app"), Ok(named("main", "app", None)));
-        assert_eq!(target("main/app=app-template"), Ok(named("main", "app", Some("app-template"))));
-        for wrong in ["", "app", "main/", "/app", "main/app=", "main/app/x", "main/a b", "main/app=t:1"] {
-            assert!(target(wrong).unwrap_err().contains("cluster/service"), "{wrong}");
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! What Terraform says: the JSON of `terraform show -json`, of a plan or of a state.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use coalmine_pipeline::action_type::{CANARY, FULL};
+use coalmine_pipeline::names::is_ecs_name;
 use serde_json::{Map, Value};
 
 use crate::drift::compare::{self, Difference};
@@ -41,6 +43,25 @@ pub struct Target {
     /// The template's family.
     pub template: Option<String>,
 }
+
+impl FromStr for Target {
+    type Err = NotATarget;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, template) = text.split_once('=').map_or((text, None), |(name, family)| (name, Some(family)));
+        let (cluster, service) = name.split_once('/').ok_or(NotATarget)?;
+        if ![Some(cluster), Some(service), template].into_iter().flatten().all(is_ecs_name) {
+            return Err(NotATarget);
+        }
+        let template = template.map(str::to_owned);
+        Ok(Self { cluster: cluster.to_owned(), service: service.to_owned(), template })
+    }
+}
+
+/// A text that names no service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected cluster/service, or cluster/service=family of the template")]
+pub struct NotATarget;
 
 /// A resource in a configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -238,6 +259,20 @@ mod tests {
         json!({"format_version": "1.2", "terraform_version": "1.11.4", "planned_values": {"root_module": {}},
             "resource_changes": changes})
         .to_string()
+    }
+
+    #[test]
+    fn a_service_is_named_with_its_cluster() {
+        let named = |template: Option<&str>| Target {
+            cluster: "main".into(),
+            service: "app".into(),
+            template: template.map(str::to_owned),
+        };
+        assert_eq!("main/app".parse(), Ok(named(None)));
+        assert_eq!("main/app=app-template".parse(), Ok(named(Some("app-template"))));
+        for wrong in ["", "app", "main/", "/app", "main/app=", "main/app/x", "main/a b", "main/app=t:1"] {
+            assert_eq!(wrong.parse::<Target>(), Err(NotATarget), "{wrong}");
+        }
     }
 
     #[test]
