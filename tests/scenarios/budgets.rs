@@ -18,6 +18,9 @@ const CALLS_MOST: usize = 20;
 /// How long a job is away that was handed back: CodePipeline offers it again within three seconds (in the simulator),
 /// and it is polled for every second, a quarter more or less.
 const AWAY_MOST: Duration = Duration::from_millis(4_250);
+/// Calls on its way back: the hand-back and the poll that just missed it, each under way when its turn came; the poll
+/// that finds it; the intent in the ledger, which may wait for a renewal (a read and a write each); the acknowledgement.
+const AWAY_CALLS: u32 = 8;
 
 #[tokio::test(start_paused = true)]
 async fn an_action_with_one_image_costs_at_most_twenty_calls() {
@@ -38,7 +41,7 @@ async fn an_action_with_one_image_costs_at_most_twenty_calls() {
 async fn a_success_is_told_within_one_observation_of_ecs() {
     let app = Application::web("app", 3).canary_with("BakeTime", "0s").full_with("BakeTime", "0s");
     let mut across = 0;
-    for seed in 0..16 {
+    for seed in 0..32 {
         let mut story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
         if seed % 2 == 1 {
             // Hands back so often that the end often comes between two turns.
@@ -48,7 +51,10 @@ async fn a_success_is_told_within_one_observation_of_ecs() {
         for Cost { action, delay, .. } in story.cost_of_a_release(&app).await {
             across += u32::from(delay.away.is_some());
             assert!(delay.told <= OBSERVATION + CALL * 14, "{action} with seed {seed}: {delay:?}");
-            assert!(delay.away.is_none_or(|away| away <= AWAY_MOST + CALL * 6), "{action} with seed {seed}: {delay:?}");
+            assert!(
+                delay.away.is_none_or(|away| away <= AWAY_MOST + CALL * AWAY_CALLS),
+                "{action} with seed {seed}: {delay:?}"
+            );
         }
     }
     assert!(across >= 4, "only {across} ends came between two turns");

@@ -18,6 +18,7 @@ mod given_back;
 mod handover;
 mod happy;
 mod health;
+mod history;
 mod hostile_text;
 mod judged_once_more;
 mod ledger_stores;

@@ -63,7 +63,8 @@ async fn a_turnover_that_turns_ill_leaves_the_canary_that_another_pipeline_deplo
     story.runs_image(&app, "app-canary", "v3");
     story.set_alarm("shop-5xx", AlarmState::Ok);
     story.answer("hotfix", "Release", ApprovalStatus::Approved).await;
-    assert_eq!(story.ended("hotfix", &second).await, PipelineExecutionStatus::Succeeded);
+    let ended = story.ended("hotfix", &second).await;
+    assert_eq!(ended, PipelineExecutionStatus::Succeeded, "{:?}", story.action("hotfix", &second, "Full").error);
     story.runs_image(&app, "app", "v3");
     story.each_job_has_one_result();
 }

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_codepipeline::types::ActionExecutionStatus;
+use aws_sdk_codepipeline::types::{ActionExecutionStatus, ExecutionType};
 use chrono::{DateTime, Utc};
 use simulator::codepipeline::{ActionRun, Execution};
 use simulator::{Simulator, World};
@@ -230,14 +230,18 @@ fn may_act(world: &World, run: &ActionRun) -> bool {
     run.status == ActionExecutionStatus::InProgress || (run.status == ActionExecutionStatus::Abandoned && lately())
 }
 
-/// Whether in the stage of this run the canary succeeded and somebody approved; what a retry repeats does not count.
+/// Whether somebody approved in the stage of this run, and the canary succeeded; what a retry repeats does not count.
+///
+/// The canary may have a stage of its own. Where the stage of the turnover alone is rolled back, the execution has none.
 fn is_approved(execution: &Execution, run: &ActionRun) -> bool {
-    ["Manual", "Coalmine-Canary"].into_iter().all(|provider| {
-        execution.actions.iter().any(|other| {
-            other.stage == run.stage
-                && other.action_type.provider == provider
-                && other.status == ActionExecutionStatus::Succeeded
-                && !other.retried
-        })
-    })
+    let of = |provider: &str, stage: Option<&str>| {
+        let actions = execution.actions.iter().filter(|other| other.action_type.provider == provider);
+        actions.filter(|other| stage.is_none_or(|stage| other.stage == stage)).collect::<Vec<_>>()
+    };
+    let succeeded = |runs: Vec<&ActionRun>| {
+        runs.iter().any(|other| other.status == ActionExecutionStatus::Succeeded && !other.retried)
+    };
+    let canaries = of("Coalmine-Canary", None);
+    let rolled_back_alone = canaries.is_empty() && execution.execution_type() == ExecutionType::Rollback;
+    succeeded(of("Manual", Some(&run.stage))) && (rolled_back_alone || succeeded(canaries))
 }

@@ -27,6 +27,7 @@ pub mod health;
 mod late;
 pub mod ledger;
 mod observe;
+mod record;
 mod report;
 pub mod run;
 pub mod tools;

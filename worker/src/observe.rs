@@ -14,7 +14,7 @@ use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Sight, Which};
 use crate::deploy::earlier::InProgress;
 use crate::deploy::preflight::{Asked, CanaryFound, Facts};
-use crate::deploy::progress::Progress;
+use crate::deploy::progress::{Phase, Progress};
 use crate::deploy::release::{Count, Image};
 use crate::deploy::restore;
 use crate::deploy::revision::Revision;
@@ -56,7 +56,7 @@ impl View {
         let mut view = Self {
             own: tools.observer.service(&action.cluster, &action.service),
             partner: tools.observer.service(&action.cluster, &action.partner),
-            alarms: tools.observer.alarms(&action.alarms),
+            alarms: tools.observer.alarms(&action.alarms, matches!(progress.phase, Phase::Check { .. })),
             own_seen: Seen::default(),
             partner_seen: Seen::default(),
             alarms_seen: Vec::new(),

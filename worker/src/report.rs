@@ -164,12 +164,15 @@ pub(crate) async fn failure(turn: &Turn<'_>, done: &str) -> Ending {
     Ending::Failed { kind: kind_of(cause.kind), text, id: turn.progress.deployment.clone() }
 }
 
-/// A turnover that touched nothing, and whose canary could not be given back.
-pub(crate) fn refusal(cause: &Cause, problem: &AwsError) -> Ending {
-    let text = format!(
-        "{}\nThe canary was not given back, and runs what it ran: {problem}. Start a release, or return it by hand.",
-        cause.text
-    );
+/// An action that was refused, and whose canary could not be given back.
+pub(crate) fn refusal(role: Role, cause: &Cause, problem: &AwsError) -> Ending {
+    let canary = match role {
+        Role::Full => "The canary was not given back, and runs what it ran",
+        Role::Canary => {
+            "Whether the canary runs what it ran, its service in the ECS console shows: it was not returned"
+        }
+    };
+    let text = format!("{}\n{canary}: {problem}. Start a release, or return it by hand.", cause.text);
     Ending::Failed { kind: kind_of(cause.kind), text, id: None }
 }
 

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::act;
 use crate::aws::codepipeline::{ActionState, FailureKind, Job};
+use crate::aws::ecs;
 use crate::aws::observer::INTERVAL;
 use crate::deploy::action::Action;
 use crate::deploy::decision::{Decision, Role, Step, elapsed};
@@ -62,7 +63,11 @@ pub(crate) struct Turn<'a> {
 /// Does one visit of a job that was acknowledged, and reports what it came to.
 pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
     let ending = match begin(&tools, &job, stopping) {
-        Ok(mut turn) => turn.visit().await,
+        Ok(mut turn) => {
+            let ending = turn.visit().await;
+            turn.record_end(&ending).await;
+            ending
+        }
         Err(ending) => ending,
     };
     report::tell(&tools, &job, ending).await;
@@ -199,8 +204,13 @@ impl Turn<'_> {
         let denied = problem.kind == Kind::Denied;
         let now = self.tools.clock.now().timestamp();
         if !matches!(self.progress.phase, Phase::Check { .. }) {
-            // The service may have been told to run the release; only its deployment could not be looked for.
-            let text = format!("The deployment to {service} could not be followed: {problem}.");
+            // The service may have been told to run the release; only its deployment could not be looked for. Where the
+            // telling itself was refused, it was not.
+            let text = if problem.operation == ecs::UPDATE {
+                format!("Nothing was deployed to {service}: {problem}.")
+            } else {
+                format!("The deployment to {service} could not be followed: {problem}.")
+            };
             let kind = if denied { CauseKind::Barred } else { CauseKind::Unusable };
             self.progress.undo(self.action.role, Cause { kind, text, witness: None }, now);
             return None;
@@ -215,13 +225,14 @@ impl Turn<'_> {
         Some(Ending::Failed { kind, text, id: None })
     }
 
-    /// How an action ends that touched nothing and cannot give its canary back either: nothing is left half done, so it
-    /// does not wait for a permission, or for a service that is not there.
+    /// How an action ends that AWS refused before it followed a deployment, and that cannot give its canary back either:
+    /// the full service is as it was, so it does not wait for a permission, or for a service that is not there.
     fn stays_refused(&self, problem: &AwsError) -> Option<Ending> {
         let cause = self.progress.cause.as_ref().filter(|cause| cause.kind.is_refusal())?;
         let Phase::RestoreCanary { since, .. } = self.progress.phase else { return None };
         let long = elapsed(since, self.tools.clock.now().timestamp()) >= undo::UNDO_LIMIT;
-        (long || !problem.is_passing() || self.view.lacks_a_service()).then(|| report::refusal(cause, problem))
+        (long || !problem.is_passing() || self.view.lacks_a_service())
+            .then(|| report::refusal(self.action.role, cause, problem))
     }
 
     /// The last of all deadlines: where nothing can be decided because nothing can be observed, the action ends and
@@ -343,6 +354,7 @@ impl Turn<'_> {
                 self.progress.phase = Phase::Deploy;
                 self.tools.releases.keep(&self.job.context.action_execution, &plan.images);
                 self.view.images = Some(plan.images);
+                self.record_begin().await;
                 self.view.ignore_red(&self.action, &self.progress);
                 Ok(Pass::Again)
             }

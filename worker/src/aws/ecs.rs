@@ -16,6 +16,8 @@ use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
 use coalmine_door::raw::{self, Reply};
 
+/// The operation that tells a service what to run, as errors name it.
+pub const UPDATE: &str = "ecs UpdateService";
 /// `DescribeServices` takes at most ten names.
 pub const SERVICES_PER_CALL: usize = 10;
 /// `DescribeServiceDeployments` takes at most twenty ARNs.
@@ -299,7 +301,7 @@ impl Ecs {
             })
             .send()
             .await
-            .map_err(|error| AwsError::of("ecs UpdateService", &error))?;
+            .map_err(|error| AwsError::of(UPDATE, &error))?;
         Ok(())
     }
 

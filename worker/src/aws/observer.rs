@@ -67,6 +67,8 @@ struct State {
     /// The names that were asked for last: a name that is not among them is not missing, it was not looked for yet.
     alarms_asked: BTreeSet<String>,
     alarms_at: Option<Time>,
+    /// Somebody needs to know how they are at this date, or later.
+    alarms_needed: Option<Time>,
     alarm_problem: Option<AwsError>,
 }
 
@@ -98,6 +100,8 @@ pub struct ServiceWatch {
 pub struct AlarmWatch {
     shared: Arc<Shared>,
     names: Vec<String>,
+    /// Older answers are not believed.
+    not_before: Option<Time>,
 }
 
 impl Observer {
@@ -123,14 +127,17 @@ impl Observer {
         ServiceWatch { shared: Arc::clone(&self.shared), name, receiver }
     }
 
-    /// Looks at alarms from now on.
+    /// Looks at alarms from now on. With `anew`, what was seen before does not count: who has just cleared an alarm and
+    /// approved must not be told that it is red.
     #[must_use]
-    pub fn alarms(&self, names: &[String]) -> AlarmWatch {
+    pub fn alarms(&self, names: &[String], anew: bool) -> AlarmWatch {
+        let not_before = anew.then(|| self.shared.clock.now());
         let mut state = self.shared.lock();
         for name in names {
             *state.alarm_names.entry(name.clone()).or_default() += 1;
         }
-        AlarmWatch { shared: Arc::clone(&self.shared), names: names.to_vec() }
+        state.alarms_needed = state.alarms_needed.max(not_before.filter(|_| !names.is_empty()));
+        AlarmWatch { shared: Arc::clone(&self.shared), names: names.to_vec(), not_before }
     }
 
     /// Looks, every two seconds, for as long as it is polled.
@@ -195,9 +202,10 @@ impl AlarmWatch {
             return Ok(Vec::new());
         }
         let state = self.shared.lock();
-        let fresh = state
-            .alarms_at
-            .is_some_and(|at| (self.shared.clock.now() - at).to_std().unwrap_or_default() <= ALARM_INTERVAL * 2);
+        let fresh = state.alarms_at.is_some_and(|at| {
+            let age = (self.shared.clock.now() - at).to_std().unwrap_or_default();
+            age <= ALARM_INTERVAL * 2 && self.not_before.is_none_or(|date| at >= date)
+        });
         if !fresh || !self.names.iter().all(|name| state.alarms_asked.contains(name)) {
             return Err(state.alarm_problem.clone());
         }
@@ -423,7 +431,10 @@ impl Shared {
         let now = self.clock.now();
         let names: Vec<String> = {
             let state = self.lock();
-            let fresh = state.alarms_at.is_some_and(|at| (now - at).to_std().unwrap_or_default() < ALARM_INTERVAL);
+            let fresh = state.alarms_at.is_some_and(|at| {
+                let needed = state.alarms_needed.is_some_and(|date| at < date);
+                (now - at).to_std().unwrap_or_default() < ALARM_INTERVAL && !needed
+            });
             let all_asked = state.alarm_names.keys().all(|name| state.alarms_asked.contains(name));
             if fresh && all_asked { Vec::new() } else { state.alarm_names.keys().cloned().collect() }
         };

@@ -14,6 +14,7 @@ pub mod decision;
 pub mod earlier;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod happening;
 pub mod message;
 pub mod preflight;
 pub mod progress;

@@ -205,10 +205,10 @@ pub enum CauseKind {
 }
 
 impl CauseKind {
-    /// Whether nothing was deployed.
+    /// Whether the action was refused, by its checks or by AWS, before there was a deployment to follow.
     #[must_use]
     pub fn is_refusal(self) -> bool {
-        matches!(self, Self::Refused | Self::Denied)
+        matches!(self, Self::Refused | Self::Denied | Self::Barred | Self::Unusable)
     }
 }
 

@@ -4,13 +4,17 @@
 //!   held ──► workers/<id>.json   which jobs a worker holds, with their last progress; renewed every ten seconds
 //!   orphans ─► which of them nobody holds any more (a pure decision)
 //!   percents ► services/<cluster>/<service>/percents.json   a service's own percents while a turnover changes them
+//!   releases ► releases/<release>.json   what became of a release, in order
+//!   history ─► services/<cluster>/<service>/<begin>-<release>.json   which releases ended well on a service
 //! ```
 //!
 //! The objects are small, and in S3 or a folder: [`coalmine_door::store`].
 
 pub mod held;
+pub mod history;
 pub mod orphans;
 pub(crate) mod percents;
+pub mod releases;
 
 pub use held::Held;
 

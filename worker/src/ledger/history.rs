@@ -1,0 +1,197 @@
+//! What a service ran, and when: `services/<cluster>/<service>/<begin>-<release>.json`, one object for each release that
+//! ended well on it. The keys alone tell which release a service had when, so that one list shows a whole fleet.
+
+use std::collections::BTreeMap;
+
+use coalmine_door::store::{Condition, Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::deploy::revision::Revision;
+
+/// The version of these records that this program writes and reads.
+const SCHEMA: u32 = 1;
+/// How many entries of a service are kept.
+pub const KEPT: usize = 50;
+/// Digits of the begin in a key: epoch seconds for the next thirty thousand years, so that keys are in order.
+const DIGITS: usize = 12;
+
+/// A release that ended well on a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    schema: u32,
+    /// The release: the id of its pipeline execution.
+    pub release: String,
+    /// The pipeline that brought it; empty where an operator's command did.
+    pub pipeline: String,
+    /// When the action began that brought it, in epoch seconds.
+    pub began: i64,
+    /// When it had ended well, in epoch seconds.
+    pub at: i64,
+    /// What the service runs since.
+    pub revision: Revision,
+    /// The id of the service deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// Container → digest.
+    pub digests: BTreeMap<String, String>,
+    /// Whether this was the way back from another release.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rollback: bool,
+}
+
+impl Ran {
+    /// An entry; everything but the schema is the caller's.
+    #[must_use]
+    pub fn new(release: &str, pipeline: &str, (began, at): (i64, i64), revision: Revision) -> Self {
+        Self {
+            schema: SCHEMA,
+            release: release.to_owned(),
+            pipeline: pipeline.to_owned(),
+            began,
+            at,
+            revision,
+            deployment: None,
+            digests: BTreeMap::new(),
+            rollback: false,
+        }
+    }
+
+    /// Reads an entry; `None` where it is another version's, or none of ours.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Self>(body).ok().filter(|entry| entry.schema == SCHEMA)
+    }
+}
+
+/// What an entry's key says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The service's name.
+    pub service: String,
+    /// When the action began that brought the release, in epoch seconds.
+    pub began: i64,
+    /// The release.
+    pub release: String,
+}
+
+impl Entry {
+    /// The key of an entry.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let Self { cluster, service, began, release } = self;
+        format!("services/{cluster}/{service}/{began:0DIGITS$}-{release}.json")
+    }
+
+    /// Reads a key; `None` where it is that of another record.
+    #[must_use]
+    pub fn of(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix("services/")?.splitn(3, '/');
+        let (cluster, service, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let (began, release) = name.strip_suffix(".json")?.split_once('-')?;
+        let digits = began.len() == DIGITS && began.bytes().all(|byte| byte.is_ascii_digit());
+        let entry = Self {
+            cluster: cluster.to_owned(),
+            service: service.to_owned(),
+            began: began.parse().ok().filter(|_| digits)?,
+            release: release.to_owned(),
+        };
+        Some(entry)
+    }
+}
+
+/// Notes that a release ended well on a service, once, and lets the oldest entries go.
+///
+/// # Errors
+/// When the ledger cannot be written.
+pub async fn note(store: &Store, (cluster, service): (&str, &str), ran: &Ran) -> Result<(), StoreError> {
+    let entry = Entry {
+        cluster: cluster.to_owned(),
+        service: service.to_owned(),
+        began: ran.began.max(0),
+        release: ran.release.clone(),
+    };
+    // A struct of strings and numbers always serializes.
+    match store.put(&entry.key(), serde_json::to_vec(ran).unwrap_or_default(), &Condition::New).await {
+        Ok(_) => {}
+        // A repeated turn.
+        Err(StoreError::Changed { .. }) => return Ok(()),
+        Err(problem) => return Err(problem),
+    }
+    let entries = of_service(store, cluster, service).await?;
+    for old in entries.iter().skip(KEPT) {
+        if let Some(stored) = store.get(&old.key()).await? {
+            match store.delete(&old.key(), &stored.version).await {
+                Ok(()) | Err(StoreError::Changed { .. }) => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a service, newest first, as their keys tell them.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn of_service(store: &Store, cluster: &str, service: &str) -> Result<Vec<Entry>, StoreError> {
+    let keys = store.list(&format!("services/{cluster}/{service}/")).await?;
+    let mut entries: Vec<Entry> = keys.iter().filter_map(|key| Entry::of(key)).collect();
+    entries.sort();
+    entries.reverse();
+    Ok(entries)
+}
+
+/// The entries of all services, newest first for each.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn all(store: &Store) -> Result<Vec<Entry>, StoreError> {
+    let mut entries: Vec<Entry> = store.list("services/").await?.iter().filter_map(|key| Entry::of(key)).collect();
+    entries.sort_by(|a, b| (&a.cluster, &a.service, b.began).cmp(&(&b.cluster, &b.service, a.began)));
+    Ok(entries)
+}
+
+/// Reads an entry; `None` where it is gone, or cannot be understood.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn read(store: &Store, entry: &Entry) -> Result<Option<Ran>, StoreError> {
+    Ok(store.get(&entry.key()).await?.and_then(|stored| Ran::parse(&stored.body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(began: i64) -> Entry {
+        Entry { cluster: "main".into(), service: "shop".into(), began, release: "0b2f-11-e4".into() }
+    }
+
+    #[test]
+    fn a_key_tells_its_entry_and_keys_are_in_the_order_of_their_dates() {
+        let (early, late) = (entry(999_999_999), entry(1_796_000_000));
+        assert_eq!(early.key(), "services/main/shop/000999999999-0b2f-11-e4.json");
+        assert_eq!((Entry::of(&early.key()), Entry::of(&late.key())), (Some(early.clone()), Some(late.clone())));
+        assert!(early.key() < late.key());
+        for other in [
+            "services/main/shop/percents.json",
+            "services/main/shop/refused.json",
+            "services/main/shop/12-x.json",
+            "services/main/000999999999-x.json",
+            "workers/w.json",
+            "services/main/shop/+00999999999-x.json",
+        ] {
+            assert_eq!(Entry::of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_another_schema_is_none_of_ours() {
+        let ran = Ran::new("e-1", "shop", (1, 2), "shop:1".parse().unwrap());
+        let body = serde_json::to_vec(&ran).unwrap();
+        assert_eq!(Ran::parse(&body), Some(ran.clone()));
+        assert_eq!(Ran::parse(&serde_json::to_vec(&Ran { schema: 2, ..ran }).unwrap()), None);
+    }
+}

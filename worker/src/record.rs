@@ -1,0 +1,81 @@
+//! Writing down what a turn came to: history for people and for rollbacks. It never holds a deployment up: what cannot
+//! be written is missing from the history, and the log says so.
+
+use std::time::Duration;
+
+use coalmine_door::store::StoreError;
+use tracing::warn;
+
+use crate::deploy::decision::Role;
+use crate::deploy::happening::{Happening, State};
+use crate::deploy::release;
+use crate::ledger::history::{self, Ran};
+use crate::ledger::releases;
+use crate::report::Ending;
+use crate::turn::Turn;
+
+/// How long one record may take.
+const RECORD: Duration = Duration::from_secs(5);
+
+impl Turn<'_> {
+    /// The service is about to be told to run the release.
+    pub(crate) async fn record_begin(&self) {
+        let what = self.view.images.as_deref().map(release::describe).unwrap_or_default();
+        self.record(State::Deploying, &what).await;
+    }
+
+    /// The action is about to end.
+    pub(crate) async fn record_end(&self, ending: &Ending) {
+        let role = self.action.role;
+        match ending {
+            _ if self.late => {}
+            Ending::Succeeded { summary, .. } => {
+                self.record(if role == Role::Canary { State::Held } else { State::Deployed }, summary).await;
+                self.within(self.record_history()).await;
+            }
+            // What was refused before anything was touched is no part of any service's history.
+            Ending::Failed { text, .. } if self.progress.has_acted() => self.record(State::Failed, text).await,
+            Ending::Failed { .. } | Ending::HandedBack { .. } | Ending::NotWanted => {}
+        }
+    }
+
+    async fn record(&self, state: State, reason: &str) {
+        let context = &self.job.context;
+        let happening = Happening {
+            at: self.tools.clock.now().timestamp(),
+            service: format!("{}/{}", self.action.cluster, self.action.service),
+            state,
+            reason: reason.to_owned(),
+            revision: self.progress.revision.clone(),
+            deployment: self.progress.deployment.clone(),
+            action: Some(context.action_execution.clone()),
+            by: None,
+        };
+        let images = self.view.images.as_deref().unwrap_or_default();
+        let store = self.tools.held.store();
+        self.within(releases::note(store, (&context.execution, &context.pipeline), images, &happening)).await;
+    }
+
+    async fn record_history(&self) -> Result<(), StoreError> {
+        let (context, progress) = (&self.job.context, &self.progress);
+        let Some(revision) = progress.revision.clone() else { return Ok(()) };
+        let when = (progress.started, self.tools.clock.now().timestamp());
+        let digests = release::digests(self.view.images.as_deref().unwrap_or_default());
+        let mut ran = Ran::new(&context.execution, &context.pipeline, when, revision);
+        ran.deployment.clone_from(&progress.deployment);
+        ran.digests = digests.into_iter().map(|(container, digest)| (container.into(), digest.to_string())).collect();
+        history::note(self.tools.held.store(), (&self.action.cluster, &self.action.service), &ran).await
+    }
+
+    /// Gives a record its time; a ledger that is in trouble gets none.
+    async fn within<T>(&self, noting: impl Future<Output = Result<T, StoreError>>) {
+        if self.tools.held.is_in_trouble() {
+            return warn!("the ledger cannot be written: what became of the release is not on record");
+        }
+        match self.tools.clock.limit(RECORD, noting).await {
+            Some(Ok(_)) => {}
+            Some(Err(problem)) => warn!(error = %problem, "what became of the release could not be put on record"),
+            None => warn!("the ledger answers too slowly: what became of the release is not on record"),
+        }
+    }
+}
