@@ -18,8 +18,9 @@ const ARROWS: [(&str, &[&str]); 5] = [
 const CONTRACT_USES: [&str; 4] = ["serde", "serde_json", "thiserror", "unicode-segmentation"];
 
 /// Where the decisions are: folders, and single files.
-const DECISIONS: [&str; 6] = [
+const DECISIONS: [&str; 7] = [
     "worker/src/deploy",
+    "worker/src/drift",
     "janitor/src/in_use",
     "janitor/src/inventory",
     "janitor/src/memory.rs",

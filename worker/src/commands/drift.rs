@@ -142,9 +142,10 @@ impl Look {
             let name = (target.cluster.clone(), target.service.clone());
             // What could not be read is said already.
             let Some(service) = services.get(&name) else { continue };
-            let Some(seen) = self.see(service.as_ref(), target.template.as_deref()).await else { continue };
+            let in_plan = planned.iter().any(|(_, names)| *names == name);
+            let Some(seen) = self.see(service.as_ref(), in_plan, target.template.as_deref()).await else { continue };
             let finding = judge::service(&seen);
-            let managed = described.managed.contains(&name) || planned.iter().any(|(_, names)| *names == name);
+            let managed = described.managed.contains(&name) || in_plan;
             if let (Some(service), Seen::Running { runs, .. }) = (service, &seen)
                 && finding.by_worker == Some(false)
                 && !managed
@@ -155,7 +156,7 @@ impl Look {
         }
         for (resource, name) in &planned {
             if let Some(Some(service)) = services.get(name)
-                && let Some(Seen::Running { runs, .. }) = self.see(Some(service), None).await
+                && let Some(Seen::Running { runs, .. }) = self.see(Some(service), false, None).await
             {
                 report.imports.extend(imports::planned(resource, &created, &Existing { service, runs: &runs }));
             }
@@ -197,8 +198,8 @@ impl Look {
     }
 
     /// What there is to know of a service; `None` where a part of it could not be read.
-    async fn see(&mut self, service: Option<&Service>, template: Option<&str>) -> Option<Seen> {
-        let Some(service) = service else { return Some(Seen::Absent) };
+    async fn see(&mut self, service: Option<&Service>, planned: bool, template: Option<&str>) -> Option<Seen> {
+        let Some(service) = service else { return Some(Seen::Absent { planned }) };
         let template = match template {
             None => Template::None,
             Some(family) => match self.definition(family).await? {

@@ -176,12 +176,12 @@ mod tests {
         assert_eq!(
             told(is, described),
             [
-                "memory: 512 → 1024",
                 "containerDefinitions/app/command: (a list of 1) → (a list of 2)",
                 "containerDefinitions/app/image: shop:v2 → shop:unreleased",
                 "containerDefinitions/app/portMappings: (a list of 1) → (a list of 1)",
                 "containerDefinitions/app/user: nothing → 1000",
                 "containerDefinitions/proxy: (not shown) → nothing",
+                "memory: 512 → 1024",
             ]
         );
     }

@@ -9,8 +9,11 @@ use crate::drift::compare::{self, Difference};
 /// What was read of one service.
 #[derive(Clone, Debug)]
 pub enum Seen {
-    /// There is no such service, or it is not ACTIVE.
-    Absent,
+    /// There is no such service, or it is not ACTIVE; and whether the plan would make it.
+    Absent {
+        /// Whether it would.
+        planned: bool,
+    },
     /// It runs this.
     Running {
         /// The task definition that the service is told to run.
@@ -41,6 +44,8 @@ pub enum Kind {
     Images,
     /// There is no template to compare with.
     NoTemplate,
+    /// The service is not there yet: the plan would make it.
+    Planned,
     /// Something else differs.
     Configuration,
     /// The service is not there.
@@ -69,16 +74,10 @@ pub struct Finding {
 /// Compares what a service runs with its template.
 #[must_use]
 pub fn service(seen: &Seen) -> Finding {
-    let Seen::Running { runs, template } = seen else {
-        return Finding {
-            kind: Kind::Absent,
-            reason: "there is no such service".to_owned(),
-            by_worker: None,
-            runs: None,
-            base: None,
-            template: None,
-            differences: Vec::new(),
-        };
+    let (runs, template) = match seen {
+        Seen::Running { runs, template } => (runs, template),
+        Seen::Absent { planned: true } => return absent(Kind::Planned, "it is not there yet: the plan would make it"),
+        Seen::Absent { planned: false } => return absent(Kind::Absent, "there is no such service"),
     };
     let base = runs.base();
     let (kind, reason, newest, differences) = match template {
@@ -101,6 +100,18 @@ pub fn service(seen: &Seen) -> Finding {
         base,
         template: newest,
         differences,
+    }
+}
+
+fn absent(kind: Kind, reason: &str) -> Finding {
+    Finding {
+        kind,
+        reason: reason.to_owned(),
+        by_worker: None,
+        runs: None,
+        base: None,
+        template: None,
+        differences: Vec::new(),
     }
 }
 
@@ -216,7 +227,8 @@ mod tests {
             assert_eq!((found.kind, found.by_worker), (kind, Some(by_worker)), "{found:?}");
             assert!(found.reason.contains(words), "expected `{words}` in {found:?}");
         }
-        assert_eq!(service(&Seen::Absent).kind, Kind::Absent);
+        assert_eq!(service(&Seen::Absent { planned: false }).kind, Kind::Absent);
+        assert_eq!(service(&Seen::Absent { planned: true }).kind, Kind::Planned);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! A release changes images, and nothing else that Terraform owns. So a difference in images alone is what a release
 //! leaves behind, and any other one is a change that is on its way, or that somebody made by hand.
 
+pub mod change;
 pub mod compare;
 pub mod imports;
 pub mod judge;

@@ -7,10 +7,10 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde_json::{Value, json};
 
 use crate::deploy::message::printable;
+use crate::drift::change::{Change, ChangeKind};
 use crate::drift::compare::Difference;
 use crate::drift::imports::{self, Import};
 use crate::drift::judge::{Finding, Kind};
-use crate::drift::terraform::{Change, ChangeKind};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,8 @@ impl Report {
     /// Whether something differs that a release does not explain.
     #[must_use]
     pub fn differs(&self) -> bool {
-        self.services.iter().any(|(_, finding)| finding.kind == Kind::Configuration) || !self.changes.is_empty()
+        let worrying = |kind| matches!(kind, Kind::Configuration | Kind::Absent);
+        self.services.iter().any(|(_, finding)| worrying(finding.kind)) || !self.changes.is_empty()
     }
 
     /// Everything as one JSON object.
@@ -83,6 +84,7 @@ impl Report {
                 Kind::Images => "images",
                 Kind::NoTemplate => "unknown",
                 Kind::Configuration => "yes",
+                Kind::Planned => "not there yet",
                 Kind::Absent => "absent",
             };
             let row = [

@@ -7,15 +7,7 @@ use coalmine_pipeline::action_type::{CANARY, FULL};
 use coalmine_pipeline::names::is_ecs_name;
 use serde_json::{Map, Value};
 
-use crate::drift::compare::{self, Difference};
-use crate::drift::judge::{self, Kind};
-
-/// What the worker and autoscaling write into services: Terraform is to ignore it.
-const WRITTEN: [&str; 4] =
-    ["task_definition", "desired_count", "deployment_minimum_healthy_percent", "deployment_maximum_percent"];
-
-/// What AWS says of a thing that is made anew; nobody described it.
-const GIVEN: [&str; 4] = ["arn", "arn_without_revision", "id", "revision"];
+use crate::drift::change::{self, Change};
 
 /// Why a text cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,31 +64,6 @@ pub struct Resource {
     pub kind: String,
     /// What is known of it.
     pub values: Map<String, Value>,
-}
-
-/// Something that a plan would change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The resource's address.
-    pub address: String,
-    /// `["update"]`, `["delete", "create"]`, …
-    pub actions: Vec<String>,
-    /// What kind of change it is.
-    pub kind: ChangeKind,
-    /// Where it changes something.
-    pub differences: Vec<Difference>,
-}
-
-/// What a plan's change is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ChangeKind {
-    /// Images alone: the plan would take a release back.
-    Images,
-    /// What the worker and autoscaling write: Terraform is to ignore it.
-    Written,
-    /// Something else.
-    Configuration,
 }
 
 /// A plan or a state.
@@ -185,67 +152,23 @@ impl Described {
     }
 
     fn read_change(&mut self, resource: &Value) {
-        let (address, kind) = (text_of(resource, "address").to_owned(), text_of(resource, "type").to_owned());
         let change = resource.get("change").unwrap_or(&Value::Null);
-        let actions: Vec<String> = list(change, "actions").filter_map(Value::as_str).map(str::to_owned).collect();
-        let values = |side: &str| change.get(side).and_then(Value::as_object).cloned().unwrap_or_default();
-        let (before, mut after) = (values("before"), values("after"));
+        let actions: Vec<&str> = list(change, "actions").filter_map(Value::as_str).collect();
         if actions == ["create"] {
-            self.created.push(Resource { address, kind, values: after });
-            return;
+            let values = change.get("after").and_then(Value::as_object).cloned().unwrap_or_default();
+            let (address, kind) = (text_of(resource, "address").to_owned(), text_of(resource, "type").to_owned());
+            self.created.push(Resource { address, kind, values });
+        } else {
+            self.changes.extend(change::read(resource));
         }
-        let changes = actions.iter().any(|action| ["create", "update", "delete"].contains(&action.as_str()));
-        if !changes || !["aws_ecs_service", "aws_ecs_task_definition"].contains(&kind.as_str()) {
-            return;
-        }
-        // What is not known before the apply is different, unless AWS gives it.
-        for name in
-            values("after_unknown").iter().filter(|(_, unknown)| **unknown == Value::Bool(true)).map(|(name, _)| name)
-        {
-            after.insert(name.clone(), Value::from("(known after apply)"));
-        }
-        let stripped = |mut values: Map<String, Value>| {
-            values.retain(|name, _| !GIVEN.contains(&name.as_str()));
-            compare::with_documents(&values)
-        };
-        let mut differences = compare::values(&stripped(before), &stripped(after));
-        let hidden = hidden(change);
-        for difference in &mut differences {
-            if difference.path.first().is_some_and(|first| hidden.contains(first)) {
-                let hide = |value: &Option<String>| value.as_ref().map(|_| "(sensitive)".to_owned());
-                (difference.is, difference.described) = (hide(&difference.is), hide(&difference.described));
-            }
-        }
-        let kind = change_kind(&differences);
-        self.changes.push(Change { address, actions, kind, differences });
     }
 }
 
-/// The attributes that Terraform calls sensitive, wholly or in part.
-fn hidden(change: &Value) -> BTreeSet<String> {
-    let sides = ["before_sensitive", "after_sensitive"].into_iter();
-    let sides = sides.filter_map(|side| change.get(side).and_then(Value::as_object));
-    let is_so = |value: &Value| !matches!(value, Value::Bool(false) | Value::Null);
-    let empty =
-        |value: &Value| value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
-    sides.flatten().filter(|(_, value)| is_so(value) && !empty(value)).map(|(name, _)| name.clone()).collect()
-}
-
-fn change_kind(differences: &[Difference]) -> ChangeKind {
-    let written =
-        |difference: &Difference| difference.path.first().is_some_and(|first| WRITTEN.contains(&first.as_str()));
-    match judge::kind_of(differences) {
-        Kind::Images => ChangeKind::Images,
-        Kind::Configuration if differences.iter().all(written) => ChangeKind::Written,
-        _ => ChangeKind::Configuration,
-    }
-}
-
-fn list<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
     value.get(member).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn text_of<'a>(value: &'a Value, member: &str) -> &'a str {
+pub(super) fn text_of<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -255,10 +178,30 @@ mod tests {
 
     use super::*;
 
-    fn plan(changes: Value) -> String {
-        json!({"format_version": "1.2", "terraform_version": "1.11.4", "planned_values": {"root_module": {}},
-            "resource_changes": changes})
-        .to_string()
+    #[test]
+    fn a_plan_says_what_there_is_what_it_would_make_and_what_it_would_change() {
+        let service =
+            |name: &str| json!({"name": name, "cluster": "arn:aws:ecs:eu-central-1:123456789012:cluster/main"});
+        let resource = |name: &str| json!({"type": "aws_ecs_service", "values": service(name)});
+        let change = |actions: Value, before: Value, after: Value| {
+            json!({"address": "aws_ecs_service.a", "type": "aws_ecs_service",
+                "change": {"actions": actions, "before": before, "after": after}})
+        };
+        let plan = json!({
+            "format_version": "1.2", "terraform_version": "1.11.4",
+            "planned_values": {"root_module": {"resources": [resource("old"), resource("new")]}},
+            "prior_state": {"values": {"root_module": {"resources": [resource("old")]}}},
+            "resource_changes": [
+                change(json!(["create"]), Value::Null, service("new")),
+                change(json!(["no-op"]), service("old"), service("old")),
+                change(json!(["update"]), json!({"desired_count": 1}), json!({"desired_count": 2})),
+            ],
+        });
+        let described = read(&plan.to_string()).unwrap();
+        assert_eq!(described.managed, [("main".to_owned(), "old".to_owned())].into());
+        assert_eq!(described.created.len(), 1);
+        assert_eq!(described.created[0].values["name"], "new");
+        assert_eq!(described.changes.len(), 1);
     }
 
     #[test]
@@ -297,57 +240,6 @@ mod tests {
             described.targets.iter().map(|target| (target.service.as_str(), target.template.as_deref())).collect();
         assert_eq!(targets, [("app", None), ("app-canary", Some("app-template"))]);
         assert_eq!(described.unknown, 1);
-    }
-
-    #[test]
-    fn a_plans_changes_are_told_apart() {
-        let containers = |image: &str, user: &str| json!([{"name": "app", "image": image, "user": user}]).to_string();
-        let definition = |containers: Value| json!({"arn": "a:1", "cpu": "256", "container_definitions": containers});
-        let replaced = |after: String| {
-            json!({"address": "d", "type": "aws_ecs_task_definition", "change": {
-                "actions": ["delete", "create"], "before": definition(json!(containers("shop:v2", "1"))),
-                "after": {"cpu": "256", "container_definitions": after},
-                "after_unknown": {"arn": true, "id": true},
-            }})
-        };
-        let service = |before: Value, after: Value, unknown: Value| {
-            json!({"address": "s", "type": "aws_ecs_service", "change": {
-                "actions": ["update"], "before": before, "after": after, "after_unknown": unknown}})
-        };
-        for (change, kind) in [
-            (replaced(containers("shop:v3", "1")), ChangeKind::Images),
-            (replaced(containers("shop:v3", "2")), ChangeKind::Configuration),
-            (replaced(containers("shop:v2", "2")), ChangeKind::Configuration),
-            (service(json!({"desired_count": 4}), json!({"desired_count": 2}), json!({})), ChangeKind::Written),
-            (
-                service(json!({"task_definition": "a:1"}), json!({}), json!({"task_definition": true})),
-                ChangeKind::Written,
-            ),
-            (
-                service(json!({"desired_count": 4, "propagate_tags": "NONE"}), json!({"desired_count": 2}), json!({})),
-                ChangeKind::Configuration,
-            ),
-        ] {
-            let described = read(&plan(json!([change]))).unwrap();
-            assert_eq!(described.changes.len(), 1, "{change}");
-            assert_eq!(described.changes[0].kind, kind, "{change}");
-        }
-        for change in [
-            json!({"address": "s", "type": "aws_ecs_service", "change": {"actions": ["no-op"], "before": {}, "after": {}}}),
-            json!({"address": "s", "type": "aws_lb", "change": {"actions": ["update"], "before": {"a": 1}, "after": {"a": 2}}}),
-        ] {
-            assert_eq!(read(&plan(json!([change]))).unwrap().changes, []);
-        }
-    }
-
-    #[test]
-    fn what_terraform_calls_sensitive_is_not_shown() {
-        let change = json!({"address": "d", "type": "aws_ecs_service", "change": {"actions": ["update"],
-            "before": {"name": "hunter1", "cpu": "1"}, "after": {"name": "hunter2", "cpu": "2"},
-            "before_sensitive": {"name": true}, "after_sensitive": false}});
-        let described = read(&plan(json!([change]))).unwrap();
-        let shown = format!("{:?}", described.changes);
-        assert!(!shown.contains("hunter") && shown.contains("(sensitive)") && shown.contains("\"1\""), "{shown}");
     }
 
     #[test]
