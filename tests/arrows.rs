@@ -29,7 +29,7 @@ const DECISIONS: [&str; 7] = [
 ];
 
 /// Words that a decision does not contain: async, the SDK, the clock, logs, chance, the environment, files.
-const NOT_IN_DECISIONS: [&str; 12] = [
+const NOT_IN_DECISIONS: [&str; 16] = [
     "crate::aws",
     "coalmine_door",
     "crate::tools",
@@ -38,7 +38,11 @@ const NOT_IN_DECISIONS: [&str; 12] = [
     "crate::act",
     "tokio",
     "tracing",
-    "aws_",
+    "aws_config",
+    "aws_credential_types",
+    "aws_sdk_",
+    "aws_smithy_",
+    "aws_types",
     "async ",
     "std::env",
     "fastrand",

@@ -77,7 +77,7 @@ enum Command {
         #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
         listen: SocketAddr,
     },
-    /// Tell whether services run what Terraform describes, and what an image-only difference is; changes nothing
+    /// Tell whether services run what Terraform describes; changes nothing
     ///
     /// A release changes images, and nothing else that Terraform owns. Everything else that differs is a change of the
     /// template, which the next release brings, or was made by hand.

@@ -22,7 +22,8 @@ use coalmine_door::AwsError;
 #[command(after_help = "\
 For example, in a Terraform configuration:
   terraform show -json | coalmine-worker drift --terraform -            what was applied
-  terraform plan -out plan.bin && terraform show -json plan.bin | coalmine-worker drift --terraform -
+  terraform plan -out plan.bin
+  terraform show -json plan.bin | coalmine-worker drift --terraform -   what would change
 and without one:
   coalmine-worker drift --service main/app=app-template --service main/app-canary=app-template
 Services that were deployed by other means, for Terraform 1.5 and newer:
@@ -31,8 +32,8 @@ Services that were deployed by other means, for Terraform 1.5 and newer:
 Exit codes:
   0   nothing differs but images, which is what a release leaves behind
   2   the command line is wrong
-  3   the surroundings are wrong (no AWS region, a file that cannot be read or is none of Terraform's)
-  10  something differs that no release explains: a template that was changed, a plan that changes services
+  3   the surroundings are wrong: no AWS region, or a file that is none of Terraform's
+  10  something differs that no release explains, or the plan changes services
   12  something could not be read; what is told is true, and not all of it
 It calls ecs:DescribeServices and ecs:DescribeTaskDefinition, with your own credentials.")]
 pub struct Arguments {
@@ -102,7 +103,7 @@ pub async fn tell(
     err: &mut impl Write,
 ) -> Result<u8, DriftError> {
     let door = coalmine_door::limited(door);
-    let report = Look::new(Ecs::new(aws_sdk_ecs::Client::new(&door))).at(described).await;
+    let report = Look::new(Ecs::behind(&door)).at(described).await;
     if arguments.json {
         writeln!(out, "{}", report.json())?;
     } else if arguments.imports {
