@@ -12,7 +12,7 @@ use crate::cli::{EXIT_DIFFERS, EXIT_INCOMPLETE, EXIT_OK};
 use crate::deploy::task_definition::TaskDefinition;
 use crate::deploy::view::Service;
 use crate::drift::imports::{self, Existing};
-use crate::drift::judge::{self, Seen, Template};
+use crate::drift::judge::{self, Running, Template};
 use crate::drift::report::Report;
 use crate::drift::terraform::{self, Described, Target, TerraformError};
 use coalmine_door::AwsError;
@@ -144,20 +144,21 @@ impl Look {
             // What could not be read is said already.
             let Some(service) = services.get(&name) else { continue };
             let in_plan = planned.iter().any(|(_, names)| *names == name);
-            let Some(seen) = self.see(service.as_ref(), in_plan, target.template.as_deref()).await else { continue };
-            let finding = judge::service(&seen);
+            let label = format!("{}/{}", target.cluster, target.service);
+            let Some(service) = service else {
+                report.services.push((label, judge::absent(in_plan)));
+                continue;
+            };
+            let Some(running) = self.see(service, target.template.as_deref()).await else { continue };
             let managed = described.managed.contains(&name) || in_plan;
-            if let (Some(service), Seen::Running { runs, .. }) = (service, &seen)
-                && finding.by_worker == Some(false)
-                && !managed
-            {
-                report.imports.extend(imports::guessed(&Existing { service, runs }));
+            if !managed && !running.runs.by_worker() {
+                report.imports.extend(imports::guessed(&Existing { service, runs: &running.runs }));
             }
-            report.services.push((format!("{}/{}", target.cluster, target.service), finding));
+            report.services.push((label, judge::service(&running)));
         }
         for (resource, name) in &planned {
             if let Some(Some(service)) = services.get(name)
-                && let Some(Seen::Running { runs, .. }) = self.see(Some(service), false, None).await
+                && let Some(Running { runs, .. }) = self.see(service, None).await
             {
                 report.imports.extend(imports::planned(resource, &created, &Existing { service, runs: &runs }));
             }
@@ -199,8 +200,7 @@ impl Look {
     }
 
     /// What there is to know of a service; `None` where a part of it could not be read.
-    async fn see(&mut self, service: Option<&Service>, planned: bool, template: Option<&str>) -> Option<Seen> {
-        let Some(service) = service else { return Some(Seen::Absent { planned }) };
+    async fn see(&mut self, service: &Service, template: Option<&str>) -> Option<Running> {
         let template = match template {
             None => Template::None,
             Some(family) => match self.definition(family).await? {
@@ -213,7 +213,7 @@ impl Look {
         if runs.is_none() {
             self.unread.push((revision, "ECS does not describe it any more".to_owned()));
         }
-        Some(Seen::Running { runs: runs?, template })
+        Some(Running { runs: runs?, template })
     }
 
     /// A task definition, or a family's newest; the outer `None` where it could not be read.

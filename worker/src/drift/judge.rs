@@ -6,21 +6,13 @@ use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::TaskDefinition;
 use crate::drift::compare::{self, Difference};
 
-/// What was read of one service.
+/// What was read of a service that is there.
 #[derive(Clone, Debug)]
-pub enum Seen {
-    /// There is no such service, or it is not ACTIVE; and whether the plan would make it.
-    Absent {
-        /// Whether it would.
-        planned: bool,
-    },
-    /// It runs this.
-    Running {
-        /// The task definition that the service is told to run.
-        runs: TaskDefinition,
-        /// The template.
-        template: Template,
-    },
+pub struct Running {
+    /// The task definition that the service is told to run.
+    pub runs: TaskDefinition,
+    /// The template.
+    pub template: Template,
 }
 
 /// What was read of a service's template.
@@ -73,12 +65,7 @@ pub struct Finding {
 
 /// Compares what a service runs with its template.
 #[must_use]
-pub fn service(seen: &Seen) -> Finding {
-    let (runs, template) = match seen {
-        Seen::Running { runs, template } => (runs, template),
-        Seen::Absent { planned: true } => return absent(Kind::Planned, "it is not there yet: the plan would make it"),
-        Seen::Absent { planned: false } => return absent(Kind::Absent, "there is no such service"),
-    };
+pub fn service(Running { runs, template }: &Running) -> Finding {
     let base = runs.base();
     let (kind, reason, newest, differences) = match template {
         Template::None => (Kind::NoTemplate, "it has no template: a release copies what runs".to_owned(), None, vec![]),
@@ -103,7 +90,14 @@ pub fn service(seen: &Seen) -> Finding {
     }
 }
 
-fn absent(kind: Kind, reason: &str) -> Finding {
+/// There is no such service, or it is not ACTIVE; and whether a plan would make it.
+#[must_use]
+pub fn absent(planned: bool) -> Finding {
+    let (kind, reason) = if planned {
+        (Kind::Planned, "it is not there yet: the plan would make it")
+    } else {
+        (Kind::Absent, "there is no such service")
+    };
     Finding {
         kind,
         reason: reason.to_owned(),
@@ -223,12 +217,12 @@ mod tests {
         ];
         for (runs, template, kind, words) in cases {
             let by_worker = runs.by_worker();
-            let found = service(&Seen::Running { runs, template });
+            let found = service(&Running { runs, template });
             assert_eq!((found.kind, found.by_worker), (kind, Some(by_worker)), "{found:?}");
             assert!(found.reason.contains(words), "expected `{words}` in {found:?}");
         }
-        assert_eq!(service(&Seen::Absent { planned: false }).kind, Kind::Absent);
-        assert_eq!(service(&Seen::Absent { planned: true }).kind, Kind::Planned);
+        assert_eq!(absent(false).kind, Kind::Absent);
+        assert_eq!(absent(true).kind, Kind::Planned);
     }
 
     #[test]
@@ -236,7 +230,7 @@ mod tests {
         let mut runs = definition("app:7", "shop:v2", "512", Some("app-template:1"));
         let template = definition("app-template:1", "shop:unreleased", "512", None);
         let judged = |runs: &TaskDefinition| {
-            service(&Seen::Running { runs: runs.clone(), template: Template::Newest(template.clone()) })
+            service(&Running { runs: runs.clone(), template: Template::Newest(template.clone()) })
         };
         assert_eq!(judged(&runs).kind, Kind::Images);
         runs.tags.insert("team".to_owned(), "search".to_owned());
