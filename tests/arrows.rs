@@ -18,8 +18,9 @@ const ARROWS: [(&str, &[&str]); 5] = [
 const CONTRACT_USES: [&str; 4] = ["serde", "serde_json", "thiserror", "unicode-segmentation"];
 
 /// Where the decisions are: folders, and single files.
-const DECISIONS: [&str; 6] = [
+const DECISIONS: [&str; 7] = [
     "worker/src/deploy",
+    "worker/src/drift",
     "janitor/src/in_use",
     "janitor/src/inventory",
     "janitor/src/memory.rs",
@@ -28,7 +29,7 @@ const DECISIONS: [&str; 6] = [
 ];
 
 /// Words that a decision does not contain: async, the SDK, the clock, logs, chance, the environment, files.
-const NOT_IN_DECISIONS: [&str; 12] = [
+const NOT_IN_DECISIONS: [&str; 16] = [
     "crate::aws",
     "coalmine_door",
     "crate::tools",
@@ -37,7 +38,11 @@ const NOT_IN_DECISIONS: [&str; 12] = [
     "crate::act",
     "tokio",
     "tracing",
-    "aws_",
+    "aws_config",
+    "aws_credential_types",
+    "aws_sdk_",
+    "aws_smithy_",
+    "aws_types",
     "async ",
     "std::env",
     "fastrand",

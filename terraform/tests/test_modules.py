@@ -1,6 +1,10 @@
 """What the modules' own tests cannot see, because a plan does not show it."""
 
+import re
 import unittest
+from collections import Counter
+
+import hcl2
 
 from pages import MODULES, blocks
 
@@ -12,6 +16,16 @@ EXAMPLES = MODULES.parent / "examples"
 def resources(module, kind):
     found = [body for name, body in blocks(module, "resource") if name == kind]
     return {name: values for body in found for name, values in body.items()}
+
+
+def refusals(module):
+    """The variables that a module's tests expect to be refused, once for each run."""
+    for file in module.glob("tests/*.tftest.hcl"):
+        with file.open() as text:
+            for run in hcl2.load(text).get("run", []):
+                for body in run.values():
+                    for failures in body.get("expect_failures", []):
+                        yield from re.findall(r"\bvar\.(\w+)", str(failures))
 
 
 class Modules(unittest.TestCase):
@@ -29,6 +43,24 @@ class Modules(unittest.TestCase):
             self.assertTrue((module / "README.md").exists(), module)
             for name, body in blocks(module, "variable"):
                 self.assertTrue({"description", "type"} <= body.keys(), f"{module.name}: {name}")
+
+    def test_every_validation_has_a_run_that_it_refuses(self):
+        for module in sorted(path for path in MODULES.iterdir() if path.name != "internal"):
+            refused = Counter(refusals(module))
+            for name, body in blocks(module, "variable"):
+                validations = len(body.get("validation", []))
+                with self.subTest(module=module.name, variable=name):
+                    self.assertGreaterEqual(refused[name], validations, "runs that are refused")
+
+    def test_every_validation_says_what_to_do(self):
+        for module in sorted(path for path in MODULES.iterdir() if path.name != "internal"):
+            for name, body in blocks(module, "variable"):
+                for validation in body.get("validation", []):
+                    # An imperative, and the variable by its name, in a whole sentence.
+                    message = validation["error_message"][0].removeprefix('${"').removesuffix('"}')
+                    with self.subTest(module=module.name, variable=name):
+                        self.assertRegex(message, r"^(Give|Leave|Name|Put|Set|Use) .*\.$")
+                        self.assertIn(name, message)
 
     def test_the_complete_example_asks_for_nothing(self):
         self.assertEqual(list(blocks(EXAMPLES / "complete", "variable")), [])

@@ -10,6 +10,7 @@ mod artifacts;
 mod budgets;
 mod definitions;
 mod denied;
+mod drift;
 mod ecs_decides;
 mod first_day;
 mod frozen;

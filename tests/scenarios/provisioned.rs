@@ -11,14 +11,14 @@ use simulator::{Settings, Simulator};
 use crate::stage::provisioned::text;
 use crate::stage::{Application, CLUSTER, Provisioned, Story, WORKER_KEY, zipped};
 
-const CLASSES: [&str; 3] = ["app", "background", "search"];
+pub(crate) const CLASSES: [&str; 3] = ["app", "background", "search"];
 
 /// What a release leaves behind in the services, in Terraform's words. `.ci/run` writes it into Terraform's state and
 /// plans again.
 const RELEASED: &str = include_str!("../terraform/released.json");
 
 /// The account on its first day, and the workers as Terraform starts them.
-fn begin(seed: u64) -> (Provisioned, Story) {
+pub(crate) fn begin(seed: u64) -> (Provisioned, Story) {
     let provisioned = Provisioned::complete();
     let watched: Vec<Application> = CLASSES
         .iter()
@@ -33,7 +33,7 @@ fn begin(seed: u64) -> (Provisioned, Story) {
 }
 
 /// A build pushes one image, and uploads a source object for each of some classes; the executions that this starts.
-fn release(
+pub(crate) fn release(
     provisioned: &Provisioned,
     story: &Story,
     classes: &[&str],
@@ -61,7 +61,7 @@ fn release(
     })
 }
 
-async fn succeed(story: &Story, executions: &BTreeMap<String, String>) {
+pub(crate) async fn succeed(story: &Story, executions: &BTreeMap<String, String>) {
     for class in executions.keys() {
         story.answer(class, "Approve", ApprovalStatus::Approved).await;
     }

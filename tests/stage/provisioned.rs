@@ -26,6 +26,15 @@ impl Provisioned {
         Self { resources }
     }
 
+    /// All of them as `terraform show -json` lists resources: address, type and values.
+    pub(crate) fn resources(&self) -> Vec<Value> {
+        let one = |(address, values): (&String, &Value)| {
+            let kind = address.split('.').find(|part| part.starts_with("aws_")).expect("a type");
+            json!({"address": address, "mode": "managed", "type": kind, "values": values})
+        };
+        self.resources.iter().map(one).collect()
+    }
+
     /// All resources of a type, in the order of their addresses.
     pub(crate) fn all(&self, kind: &str) -> Vec<&Value> {
         let infix = format!(".{kind}.");

@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
+use crate::commands::drift;
 use crate::health::ask;
 use crate::run::{self, Settings, Stopped};
 use coalmine_door::clock::Clock;
@@ -29,6 +30,10 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_SURROUNDINGS: u8 = 3;
 /// The worker stopped, but could not hand all its jobs back in time.
 pub const EXIT_JOBS_LEFT: u8 = 4;
+/// `drift` alone: something differs that no release explains.
+pub const EXIT_DIFFERS: u8 = 10;
+/// `drift` alone: something could not be read, so not everything is told.
+pub const EXIT_INCOMPLETE: u8 = 12;
 
 /// Deploys releases to Amazon ECS in stages, as a CodePipeline custom-action worker.
 #[derive(Debug, Parser)]
@@ -41,6 +46,7 @@ Exit codes:
   2  the command line is wrong
   3  the surroundings are wrong (no AWS region, an address for health checks that is taken)
   4  stopped, but some jobs could not be handed back in time
+  10, 12  drift: something differs; something could not be read
 
 AWS credentials, region and endpoint come from where the AWS CLI takes them: AWS_REGION, AWS_PROFILE,
 AWS_ENDPOINT_URL, the task's role, …"
@@ -71,6 +77,11 @@ enum Command {
         #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
         listen: SocketAddr,
     },
+    /// Tell whether services run what Terraform describes; changes nothing
+    ///
+    /// A release changes images, and nothing else that Terraform owns. Everything else that differs is a change of the
+    /// template, which the next release brings, or was made by hand.
+    Drift(drift::Arguments),
     /// Print a completion script for a shell
     ///
     /// For example: coalmine-worker completions bash > /etc/bash_completion.d/coalmine-worker
@@ -151,6 +162,10 @@ impl Cli {
                 logging::to_stderr(&cli.log, cli.log_format);
                 block_on(ask_for_health(listen))
             }
+            Command::Drift(arguments) => {
+                logging::to_stderr(&cli.log, cli.log_format);
+                block_on(tell_drift(&arguments))
+            }
         }
     }
 }
@@ -182,12 +197,31 @@ async fn ask_for_health(address: SocketAddr) -> ExitCode {
     }
 }
 
-async fn take_jobs(arguments: &RunArguments) -> ExitCode {
+/// The door to the world; without a region there is none, which is said.
+async fn door() -> Option<SdkConfig> {
     let door = coalmine_door::open().await;
     if door.region().is_none_or(|region| region.as_ref().is_empty()) {
         error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
-        return ExitCode::from(EXIT_SURROUNDINGS);
+        return None;
     }
+    Some(door)
+}
+
+async fn tell_drift(arguments: &drift::Arguments) -> ExitCode {
+    let told = async {
+        // Before AWS is asked for anything: a file that cannot be used is said at once.
+        let described = drift::read(arguments)?;
+        let Some(door) = door().await else { return Ok(EXIT_SURROUNDINGS) };
+        drift::tell(&door, described, arguments, &mut io::stdout().lock(), &mut io::stderr().lock()).await
+    };
+    ExitCode::from(told.await.unwrap_or_else(|problem: drift::DriftError| {
+        error!("{problem}");
+        EXIT_SURROUNDINGS
+    }))
+}
+
+async fn take_jobs(arguments: &RunArguments) -> ExitCode {
+    let Some(door) = door().await else { return ExitCode::from(EXIT_SURROUNDINGS) };
     let settings = Settings {
         pool: arguments.pool.clone(),
         slots: usize::from(arguments.jobs),

@@ -87,3 +87,62 @@ fn a_worker_that_reaches_no_aws_is_healthy_and_leaves_in_order_when_it_is_told_t
     assert!(told.success());
     assert_eq!(worker.0.wait().expect("an end").code(), Some(i32::from(EXIT_OK)));
 }
+
+/// A file in the folder for temporary ones; removed at the end.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn of(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("coalmine-program-{name}-{}", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn drift_says_what_it_needs_before_it_asks_aws() {
+    let (code, said) = ends(&["drift"]);
+    assert_eq!(code, i32::from(EXIT_USAGE), "{said}");
+    assert!(said.contains("--terraform"), "{said}");
+    let (code, said) = ends(&["drift", "--service", "app"]);
+    assert_eq!(code, i32::from(EXIT_USAGE), "{said}");
+    assert!(said.contains("expected cluster/service"), "{said}");
+
+    let nowhere = File::of("nowhere", "").0.clone();
+    let (code, said) = ends(&["drift", "--terraform", &nowhere.display().to_string()]);
+    assert_eq!(code, i32::from(EXIT_SURROUNDINGS), "{said}");
+    assert!(said.contains("cannot be read"), "{said}");
+    let source = File::of("source", "resource \"aws_ecs_service\" \"app\" {}\n");
+    let (code, said) = ends(&["drift", "--terraform", &source.0.display().to_string()]);
+    assert_eq!(code, i32::from(EXIT_SURROUNDINGS), "{said}");
+    assert!(said.contains("terraform show -json"), "{said}");
+
+    let empty = File::of("empty", r#"{"format_version": "1.0", "terraform_version": "1.11.4"}"#);
+    let output = program(&["drift", "--json"]).env("COALMINE_TERRAFORM", &empty.0).output().expect("the program");
+    assert_eq!(output.status.code(), Some(i32::from(EXIT_OK)), "{output:?}");
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert!(said.starts_with("{\"services\":[]"), "{said}");
+    let without = program(&["drift"]).env("COALMINE_TERRAFORM", &empty.0).env_remove("AWS_REGION").output();
+    assert_eq!(without.expect("the program").status.code(), Some(i32::from(EXIT_SURROUNDINGS)));
+}
+
+#[test]
+fn drifts_help_teaches() {
+    let output = program(&["drift", "--help"]).output().expect("the program");
+    let said = String::from_utf8(output.stdout).expect("text");
+    for words in [
+        "terraform show -json plan.bin",
+        "COALMINE_TERRAFORM",
+        "COALMINE_SERVICES",
+        "--imports",
+        "  10  something differs",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}

@@ -104,7 +104,7 @@ variable "canary_options" {
 
   validation {
     condition     = alltrue([for key in keys(var.canary_options) : contains(flatten(local.known_options["Coalmine-Canary"]), replace(key, "/^image\\..+/", "image.<container>"))])
-    error_message = "Use only keys of Options that Coalmine-Canary knows: ${join(", ", flatten(local.known_options["Coalmine-Canary"]))}."
+    error_message = "Use only keys in canary_options that Coalmine-Canary knows: ${join(", ", flatten(local.known_options["Coalmine-Canary"]))}."
   }
 
   validation {
@@ -121,7 +121,7 @@ variable "full_options" {
 
   validation {
     condition     = alltrue([for key in keys(var.full_options) : contains(flatten(local.known_options["Coalmine-Full"]), replace(key, "/^image\\..+/", "image.<container>"))])
-    error_message = "Use only keys of Options that Coalmine-Full knows: ${join(", ", flatten(local.known_options["Coalmine-Full"]))}."
+    error_message = "Use only keys in full_options that Coalmine-Full knows: ${join(", ", flatten(local.known_options["Coalmine-Full"]))}."
   }
 
   validation {

@@ -222,7 +222,7 @@ variable "load_balancer" {
 
   validation {
     condition     = var.load_balancer == null || var.container.port != null
-    error_message = "Set container.port: the load balancer needs a port to send requests to."
+    error_message = "Set container.port, or leave load_balancer out: a load balancer needs a port to send requests to."
   }
 }
 

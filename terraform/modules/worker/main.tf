@@ -1,5 +1,5 @@
 # The workers: action types, ledger, and a service on Fargate. permissions.tf says what they may do, alarms.tf when
-# somebody is told.
+# somebody is told that something is wrong with them, events.tf who is told of releases.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -79,7 +79,8 @@ module "key" {
   count  = var.kms_key == null ? 1 : 0
 
   name        = var.name
-  description = "${var.name}: ledger and logs"
+  description = "${var.name}: ledger, logs and the topic of releases"
+  publishers  = ["events.amazonaws.com"]
   tags        = var.tags
 }
 

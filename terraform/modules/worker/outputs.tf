@@ -45,8 +45,13 @@ output "ledger_url" {
   value       = "s3://${module.ledger.name}/${var.ledger_prefix}"
 }
 
+output "releases_topic_arn" {
+  description = "ARN of the topic that is told when a release reaches another state."
+  value       = aws_sns_topic.releases.arn
+}
+
 output "kms_key_arn" {
-  description = "ARN of the key that encrypts ledger and logs."
+  description = "ARN of the key that encrypts ledger, logs and the releases' topic."
   value       = local.kms_key_arn
 }
 

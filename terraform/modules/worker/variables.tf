@@ -151,7 +151,7 @@ variable "ledger_prefix" {
 }
 
 variable "kms_key" {
-  description = "The KMS key that encrypts ledger and logs, by ARN. Its policy has to admit CloudWatch Logs. Without one a key is created. (An object, because Terraform has to know while it plans whether there is one.)"
+  description = "The KMS key that encrypts ledger, logs and the releases' topic, by ARN. Its policy has to admit CloudWatch Logs and EventBridge (kms:Decrypt and kms:GenerateDataKey for events.amazonaws.com). Without one a key is created. (An object, because Terraform has to know while it plans whether there is one.)"
   type = object({
     arn = string
   })
@@ -209,6 +209,21 @@ variable "alarm_actions" {
   type        = list(string)
   default     = []
   nullable    = false
+}
+
+variable "release_subscriptions" {
+  description = "Who is told when a release reaches another state, by a name of your choice: protocol and endpoint of an SNS subscription, such as { team = { protocol = \"email\", endpoint = \"team@example.com\" } }. An address has to confirm its subscription."
+  type = map(object({
+    protocol = string
+    endpoint = string
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for subscription in values(var.release_subscriptions) : contains(["application", "email", "email-json", "firehose", "https", "lambda", "sms", "sqs"], subscription.protocol)])
+    error_message = "Set protocol in each of release_subscriptions to application, email, email-json, firehose, https, lambda, sms or sqs: over plain http what is released could be read by anybody."
+  }
 }
 
 variable "tags" {

@@ -5,6 +5,7 @@ use aws_sdk_ecs::types::{
     ServiceDeploymentRollbackMonitorsStatus, ServiceDeploymentStatus, StopServiceDeploymentStopType, TaskField,
 };
 use aws_smithy_types::retry::RetryConfig;
+use aws_types::SdkConfig;
 use serde_json::{Value, json};
 
 use crate::aws::ecs_views;
@@ -66,6 +67,12 @@ impl Ecs {
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// The same behind a door of its own.
+    #[must_use]
+    pub fn behind(door: &SdkConfig) -> Self {
+        Self::new(Client::new(door))
     }
 
     /// Describes at most ten services of a cluster. Those that ECS calls MISSING are not in the answer.

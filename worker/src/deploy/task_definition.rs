@@ -66,6 +66,30 @@ impl TaskDefinition {
         self.tags.keys().filter(|key| is_kept(key)).count()
     }
 
+    /// The tags that a copy takes over.
+    #[must_use]
+    pub fn tags_copied(&self) -> BTreeMap<String, Value> {
+        let kept = self.tags.iter().filter(|(key, _)| is_kept(key));
+        kept.map(|(key, value)| (key.clone(), json!(value))).collect()
+    }
+
+    /// What of it a registration can say: the description without what ECS alone writes.
+    #[must_use]
+    pub fn registrable(&self) -> Map<String, Value> {
+        let mut members = match &self.body {
+            Value::Object(members) => members.clone(),
+            _ => Map::new(),
+        };
+        members.retain(|member, _| !ONLY_DESCRIBED.contains(&member.as_str()));
+        members
+    }
+
+    /// Whether a worker registered it.
+    #[must_use]
+    pub fn by_worker(&self) -> bool {
+        self.tags.contains_key(tags::EXECUTION)
+    }
+
     /// The log group and stream prefix of a container that logs through `awslogs`.
     #[must_use]
     pub fn log_of(&self, container: &str) -> Option<(String, String)> {
@@ -112,11 +136,7 @@ impl Copy {
 /// Everything else survives, tags included; `aws:` tags, which nobody may set, and those of an earlier copy do not.
 #[must_use]
 pub fn copy(base: &TaskDefinition, family: &str, images: &BTreeMap<String, String>, execution: &str) -> Copy {
-    let mut request = match &base.body {
-        Value::Object(members) => members.clone(),
-        _ => Map::new(),
-    };
-    request.retain(|member, _| !ONLY_DESCRIBED.contains(&member.as_str()));
+    let mut request = base.registrable();
     request.insert("family".to_owned(), json!(family));
     if let Some(Value::Array(containers)) = request.get_mut("containerDefinitions") {
         for container in containers {

@@ -1,4 +1,5 @@
-# A KMS key that CloudWatch Logs may use for the log groups of this account, beside whoever the account's policies admit.
+# A KMS key that CloudWatch Logs may use for the log groups of this account, and named services for what they publish,
+# beside whoever the account's policies admit.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -52,6 +53,22 @@ data "aws_iam_policy_document" "this" {
       test     = "ArnLike"
       variable = "kms:EncryptionContext:aws:logs:arn"
       values   = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:*"]
+    }
+  }
+
+  # EventBridge does not say which rule it publishes for, so no condition can ask for it; the topic's policy does.
+  dynamic "statement" {
+    for_each = length(var.publishers) == 0 ? [] : [1]
+
+    content {
+      sid       = "Publishers"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = ["*"]
+
+      principals {
+        type        = "Service"
+        identifiers = var.publishers
+      }
     }
   }
 }

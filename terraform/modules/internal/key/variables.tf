@@ -10,6 +10,13 @@ variable "description" {
   nullable    = false
 }
 
+variable "publishers" {
+  description = "AWS services that publish to topics which the key encrypts."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "tags" {
   description = "Tags for the key."
   type        = map(string)

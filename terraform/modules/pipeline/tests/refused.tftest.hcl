@@ -62,6 +62,26 @@ run "no_services" {
   expect_failures = [var.services]
 }
 
+run "a_pair_that_no_action_can_be_named_after" {
+  command = plan
+
+  variables {
+    services = {
+      "the app" = {
+        cluster         = "main"
+        service         = "app"
+        canary_service  = "app-canary"
+        template_family = "app-template"
+        canary_capacity = "1"
+        canary_alarms   = []
+        full_alarms     = []
+      }
+    }
+  }
+
+  expect_failures = [var.services]
+}
+
 run "a_class_that_a_bucket_cannot_be_named_after" {
   command = plan
 
@@ -110,6 +130,16 @@ run "an_option_that_no_action_knows" {
   }
 
   expect_failures = [var.full_options]
+}
+
+run "an_option_of_the_canary_that_reads_as_two" {
+  command = plan
+
+  variables {
+    canary_options = { wait = "5m, mode=plan" }
+  }
+
+  expect_failures = [var.canary_options]
 }
 
 run "an_option_that_reads_as_two" {

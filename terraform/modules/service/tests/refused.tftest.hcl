@@ -174,3 +174,23 @@ run "a_stop_timeout_that_fargate_does_not_take" {
 
   expect_failures = [var.container]
 }
+
+run "an_architecture_that_fargate_does_not_have" {
+  command = plan
+
+  variables {
+    cpu_architecture = "arm64"
+  }
+
+  expect_failures = [var.cpu_architecture]
+}
+
+run "half_a_task" {
+  command = plan
+
+  variables {
+    tasks = 2.5
+  }
+
+  expect_failures = [var.tasks]
+}

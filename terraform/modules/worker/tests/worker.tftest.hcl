@@ -95,6 +95,51 @@ run "the_task_as_it_is_made" {
   }
 }
 
+run "releases_are_told_to_an_encrypted_topic" {
+  command = apply
+
+  variables {
+    release_subscriptions = { team = { protocol = "email", endpoint = "team@example.com" } }
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.releases.event_pattern) == { source = ["coalmine"], detail-type = ["Coalmine Release State Change"] }
+    error_message = "The rule should take the workers' events, and no others."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.releases.arn == aws_sns_topic.releases.arn && aws_sns_topic.releases.kms_master_key_id == output.kms_key_arn
+    error_message = "The rule should lead to the topic, and the topic be encrypted with the workers' key."
+  }
+
+  assert {
+    condition = jsondecode(aws_sns_topic_policy.releases.policy).Statement == [{
+      Sid       = "Rule"
+      Effect    = "Allow"
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.releases.arn
+      Principal = { Service = "events.amazonaws.com" }
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-central-1:123456789012:rule/coalmine-worker-releases" } }
+    }]
+    error_message = "Only the rule should be able to publish."
+  }
+
+  assert {
+    condition     = aws_sns_topic_subscription.releases["team"].topic_arn == output.releases_topic_arn && aws_sns_topic_subscription.releases["team"].endpoint == "team@example.com"
+    error_message = "Whoever is named should be subscribed."
+  }
+}
+
+run "a_subscription_that_anybody_could_read" {
+  command = plan
+
+  variables {
+    release_subscriptions = { chat = { protocol = "http", endpoint = "http://chat.example.com" } }
+  }
+
+  expect_failures = [var.release_subscriptions]
+}
+
 run "pool_of_more_than_20_characters" {
   command = plan
 

@@ -1,0 +1,3 @@
+//! What operators ask for beside `run`, a file each.
+
+pub mod drift;
