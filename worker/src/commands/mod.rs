@@ -1,0 +1,4 @@
+//! The operators' commands. They reach the world through the same door as the worker, with the operator's own
+//! credentials, and never through a job.
+
+pub mod answer;
