@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus, StageRetryMode};
 use coalmine_worker::deploy::happening::{Happening, State};
-use simulator::cloudwatch::AlarmState;
+use simulator::cloudwatch::{AlarmSpec, AlarmState, add_alarm};
 use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Freeze, Moment, Rule};
 use simulator::{Settings, Simulator};
@@ -153,8 +153,9 @@ async fn a_rejection_that_is_taken_back_before_anything_was_done_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_canary_under_a_red_alarm_goes_back_while_people_think_and_an_approval_comes_too_late() {
-    let app = Application::web("app", 4).with_alarm("errors");
+    let app = Application::web("app", 4).canary_with("Alarms", "errors").full_with("Alarms", "errors");
     let story = story(1607, &app);
+    story.world(|world| add_alarm(world, AlarmSpec::new("errors")));
     let execution = held(&story, &app).await;
     let since = story.now();
     story.set_alarm("errors", AlarmState::Alarm);

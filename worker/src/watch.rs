@@ -370,11 +370,13 @@ async fn fates(tools: &Tools, context: &Context, canaries: &[Canary]) -> Result<
     };
     let mut fates: Vec<Fate> =
         canaries.iter().map(|canary| hold::fate(&canary.service, &canary.action_execution, &actions)).collect();
-    if fates.contains(&Fate::Ask) {
+    if fates.iter().any(|fate| hold::is_unsure(fate, &actions)) {
         let status = tools.codepipeline.status(context).await?;
-        for fate in fates.iter_mut().filter(|fate| **fate == Fate::Ask) {
-            *fate = hold::fate_by(status.as_deref());
-        }
+        let sure = |fate: Fate| match hold::is_unsure(&fate, &actions) {
+            true => hold::made_sure(fate, status.as_deref()),
+            false => fate,
+        };
+        fates = fates.into_iter().map(sure).collect();
     }
     Ok(fates)
 }

@@ -139,6 +139,23 @@ pub fn fate_by(status: Option<&str>) -> Fate {
     }
 }
 
+/// Whether the execution's own status has to be asked for: to decide, or because a stage that is retried shows for a
+/// moment nothing but what failed.
+#[must_use]
+pub fn is_unsure(fate: &Fate, actions: &[Seen]) -> bool {
+    let at_work = actions.iter().any(|seen| seen.status == Status::InProgress);
+    *fate == Fate::Ask || (matches!(fate, Fate::Restore(_)) && !at_work)
+}
+
+/// A fate that was not sure, with the execution's status in AWS's word; `None`: it is not there any more.
+#[must_use]
+pub fn made_sure(fate: Fate, status: Option<&str>) -> Fate {
+    match fate {
+        Fate::Restore(why) if status != Some("InProgress") => Fate::Restore(why),
+        _ => fate_by(status),
+    }
+}
+
 fn is_newest(seen: &Seen, actions: &[Seen]) -> bool {
     let same = actions.iter().filter(|other| other.stage == seen.stage && other.name == seen.name);
     !same.into_iter().any(|other| other.started > seen.started)
@@ -297,6 +314,23 @@ mod tests {
             newest_first.reverse();
             assert_eq!(word(&newest_first), expected);
         }
+    }
+
+    #[test]
+    fn a_stage_that_is_being_retried_is_waited_for_although_all_that_shows_has_failed() {
+        let actions = [canary(Status::Succeeded, 1), approval(Status::Failed, 2)];
+        let fate = || fate("shop-canary", "Canary-1", &actions);
+        assert!(is_unsure(&fate(), &actions));
+        assert_eq!(made_sure(fate(), Some("Failed")), fate());
+        assert_eq!(made_sure(fate(), Some("Stopping")), fate());
+        assert!(matches!(made_sure(fate(), Some("InProgress")), Fate::Hold(_)));
+        // Where another action of the stage is at work, the execution's status says nothing of this one.
+        let busy = [
+            canary(Status::Succeeded, 1),
+            approval(Status::Failed, 2),
+            seen("Other", Kind::Other, Status::InProgress, 2),
+        ];
+        assert!(!is_unsure(&super::fate("shop-canary", "Canary-1", &busy), &busy));
     }
 
     #[test]
