@@ -2,6 +2,7 @@
 
 use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::types::{ActionExecutionFilter, ApprovalResult, ApprovalStatus};
+use aws_types::SdkConfig;
 use coalmine_door::AwsError;
 
 /// An approval that waits for an answer.
@@ -38,10 +39,10 @@ pub struct Approvals {
 }
 
 impl Approvals {
-    /// An adapter on a client.
+    /// An adapter on the door.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(door: &SdkConfig) -> Self {
+        Self { client: Client::new(door) }
     }
 
     /// The approvals of a pipeline that wait; `None`: there is no such pipeline.

@@ -66,8 +66,8 @@ impl Entry {
         self.watchers > 0 || self.left_at.is_some_and(glows)
     }
 
-    pub(super) fn is_due(&self, now: Time, calm_pace: Duration) -> bool {
-        let old = |at: Time| (now - at).to_std().unwrap_or_default() >= calm_pace;
-        self.is_eager(now) || self.sender.borrow().at.is_none_or(old)
+    /// Whether it is to be looked at now: somebody waits for it, or nobody has seen it yet.
+    pub(super) fn is_urgent(&self, now: Time) -> bool {
+        self.is_eager(now) || self.sender.borrow().at.is_none()
     }
 }

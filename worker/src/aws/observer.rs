@@ -53,6 +53,8 @@ struct State {
     alarms_at: Option<Time>,
     /// How often services are looked at that only the watch cares for.
     calm_pace: Duration,
+    /// When that was done last: all of them at once, so that each call is full.
+    calm_at: Option<Time>,
     /// Somebody needs to know how they are at this date, or later.
     alarms_needed: Option<Time>,
     alarm_problem: Option<AwsError>,
@@ -265,8 +267,12 @@ impl Shared {
 
     fn clusters(&self) -> BTreeMap<String, Vec<String>> {
         let mut clusters: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let (now, state) = (self.clock.now(), self.lock());
-        for ((cluster, name), _) in state.services.iter().filter(|(_, entry)| entry.is_due(now, state.calm_pace)) {
+        let (now, mut state) = (self.clock.now(), self.lock());
+        let calm = state.calm_at.is_none_or(|at| (now - at).to_std().unwrap_or_default() >= state.calm_pace);
+        if calm {
+            state.calm_at = Some(now);
+        }
+        for ((cluster, name), _) in state.services.iter().filter(|(_, entry)| calm || entry.is_urgent(now)) {
             clusters.entry(cluster.clone()).or_default().push(name.clone());
         }
         clusters

@@ -124,7 +124,7 @@ pub async fn answer(
     told: &mut impl Write,
 ) -> Result<(), Trouble> {
     let door = coalmine_door::limited(door);
-    let approvals = Approvals::new(aws_sdk_codepipeline::Client::new(&door));
+    let approvals = Approvals::new(&door);
     let waiting = waiting(&door, &approvals, args).await?;
     let approval = one(waiting, args)?;
     let (verb, answer) = if approve { ("Approve", "Approved") } else { ("Reject", "Rejected") };
