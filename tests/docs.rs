@@ -125,6 +125,16 @@ fn the_readme_names_every_exit_code() {
 }
 
 /// Every call is named where it is made, as `"ecs UpdateService"`, for its errors.
+/// The table of states has the words that records and events use, in their order.
+#[test]
+fn the_readme_names_every_state_of_a_release() {
+    let readme = read("README.md");
+    let table = part(&readme, "states");
+    let words: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let words = words.into_iter().filter(|word| *word != "state").collect::<Vec<_>>();
+    assert_eq!(words, coalmine_worker::deploy::happening::State::ALL.map(|state| state.word()));
+}
+
 #[test]
 fn the_readme_names_every_call_that_the_worker_makes() {
     let readme = read("README.md");

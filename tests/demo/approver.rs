@@ -15,6 +15,8 @@ const LOOKS_FOR: Duration = Duration::from_secs(10);
 pub(crate) struct Approver {
     simulator: Simulator,
     asks: bool,
+    /// The pipeline whose canary is not liked.
+    dislikes: Option<String>,
 }
 
 /// An approval that waits.
@@ -28,7 +30,12 @@ struct Waiting {
 impl Approver {
     /// One that asks, or one that approves.
     pub(crate) fn new(simulator: &Simulator, asks: bool, _view: &View) -> Self {
-        Self { simulator: simulator.clone(), asks }
+        Self { simulator: simulator.clone(), asks, dislikes: None }
+    }
+
+    /// The same, who rejects what waits behind the canary of a pipeline.
+    pub(crate) fn who_dislikes(&self, pipeline: &str) -> Self {
+        Self { simulator: self.simulator.clone(), asks: self.asks, dislikes: Some(pipeline.to_owned()) }
     }
 
     /// Answers what waits in a pipeline.
@@ -53,7 +60,8 @@ impl Approver {
                 continue;
             }
             view.note(&format!("{pipeline}: the approver of stage {} sees: {}", approval.stage, approval.text));
-            let approves = !self.asks || ask().await;
+            let likes = approval.stage != "Release" || self.dislikes.as_deref() != Some(pipeline);
+            let approves = if self.asks { ask().await } else { likes };
             let status = if approves { ApprovalStatus::Approved } else { ApprovalStatus::Rejected };
             let who = if self.asks { "you" } else { "the demo's approver" };
             let summary = format!("{status} by {who}");

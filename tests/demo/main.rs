@@ -1,6 +1,6 @@
-//! `cargo demo`: three pipelines take a release through two approvals, a canary and a turnover; then a bad release is
-//! stopped and undone; at last the janitor cleans the registry. The shipped code, against the simulated AWS on a loopback
-//! socket, in fast time.
+//! `cargo demo`: three pipelines take a release through two approvals, a canary and a turnover; then a release that
+//! crashes is undone, and the canary of one that is rejected goes back; at last the janitor cleans the registry. The
+//! shipped code, against the simulated AWS on a loopback socket, in fast time.
 
 mod approver;
 mod janitor;
@@ -80,7 +80,9 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     let worker = tokio::spawn(work(door(&simulator, WORKER_KEY, &endpoint), stopped));
     if arguments.serve.is_some() {
         // What whoever drives this account from outside will release.
-        simulator.with_world(|world| applications[0].push(world, "v2", Behaviour::Good));
+        for tag in ["v2", "v3"] {
+            simulator.with_world(|world| applications[0].push(world, tag, Behaviour::Good));
+        }
         simulator.with_world(neighbours).map_err(|problem| problem.to_string())?;
         return serve(&endpoint).await;
     }
@@ -88,7 +90,7 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     let view = View::new(&simulator, &applications, terminal);
     let approver = Approver::new(&simulator, arguments.interactive, &view);
     good(&simulator, &applications, &view, &approver).await?;
-    bad(&simulator, &applications[0], &view, &approver).await?;
+    bad(&simulator, &applications[0], &applications[1], &view, &approver).await?;
     calls(&simulator);
     janitor::clean(&simulator, &door(&simulator, janitor::KEY, &endpoint), &view).await?;
     if arguments.keep {
@@ -120,8 +122,7 @@ fn door(simulator: &Simulator, access_key: &str, endpoint: &str) -> SdkConfig {
 }
 
 async fn work(door: SdkConfig, stopped: oneshot::Receiver<()>) {
-    let settings =
-        Settings { pool: "default".into(), slots: 20, linger: Duration::from_secs(30), ledger: stage::story::ledger() };
+    let settings = Settings { linger: Duration::from_secs(30), ..stage::settings("default", 20) };
     run::run(&door, &settings, async {
         let _ = stopped.await;
     })
@@ -155,16 +156,29 @@ async fn good(
     Ok(())
 }
 
-async fn bad(simulator: &Simulator, app: &Application, view: &View, approver: &Approver) -> Result<(), String> {
-    view.title("A release that crashes five seconds after its start: stopped at the canary, and undone");
+/// At the same time a release crashes, and another one is well, but not liked.
+async fn bad(
+    simulator: &Simulator,
+    app: &Application,
+    disliked: &Application,
+    view: &View,
+    approver: &Approver,
+) -> Result<(), String> {
+    view.title(
+        "Two bad releases: one crashes and is undone, one is rejected by its approver, and its canary goes back",
+    );
     let crash = Behaviour::CrashesAfter {
         after: Duration::from_secs(5),
         exit_code: 3,
         lines: vec!["starting app v3".into(), "error: DATABASE_URL is not set".into()],
     };
     let execution = simulator.with_world(|world| release(world, app, "v3", crash));
-    view.follow(&[(app, execution.clone())], approver).await;
-    expect(simulator, app, &execution, &PipelineExecutionStatus::Failed)?;
+    let rejected = simulator.with_world(|world| release(world, disliked, "v3", Behaviour::Good));
+    let executions = [(app, execution.clone()), (disliked, rejected.clone())];
+    view.follow(&executions, &approver.who_dislikes(&disliked.name)).await;
+    for (app, execution) in &executions {
+        expect(simulator, app, execution, &PipelineExecutionStatus::Failed)?;
+    }
     let message = simulator.with_world(|world| {
         let found = world.codepipeline.execution(&app.name, &execution)?;
         let failed = found.actions.iter().find_map(|run| run.error.as_ref())?;
@@ -172,7 +186,7 @@ async fn bad(simulator: &Simulator, app: &Application, view: &View, approver: &A
     });
     view.note("What CodePipeline's console shows:");
     view.note(&message.ok_or("the canary action shows no message")?);
-    Ok(())
+    view.returned(disliked).await
 }
 
 /// What a build does: push the image, upload its definitions; the upload starts the pipeline.

@@ -1,6 +1,6 @@
 //! What the demo shows: a live view on a terminal, lines on a pipe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use crate::stage::{Application, CLUSTER};
 
 /// How often the view is drawn, in real time.
 const FRAME: Duration = Duration::from_millis(100);
+/// How long a canary may take to go back, in simulated time.
+const PATIENCE: Duration = Duration::from_secs(900);
 /// On a pipe, a running action is told anew when it has come this much further.
 const PERCENT_STEP: i32 = 25;
 
@@ -102,6 +104,28 @@ impl View {
         }
     }
 
+    /// Waits until the canary of a release that was rejected is back.
+    pub(crate) async fn returned(&self, app: &Application) -> Result<(), String> {
+        let canary = app.canary_name();
+        let full = self.simulator.with_world(|world| digests(world, &app.name));
+        let begin = self.simulator.clock().now();
+        loop {
+            let (now, waits) = self.simulator.with_world(|world| {
+                let record = world.s3.get("ledger", &format!("coalmine/held/{CLUSTER}/{canary}.json"));
+                (digests(world, &canary), record.is_some())
+            });
+            if now == full && !waits {
+                self.note(&format!("{}: canary {CLUSTER}/{canary} runs what the full service runs again", app.name));
+                return Ok(());
+            }
+            let waited = self.simulator.clock().now().duration_since(begin).unwrap_or_default();
+            if waited > PATIENCE {
+                return Err(format!("canary {canary} was not returned within {waited:?}"));
+            }
+            wait(FRAME).await;
+        }
+    }
+
     fn show(&self, pipeline: &str, picture: &Picture) {
         if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(pipeline)) {
             bar.set_position(picture.percent);
@@ -156,6 +180,13 @@ fn said(run: &ActionRun) -> String {
         (status, None) => status.to_string(),
     };
     coalmine_pipeline::limits::cut(text.lines().next().unwrap_or_default(), 80).into_owned()
+}
+
+/// The digests that a service's running tasks run, each once.
+fn digests(world: &World, service: &str) -> BTreeSet<String> {
+    let tasks = world.ecs.view(CLUSTER, service).map(|view| view.tasks).unwrap_or_default();
+    let running = tasks.into_iter().filter(|task| task.stopped.is_none());
+    running.flat_map(|task| task.digests).filter_map(|(_, digest)| digest).collect()
 }
 
 /// `full 3 new + 7 old`.

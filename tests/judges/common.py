@@ -3,7 +3,7 @@
 
     common.py FOLDER
 
-writes them into FOLDER, for the AWS CLI: pipeline.json, imagedefinitions.zip, and one action-type-*.json for each of
+writes them into FOLDER, for the AWS CLI: pipeline.json, imagedefinitions.zip, rejected.zip, and one action-type-*.json for each of
 pipeline/contract.json. Needs Python's own library alone.
 """
 
@@ -35,14 +35,14 @@ def pipeline(names):
     return json.loads(string.Template(template).substitute(names))
 
 
-def image(names):
-    """The image that is released."""
-    return f"{names['ACCOUNT']}.dkr.ecr.{names['REGION']}.amazonaws.com/{names['REPOSITORY']}:{names['TAG']}"
+def image(names, tag="TAG"):
+    """The image that is released, or the one of another tag."""
+    return f"{names['ACCOUNT']}.dkr.ecr.{names['REGION']}.amazonaws.com/{names['REPOSITORY']}:{names[tag]}"
 
 
-def release(names):
+def release(names, tag="TAG"):
     """The source artifact: a zip with imagedefinitions.json."""
-    definitions = json.dumps([{"name": names["CONTAINER"], "imageUri": image(names)}])
+    definitions = json.dumps([{"name": names["CONTAINER"], "imageUri": image(names, tag)}])
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("imagedefinitions.json", definitions)
@@ -54,6 +54,7 @@ def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pipeline.json").write_text(json.dumps(pipeline(names())), encoding="utf-8")
     (folder / "imagedefinitions.zip").write_bytes(release(names()))
+    (folder / "rejected.zip").write_bytes(release(names(), "REJECTED_TAG"))
     for definition in action_types():
         path = folder / f"action-type-{definition['provider']}.json"
         path.write_text(json.dumps(definition), encoding="utf-8")

@@ -4,7 +4,7 @@
 #   drive_cli.sh PORT [WORK_FOLDER]
 #
 # Creates the action types and the pipeline, puts the release, starts, approves twice, and then asserts that every task
-# of both services runs the new image. Names stand in names.env. Needs `aws` and `python3` on the PATH.
+# of both services runs the new image. Then it rejects another release behind its canary, and sees the canary return. Names stand in names.env. Needs `aws` and `python3` on the PATH.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -55,9 +55,9 @@ await_end() {
   done
 }
 
-# approve EXECUTION STAGE ACTION SECONDS
+# approve EXECUTION STAGE ACTION SECONDS [ANSWER]
 approve() {
-  local end=$((SECONDS + $4)) status token
+  local end=$((SECONDS + $4)) status token answer=${5:-Approved}
   while :; do
     token=$(query codepipeline get-pipeline-state \
       "stageStates[?stageName=='$2'] | [0].actionStates[?actionName=='$3'] | [0].latestExecution.token" --name "$PIPELINE")
@@ -73,8 +73,8 @@ approve() {
     expect "$FULL_SERVICE before the second approval" "$full_before" "$(task_definition "$FULL_SERVICE")"
   fi
   aws codepipeline put-approval-result --pipeline-name "$PIPELINE" --stage-name "$2" --action-name "$3" \
-    --token "$token" --result 'summary=judged well,status=Approved' >/dev/null
-  say "approved $2/$3"
+    --token "$token" --result "summary=judged,status=$answer" >/dev/null
+  say "answered $2/$3: $answer"
 }
 
 task_definition() {
@@ -168,6 +168,29 @@ for service in "$CANARY_SERVICE" "$FULL_SERVICE"; do
 done
 ((tasks > 0)) || fail "expected running tasks, found none"
 say "all $tasks tasks run the new image"
+
+# A release that is rejected: nobody but the worker touches its canary, which goes back.
+full_before=$(task_definition "$FULL_SERVICE")
+canary_before=$(task_definition "$CANARY_SERVICE")
+digest_of() {
+  local arns
+  read -r -d '' -a arns <<<"$(query ecs list-tasks taskArns --cluster "$CLUSTER" --service-name "$1")" || true
+  query ecs describe-tasks "tasks[].containers[?name=='$CONTAINER'].imageDigest[]" --cluster "$CLUSTER" \
+    --tasks "${arns[@]}" | tr '\t' '\n' | sort -u
+}
+before=$(digest_of "$CANARY_SERVICE")
+aws s3api put-object --bucket "$SOURCE_BUCKET" --key "$SOURCE_KEY" --body "$work/rejected.zip" >/dev/null
+execution=$(query codepipeline start-pipeline-execution pipelineExecutionId --name "$PIPELINE")
+approve "$execution" Approve Approve "$LIMIT_APPROVAL"
+approve "$execution" Release Approve "$LIMIT_CANARY" Rejected
+await_end "$execution" "$LIMIT_APPROVAL" Failed
+end=$((SECONDS + LIMIT_RETURN))
+until [[ $(digest_of "$CANARY_SERVICE") == "$before" ]]; do
+  ((SECONDS < end)) || fail "$CANARY_SERVICE: expected to run $before again within $LIMIT_RETURN s after the rejection"
+  sleep 0.5
+done
+expect "$FULL_SERVICE after the rejection" "$full_before" "$(task_definition "$FULL_SERVICE")"
+say "the canary of a release that was rejected went back"
 
 # The services that a person looks into next must be readable, too.
 aws cloudwatch describe-alarms --max-items 10 >/dev/null

@@ -31,6 +31,8 @@ pub(crate) enum Tale {
     RedBefore,
     Busy,
     Rejected,
+    AbandonedWhileHeld,
+    RedWhileHeld,
     CanaryCrashes,
     TurnoverCrashes,
     TurnoverNeverHealthy,
@@ -45,7 +47,7 @@ pub(crate) enum Tale {
 
 impl Tale {
     /// Every tale.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Good,
         Self::QueueWorkers,
         Self::Surge,
@@ -57,6 +59,8 @@ impl Tale {
         Self::RedBefore,
         Self::Busy,
         Self::Rejected,
+        Self::AbandonedWhileHeld,
+        Self::RedWhileHeld,
         Self::CanaryCrashes,
         Self::TurnoverCrashes,
         Self::TurnoverNeverHealthy,
@@ -82,7 +86,8 @@ impl Tale {
             Self::Autoscaled => "Succeeded; app: 5xv2; app-canary: 1xv2",
             Self::Retried => "Succeeded; app: 2xv2; app-canary: 1xv2",
             Self::SickFirstDeployment => "Failed; app: 0x; app-canary: 0x",
-            Self::Rejected => "Failed; app: 2xv1; app-canary: 1xv2",
+            Self::Rejected | Self::RedWhileHeld => "Failed; app: 2xv1; app-canary: 1xv1",
+            Self::AbandonedWhileHeld => "Stopped; app: 2xv1; app-canary: 1xv1",
             Self::CanaryCrashes
             | Self::TurnoverCrashes
             | Self::TurnoverNeverHealthy
@@ -106,7 +111,7 @@ impl Tale {
                 let options = "already_red=require-clear";
                 watching(Application::web("app", 2)).canary_with("Options", options).full_with("Options", options)
             }
-            Self::RedInTheBake => watching(Application::web("app", 2)),
+            Self::RedInTheBake | Self::RedWhileHeld => watching(Application::web("app", 2)),
             Self::BreakerRollsBack => {
                 // The breaker's own threshold would come after our verdict.
                 let mut app = Application::web("app", 4).with_breaker();
@@ -153,13 +158,24 @@ impl Tale {
             return;
         }
         self.meanwhile(&release);
-        let status = if self == Self::Rejected { ApprovalStatus::Rejected } else { ApprovalStatus::Approved };
+        if self == Self::RedWhileHeld {
+            release.given_back().await;
+        }
+        let status = if self.is_refused() { ApprovalStatus::Rejected } else { ApprovalStatus::Approved };
         release.answer("Release", status).await;
         self.in_the_turnover(&release).await;
         release.over().await;
+        if self.is_refused() {
+            release.given_back().await;
+        }
         if self == Self::Retried {
             release.retry().await;
         }
+    }
+
+    /// Whether the canary goes back because nobody turns its release over.
+    fn is_refused(self) -> bool {
+        matches!(self, Self::Rejected | Self::AbandonedWhileHeld | Self::RedWhileHeld)
     }
 
     /// What happens while people think.
@@ -168,6 +184,8 @@ impl Tale {
             Self::TurnoverCrashes | Self::BreakerRollsBack | Self::Retried => crashing(),
             Self::TurnoverNeverHealthy => Behaviour::NeverHealthy,
             Self::MovedTag => return release.move_tag(),
+            Self::AbandonedWhileHeld => return release.story.abandon("app", &release.execution),
+            Self::RedWhileHeld => return release.story.set_alarm(ALARM, AlarmState::Alarm),
             _ => return,
         };
         release.behave(sick);
@@ -227,6 +245,11 @@ impl Release<'_> {
 
     async fn over(&self) {
         self.story.until("the execution's end", |world| self.is_over(world)).await;
+    }
+
+    /// Waits until nobody watches the canary any more: it is back.
+    async fn given_back(&self) {
+        self.story.until_so("the canary's way back", || self.story.waiting().is_empty()).await;
     }
 
     /// Answers an approval, unless the execution ends before it is asked for.

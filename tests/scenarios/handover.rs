@@ -133,8 +133,7 @@ async fn handed_over(seed: u64, jobs: usize, trouble: Trouble, finish: bool) -> 
     }
     // The first one's object is gone from the ledger, whoever cleared it away.
     story.pass(Duration::from_secs(90)).await;
-    let objects: Vec<String> =
-        story.world(|world| world.s3.bucket("ledger").unwrap().keys().map(str::to_owned).collect());
+    let objects = story.below("workers/");
     assert!(objects.len() <= 1, "{objects:?}");
     assert_eq!(successor.stop().await, Stopped::Drained);
     stopped

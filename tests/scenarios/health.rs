@@ -43,7 +43,7 @@ async fn a_worker_that_aws_does_not_answer_is_healthy_and_shows_what_it_met() {
     story.pass(Duration::from_secs(30)).await;
     let (said, page) = asked(address).await;
     assert!(said.healthy, "{page:#}");
-    assert_eq!(page["parts"].as_array().unwrap().len(), 5, "two pollers, renewal, peers, observer: {page:#}");
+    assert_eq!(page["parts"].as_array().unwrap().len(), 6, "two pollers, renewal, peers, observer, watch: {page:#}");
     assert!(!said.page.contains("problem"), "{page:#}");
     assert_eq!(page["ledger"], "s3://ledger/coalmine");
     story.simulator.inject(FaultPlan::seeded(1).rule(Rule::new(Fault::Throttle).caller(WORKER_KEY)));
@@ -94,6 +94,6 @@ async fn a_worker_whose_parts_are_stuck_is_unhealthy() {
     assert_eq!(page["status"], "unhealthy");
     let stuck = |part: &&Value| part["reason"].as_str().is_some_and(|reason| reason.starts_with("has not gone round"));
     let parts = page["parts"].as_array().unwrap();
-    assert_eq!(parts.iter().filter(stuck).count(), 4, "all but the observer, which has nothing to do: {page:#}");
+    assert_eq!(parts.iter().filter(stuck).count(), 5, "all but the observer, which has nothing to do: {page:#}");
     drop(worker);
 }

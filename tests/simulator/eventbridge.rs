@@ -1,4 +1,5 @@
-//! Simulated Amazon EventBridge: buses, rules and their targets. They are read; no event goes through them.
+//! Simulated Amazon EventBridge: buses, rules and their targets, which are read; and events, which are kept. None goes
+//! through a rule.
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,20 @@ pub struct State {
     buses: BTreeSet<String>,
     /// By bus and name.
     rules: BTreeMap<(String, String), Rule>,
+    events: Vec<Put>,
+}
+
+/// An event that was put on a bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The bus.
+    pub bus: String,
+    /// `source`.
+    pub source: String,
+    /// `detail-type`.
+    pub detail_type: String,
+    /// `detail`.
+    pub detail: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +75,12 @@ impl State {
     /// Deletes a rule with its targets.
     pub fn delete_rule(&mut self, bus: &str, name: &str) {
         self.rules.remove(&(bus.to_owned(), name.to_owned()));
+    }
+
+    /// The events that were put, in their order.
+    #[must_use]
+    pub fn events(&self) -> &[Put] {
+        &self.events
     }
 
     /// The bus of a name or ARN.
@@ -123,6 +144,63 @@ struct TargetsOutput {
     next_token: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct PutInput {
+    entries: Vec<EntryInput>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct EntryInput {
+    source: Option<String>,
+    detail_type: Option<String>,
+    detail: Option<String>,
+    event_bus_name: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutOutput {
+    failed_entry_count: usize,
+    entries: Vec<Value>,
+}
+
+/// Each entry succeeds or fails by itself. Assumed: one for a bus that is not there fails.
+fn put_events(world: &mut World, _call: &Call, input: PutInput) -> Answer<PutOutput> {
+    let size: usize = input.entries.iter().filter_map(|entry| entry.detail.as_ref()).map(String::len).sum();
+    if !(1..=10).contains(&input.entries.len()) || size > 256 * 1024 {
+        return Err(ErrorReply::validation("1 to 10 entries of together at most 256 KB"));
+    }
+    let mut entries = Vec::new();
+    for entry in input.entries {
+        entries.push(match put(world, entry) {
+            Ok(()) => json!({ "EventId": world.uuid() }),
+            Err((code, message)) => json!({ "ErrorCode": code, "ErrorMessage": message }),
+        });
+    }
+    let failed_entry_count = entries.iter().filter(|entry| entry.get("ErrorCode").is_some()).count();
+    Ok(PutOutput { failed_entry_count, entries })
+}
+
+fn put(world: &mut World, entry: EntryInput) -> Result<(), (&'static str, String)> {
+    let missing = |name: &str| {
+        ("InvalidArgument", format!("Parameter {name} is not valid. Reason: {name} is a required argument."))
+    };
+    let source = entry.source.filter(|source| !source.is_empty()).ok_or_else(|| missing("Source"))?;
+    let detail_type = entry.detail_type.filter(|kind| !kind.is_empty()).ok_or_else(|| missing("DetailType"))?;
+    let detail = entry.detail.ok_or_else(|| missing("Detail"))?;
+    let detail: Value =
+        serde_json::from_str(&detail).map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
+    if source.starts_with("aws.") || !detail.is_object() {
+        return Err(("NotAuthorizedForSourceException", "Not authorized for the source.".to_owned()));
+    }
+    let bus = world.eventbridge.bus(entry.event_bus_name);
+    let bus = bus.map_err(|problem| ("ResourceNotFoundException", format!("{problem:?}")))?;
+    world.eventbridge.events.push(Put { bus, source, detail_type, detail });
+    Ok(())
+}
+
 fn list_buses(world: &mut World, _call: &Call, input: BusesInput) -> Answer<BusesOutput> {
     let prefix = input.name_prefix.unwrap_or_default();
     let names: BTreeSet<&str> = world.eventbridge.buses.iter().map(String::as_str).chain([DEFAULT]).collect();
@@ -179,4 +257,5 @@ crate::wire::json_operations! { dispatch:
     "ListEventBuses" => list_buses,
     "ListRules" => list_rules,
     "ListTargetsByRule" => list_targets,
+    "PutEvents" => put_events,
 }

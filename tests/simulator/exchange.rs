@@ -113,6 +113,12 @@ impl Simulator {
 
     /// The same for the two mounts, which end here. `None` for who: the access key that signed it.
     pub(crate) async fn exchange(&self, who: Option<&Who>, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        // What is meant for AWS is signed.
+        if !request.headers().contains_key("authorization")
+            && let Some(reply) = self.with_world(|world| world.hooks.answer(&request))
+        {
+            return Ok(reply);
+        }
         let mut incoming = Incoming::read(request, self.clock().now());
         let signer = || Who { caller: incoming.call.access_key.clone(), door: None };
         let who = who.cloned().unwrap_or_else(signer);

@@ -34,6 +34,7 @@ mod estate;
 pub mod eventbridge;
 mod exchange;
 pub mod faults;
+pub mod hooks;
 mod incoming;
 pub mod lambda;
 pub mod logs;

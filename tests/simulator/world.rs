@@ -53,6 +53,8 @@ pub struct World {
     pub scheduler: scheduler::State,
     /// Roles that may be assumed, and that are.
     pub sts: sts::State,
+    /// Hosts beside AWS, by name.
+    pub hooks: crate::hooks::Hooks,
     queue: BinaryHeap<Reverse<(SystemTime, u64, Event)>>,
     sequence: u64,
     watchers: Vec<Watcher>,
@@ -76,6 +78,7 @@ impl World {
             eventbridge: Default::default(),
             scheduler: Default::default(),
             sts: Default::default(),
+            hooks: Default::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
             watchers: Vec::new(),
@@ -100,6 +103,7 @@ impl World {
             eventbridge: self.eventbridge.clone(),
             scheduler: self.scheduler.clone(),
             sts: self.sts.clone(),
+            hooks: self.hooks.clone(),
             queue: self.queue.clone(),
             sequence: self.sequence,
             watchers: Vec::new(),

@@ -100,7 +100,8 @@ impl<'a> Play<'a> {
         let mut crew = Crew::begin(self);
         let mut people = People::begin(self);
         let last_plan = self.life.last_plan();
-        while !(people.is_done(self) && self.age() >= last_plan && crew.is_steady()) {
+        let waits = || self.simulator.with_world(|world| rest::is_waiting(world));
+        while !(people.is_done(self) && self.age() >= last_plan && crew.is_steady() && !waits()) {
             people.look(self, &mut crew).await;
             crew.look(self).await?;
             self.held()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_codepipeline::types::{ActionExecutionStatus, JobStatus};
+use aws_sdk_codepipeline::types::{ActionExecutionStatus, JobStatus, PipelineExecutionStatus};
 use simulator::World;
 use simulator::codepipeline::{ActionRun, Execution};
 
@@ -24,6 +24,11 @@ fn open_jobs(world: &World) -> Vec<String> {
     let open = [JobStatus::Queued, JobStatus::Dispatched, JobStatus::InProgress];
     let jobs = world.codepipeline.jobs().iter().filter(|job| open.contains(&job.status));
     jobs.map(|job| format!("job {} of {}/{} is {}", job.id, job.pipeline, job.action, job.status)).collect()
+}
+
+/// Whether a canary still waits for people, or is on its way back.
+pub(crate) fn is_waiting(world: &World) -> bool {
+    world.s3.bucket("ledger").is_some_and(|bucket| bucket.keys().any(|key| key.contains("/held/main/")))
 }
 
 /// The world is at rest: nothing goes on, nobody holds a job, each service is what the last word made of it.
@@ -128,7 +133,8 @@ fn full_runs_the_last_success(world: &World, app: &Application, people: &People)
     if canary_was_given_back(world, app, people) { runs_alone(world, app, &app.canary_name(), tag) } else { Ok(()) }
 }
 
-/// Whether the last that happened to the canary was a failure, which gives it back to what the full service runs.
+/// Whether the last that happened to the canary was a failure, or a success that nobody turned over: both give it back to
+/// what the full service runs.
 fn canary_was_given_back(world: &World, app: &Application, people: &People) -> bool {
     let canary = app.canary_name();
     if people.by_hand.borrow().contains(&canary) || left_alone(world, app, &canary) {
@@ -143,7 +149,12 @@ fn canary_was_given_back(world: &World, app: &Application, people: &People) -> b
         run.error.as_ref().is_some_and(|error| error.message.starts_with("Nothing was deployed to canary"))
     };
     let last = runs.into_iter().rev().find(|(_, run)| !untouched(run));
-    alone && last.is_some_and(|(_, run)| run.status == ActionExecutionStatus::Failed)
+    let given_up = |execution: &Execution, run: &ActionRun| {
+        let waited = run.action_type.provider == "Coalmine-Canary" && run.status == ActionExecutionStatus::Succeeded;
+        waited && execution.status != PipelineExecutionStatus::Succeeded
+    };
+    alone
+        && last.is_some_and(|(execution, run)| run.status == ActionExecutionStatus::Failed || given_up(execution, run))
 }
 
 /// All tasks of a service run one release.

@@ -1,8 +1,10 @@
 //! What a story claims at its end.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use aws_sdk_codepipeline::types::JobStatus;
+use coalmine_worker::ledger::releases::Release;
 use simulator::codepipeline::JobResult;
 use simulator::ecs::StopCause;
 
@@ -131,6 +133,61 @@ impl Story {
                 .map(|call| (call.at, call.subject.clone()))
                 .collect()
         })
+    }
+
+    /// The keys of the ledger that begin so, without the ledger's own prefix.
+    pub(crate) fn below(&self, prefix: &str) -> Vec<String> {
+        self.world(|world| {
+            let keys = world.s3.bucket("ledger").into_iter().flat_map(|bucket| bucket.keys());
+            let keys = keys.filter_map(|key| key.strip_prefix("coalmine/").filter(|key| key.starts_with(prefix)));
+            keys.map(str::to_owned).collect()
+        })
+    }
+
+    /// The records of the canaries that wait for people, or are on their way back.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        self.below("held/main/")
+    }
+
+    /// Whether one of them is on its way back.
+    pub(crate) fn waiting_to_go_back(&self) -> bool {
+        let objects = self.waiting();
+        objects.iter().any(|key| {
+            let body =
+                self.world(|world| world.s3.get("ledger", &format!("coalmine/{key}")).map(|found| found.body.to_vec()));
+            body.is_some_and(|body| String::from_utf8_lossy(&body).contains("\"restoring\""))
+        })
+    }
+
+    /// A release's record in the ledger.
+    pub(crate) fn record(&self, release: &str) -> Release {
+        let key = format!("coalmine/releases/{release}.json");
+        let body = self.world(|world| world.s3.get("ledger", &key).map(|found| found.body.to_vec()));
+        Release::parse(&body.expect("a record")).expect("a record that can be read")
+    }
+
+    /// How often a worker asked for the actions of an execution since a date.
+    pub(crate) fn asked(&self, key: &str, since: SystemTime) -> usize {
+        self.simulator.with_calls(|calls| {
+            let asked = |call: &&simulator::CallRecord| call.operation == "ListActionExecutions" && call.at >= since;
+            calls.records.iter().filter(|call| call.access_key == key).filter(asked).count()
+        })
+    }
+
+    /// What the watch called since a date, by operation: everything but polling, and the worker's look after its own
+    /// object and its peers. Each of its looks lists the ledger once, and renews its lease.
+    pub(crate) fn watching(&self, since: SystemTime) -> BTreeMap<String, usize> {
+        const OTHERS: [&str; 2] = ["PollForJobs", "ListObjectsV2"];
+        let mut counts = BTreeMap::new();
+        self.simulator.with_calls(|calls| {
+            let calls = calls.records.iter().filter(|call| call.at >= since && call.access_key == WORKER_KEY);
+            for call in calls.filter(|call| !OTHERS.contains(&call.operation.as_str())) {
+                *counts.entry(call.operation.clone()).or_default() += 1;
+            }
+        });
+        let looks = counts.get("PutObject").copied().unwrap_or_default();
+        counts.insert("ListObjectsV2".to_owned(), looks);
+        counts
     }
 
     /// The worker's calls that change something in ECS, after a date: `UpdateService app`, in their order.

@@ -69,6 +69,7 @@ impl Provisioned {
             slots: variable("COALMINE_JOBS").parse().expect("a number"),
             linger: coalmine_pipeline::duration::parse(variable("COALMINE_LINGER")).expect("a duration"),
             ledger: variable("COALMINE_LEDGER").parse().expect("a location"),
+            telling: Default::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
 use coalmine_pipeline::{action_type, contract};
-use coalmine_worker::run::{self, Settings, Stopped};
+use coalmine_worker::run::{self, Settings, Stopped, Telling};
 use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;
@@ -243,6 +243,17 @@ impl Story {
         }
     }
 
+    /// The same for what a story itself can tell.
+    pub(crate) async fn until_so(&self, what: &str, holds: impl Fn() -> bool) {
+        let begin = self.now();
+        while !holds() {
+            let waited = self.now().duration_since(begin).unwrap_or_default();
+            let seed = self.simulator.settings().seed;
+            assert!(waited < PATIENCE, "{what} did not come about within {waited:?} (seed {seed})\n{}", self.picture());
+            self.pass(Duration::from_secs(1)).await;
+        }
+    }
+
     /// Waits for an approval and answers it.
     pub(crate) async fn answer(&self, pipeline: &str, stage: &str, status: ApprovalStatus) {
         let what = format!("the approval in stage {stage} of {pipeline}");
@@ -337,7 +348,13 @@ impl Story {
 
 /// How the stories' workers work.
 pub(crate) fn settings(pool: &str, slots: usize) -> Settings {
-    Settings { pool: pool.to_owned(), slots, linger: Duration::from_secs(60), ledger: ledger() }
+    Settings {
+        pool: pool.to_owned(),
+        slots,
+        linger: Duration::from_secs(60),
+        ledger: ledger(),
+        telling: Telling::default(),
+    }
 }
 
 fn status(world: &World, pipeline: &str, execution: &str) -> PipelineExecutionStatus {

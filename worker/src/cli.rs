@@ -12,9 +12,9 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
-use crate::commands::drift;
+use crate::commands::{answer, drift};
 use crate::health::ask;
-use crate::run::{self, Settings, Stopped};
+use crate::run::{self, Settings, Stopped, Telling};
 use coalmine_door::clock::Clock;
 use coalmine_door::logging::{self, LogFormat};
 use coalmine_door::store::Location;
@@ -30,6 +30,8 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_SURROUNDINGS: u8 = 3;
 /// The worker stopped, but could not hand all its jobs back in time.
 pub const EXIT_JOBS_LEFT: u8 = 4;
+/// `approve` and `reject` alone: no approval waits, or somebody else has answered it.
+pub const EXIT_NOTHING_WAITS: u8 = 5;
 /// `drift` alone: something differs that no release explains.
 pub const EXIT_DIFFERS: u8 = 10;
 /// `drift` alone: something could not be read, so not everything is told.
@@ -46,6 +48,7 @@ Exit codes:
   2  the command line is wrong
   3  the surroundings are wrong (no AWS region, an address for health checks that is taken)
   4  stopped, but some jobs could not be handed back in time
+  5  approve, reject: no approval waits, somebody else has answered it, or the question was answered with no
   10, 12  drift: something differs; something could not be read
 
 AWS credentials, region and endpoint come from where the AWS CLI takes them: AWS_REGION, AWS_PROFILE,
@@ -77,6 +80,14 @@ enum Command {
         #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
         listen: SocketAddr,
     },
+    /// Approve the release that waits in a pipeline, with your own credentials
+    ///
+    /// Shows the release and its canary's summary first. For example: coalmine-worker approve shop --reason "looks good"
+    Approve(answer::Args),
+    /// Reject the release that waits in a pipeline, with your own credentials; its canary goes back by itself
+    ///
+    /// For example: coalmine-worker reject shop --reason "error rate doubled"
+    Reject(answer::Args),
     /// Tell whether services run what Terraform describes; changes nothing
     ///
     /// A release changes images, and nothing else that Terraform owns. Everything else that differs is a change of the
@@ -108,6 +119,12 @@ struct RunArguments {
     /// disk goes with it, need S3. By default a folder in the user's state directory.
     #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
     ledger: Location,
+    /// Put an event on this EventBridge bus (a name or an ARN) whenever the state of a release changes; by default none
+    #[arg(long, env = "COALMINE_EVENTS", value_name = "BUS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    events: Option<String>,
+    /// POST the same JSON to this address (`https://…`); what cannot be delivered holds nothing up
+    #[arg(long, env = "COALMINE_WEBHOOK", value_name = "URL", value_parser = webhook, hide_env_values = true)]
+    webhook: Option<String>,
     /// Answer health checks (`GET /healthz`) on this address, such as 127.0.0.1:8080; by default none are answered
     #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -116,7 +133,7 @@ struct RunArguments {
 /// A folder in the user's state directory (XDG Base Directory Specification), or in the working directory of a user
 /// without a home.
 #[expect(clippy::disallowed_methods, reason = "this file owns the environment")]
-fn default_ledger() -> Location {
+pub(crate) fn default_ledger() -> Location {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
     Location::Folder(state.unwrap_or_default().join("coalmine"))
@@ -133,6 +150,13 @@ fn pool(text: &str) -> Result<String, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+fn webhook(text: &str) -> Result<String, String> {
+    let legal = |rest: &str| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    // The address may hold a secret: it is not repeated.
+    if rest.is_some_and(legal) { Ok(text.to_owned()) } else { Err("expected https://… or http://…".to_owned()) }
 }
 
 fn linger(text: &str) -> Result<Duration, String> {
@@ -157,6 +181,14 @@ impl Cli {
             Command::Run(arguments) => {
                 logging::to_stderr(&cli.log, cli.log_format);
                 block_on(take_jobs(&arguments))
+            }
+            Command::Approve(arguments) => {
+                logging::to_stderr(&cli.log, cli.log_format);
+                block_on(answered(&arguments, true))
+            }
+            Command::Reject(arguments) => {
+                logging::to_stderr(&cli.log, cli.log_format);
+                block_on(answered(&arguments, false))
             }
             Command::Health { listen } => {
                 logging::to_stderr(&cli.log, cli.log_format);
@@ -220,6 +252,13 @@ async fn tell_drift(arguments: &drift::Arguments) -> ExitCode {
     }))
 }
 
+async fn answered(arguments: &answer::Args, approve: bool) -> ExitCode {
+    match door().await {
+        Some(door) => ExitCode::from(answer::run(&door, arguments, approve).await),
+        None => ExitCode::from(EXIT_SURROUNDINGS),
+    }
+}
+
 async fn take_jobs(arguments: &RunArguments) -> ExitCode {
     let Some(door) = door().await else { return ExitCode::from(EXIT_SURROUNDINGS) };
     let settings = Settings {
@@ -227,6 +266,7 @@ async fn take_jobs(arguments: &RunArguments) -> ExitCode {
         slots: usize::from(arguments.jobs),
         linger: arguments.linger,
         ledger: arguments.ledger.clone(),
+        telling: Telling { bus: arguments.events.clone(), webhook: arguments.webhook.clone() },
     };
     let stopped = match arguments.listen {
         None => run::run(&door, &settings, told_to_stop()).await,
@@ -267,6 +307,8 @@ mod tests {
             &["coalmine-worker", "run", "--linger", "1s"],
             &["coalmine-worker", "run", "--linger", "yes"],
             &["coalmine-worker", "run", "--listen", "8080"],
+            &["coalmine-worker", "run", "--webhook", "ftp://example.com"],
+            &["coalmine-worker", "run", "--events", ""],
             &["coalmine-worker", "run", "--listen", "localhost"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::aws::codepipeline::{ActionState, Received};
+use crate::aws::codepipeline::Received;
+use crate::aws::executions::ActionState;
 use crate::deploy::progress::{Cause, CauseKind, Phase};
 use crate::report::Ending;
 use crate::turn::{Pass, Turn};
@@ -18,7 +19,7 @@ impl Turn<'_> {
     /// this worker.
     pub(crate) async fn too_late(&mut self) -> Option<Pass> {
         let held = &self.tools.held;
-        if self.late || (held.may_act() && held.holds(&self.job.id)) {
+        if self.late || self.right.is_watch() || (held.may_act() && held.holds(&self.job.id)) {
             return None;
         }
         // This shows whether a peer has taken over, unless the heartbeat has found it out already. Where the ledger does

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use coalmine_pipeline::{ContainerImage, ImageReference};
 
 use crate::artifact;
-use crate::aws::codepipeline::Execution;
 use crate::aws::ecr::ImageError;
+use crate::aws::executions::Execution;
 use crate::aws::observer::{AlarmWatch, Seen, ServiceWatch};
 use crate::aws::s3::{self, ReadError};
 use crate::deploy::action::Action;
@@ -209,6 +209,8 @@ pub(crate) struct Gathered {
     /// Why nothing is asked for, where the artifact names no image.
     no_images: Option<String>,
     pub(crate) canary: Option<CanaryFound>,
+    /// Why the watch returned the canary, where it did.
+    returned: Option<String>,
     pipeline: Execution,
     never_deployed: bool,
     /// The service's own percents, where a turnover that was abandoned left others.
@@ -230,6 +232,10 @@ impl Gathered {
         let canary = match (turn.action.role, partner) {
             (Role::Full, Some(canary)) => canary_found(tools, canary, execution).await?,
             _ => None,
+        };
+        let returned = match turn.action.role {
+            Role::Full => turn.returned().await,
+            Role::Canary => None,
         };
         let running = match own {
             Some(service) => tools.ecs.task_definition(&service.revision.to_string()).await?,
@@ -278,7 +284,19 @@ impl Gathered {
                 earlier = earlier::that_ran(tools, service, &asked).await?;
             }
         }
-        Ok(Self { base, asked, no_images, canary, pipeline, never_deployed, percents, before, in_progress, earlier })
+        Ok(Self {
+            base,
+            asked,
+            no_images,
+            canary,
+            returned,
+            pipeline,
+            never_deployed,
+            percents,
+            before,
+            in_progress,
+            earlier,
+        })
     }
 
     /// All that the preflight decides on.
@@ -304,6 +322,7 @@ impl Gathered {
             no_images: self.no_images.clone(),
             alarms: turn.view.alarms_seen.clone(),
             canary: self.canary.clone(),
+            returned: self.returned.clone(),
             never_deployed: self.never_deployed,
             busy_since,
             started: turn.progress.started,

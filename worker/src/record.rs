@@ -1,17 +1,19 @@
 //! Writing down what a turn came to: history for people and for rollbacks. It never holds a deployment up: what cannot
 //! be written is missing from the history, and the log says so.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coalmine_door::store::StoreError;
 use tracing::warn;
 
 use crate::deploy::decision::Role;
-use crate::deploy::happening::{Happening, State};
-use crate::deploy::release;
+use crate::deploy::happening::{Event, Happening, State};
+use crate::deploy::release::{self, Image};
 use crate::ledger::history::{self, Ran};
 use crate::ledger::releases;
 use crate::report::Ending;
+use crate::tools::Tools;
 use crate::turn::Turn;
 
 /// How long one record may take.
@@ -31,11 +33,11 @@ impl Turn<'_> {
             _ if self.late => {}
             Ending::Succeeded { summary, .. } => {
                 self.record(if role == Role::Canary { State::Held } else { State::Deployed }, summary).await;
-                self.within(self.record_history()).await;
+                within(self.tools, self.record_history()).await;
             }
             // What was refused before anything was touched is no part of any service's history.
             Ending::Failed { text, .. } if self.progress.has_acted() => self.record(State::Failed, text).await,
-            Ending::Failed { .. } | Ending::HandedBack { .. } | Ending::NotWanted => {}
+            _ => {}
         }
     }
 
@@ -52,8 +54,8 @@ impl Turn<'_> {
             by: None,
         };
         let images = self.view.images.as_deref().unwrap_or_default();
-        let store = self.tools.held.store();
-        self.within(releases::note(store, (&context.execution, &context.pipeline), images, &happening)).await;
+        let brought = Brought::Images(images);
+        happened(self.tools, (&context.execution, &context.pipeline), brought, happening).await;
     }
 
     async fn record_history(&self) -> Result<(), StoreError> {
@@ -66,16 +68,40 @@ impl Turn<'_> {
         ran.digests = digests.into_iter().map(|(container, digest)| (container.into(), digest.to_string())).collect();
         history::note(self.tools.held.store(), (&self.action.cluster, &self.action.service), &ran).await
     }
+}
 
-    /// Gives a record its time; a ledger that is in trouble gets none.
-    async fn within<T>(&self, noting: impl Future<Output = Result<T, StoreError>>) {
-        if self.tools.held.is_in_trouble() {
-            return warn!("the ledger cannot be written: what became of the release is not on record");
+/// Puts on record what happened to a release, and tells others where that was news.
+pub(crate) async fn happened(tools: &Tools, release: (&str, &str), brought: Brought<'_>, happening: Happening) {
+    let (images, digests) = match brought {
+        Brought::Images(images) => {
+            let digests = release::digests(images).into_iter();
+            (images, digests.map(|(container, digest)| (container.to_owned(), digest.to_string())).collect())
         }
-        match self.tools.clock.limit(RECORD, noting).await {
-            Some(Ok(_)) => {}
-            Some(Err(problem)) => warn!(error = %problem, "what became of the release could not be put on record"),
-            None => warn!("the ledger answers too slowly: what became of the release is not on record"),
-        }
+        Brought::Digests(digests) => (&[][..], digests.clone()),
+    };
+    if within(tools, releases::note(tools.held.store(), release, images, &happening)).await == Some(true) {
+        tools.teller.tell(Event::new(release, digests, happening));
     }
+}
+
+/// What a release brings, as far as it is known.
+pub(crate) enum Brought<'a> {
+    /// Its images.
+    Images(&'a [Image]),
+    /// Container → digest.
+    Digests(&'a BTreeMap<String, String>),
+}
+
+/// Gives a record its time; a ledger that is in trouble gets none.
+async fn within<T>(tools: &Tools, noting: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    if tools.held.is_in_trouble() {
+        warn!("the ledger cannot be written: what became of the release is not on record");
+        return None;
+    }
+    match tools.clock.limit(RECORD, noting).await {
+        Some(Ok(noted)) => return Some(noted),
+        Some(Err(problem)) => warn!(error = %problem, "what became of the release could not be put on record"),
+        None => warn!("the ledger answers too slowly: what became of the release is not on record"),
+    }
+    None
 }

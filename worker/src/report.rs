@@ -36,6 +36,10 @@ pub(crate) enum Ending {
     Succeeded { summary: String, id: Option<String>, variables: BTreeMap<String, String> },
     /// The action failed.
     Failed { kind: FailureKind, text: String, id: Option<String> },
+    /// The watch has returned a canary, or found that there is nothing to return; nobody waits for a result.
+    Returned { done: String },
+    /// The watch need not return a canary after all.
+    CalledOff { why: String },
     /// The execution ended without this job: nobody waits for a result.
     NotWanted,
 }
@@ -93,7 +97,7 @@ async fn send(tools: &Tools, job: &Job, ending: &Ending) -> Result<Received, Aws
             codepipeline.succeed(&job.id, &summary, id.as_deref(), variables).await
         }
         Ending::Failed { kind, text, id } => codepipeline.fail(&job.id, kind, &text, id.as_deref()).await,
-        Ending::NotWanted => Ok(Received::NotWanted),
+        Ending::Returned { .. } | Ending::CalledOff { .. } | Ending::NotWanted => Ok(Received::NotWanted),
     }
 }
 
@@ -102,7 +106,7 @@ fn log(ending: &Ending) {
         Ending::HandedBack { percent, .. } => tracing::debug!(percent, "handed the job back to go on later"),
         Ending::Succeeded { summary, .. } => info!("the action succeeded: {summary}"),
         Ending::Failed { kind, text, .. } => warn!(?kind, "the action failed: {}", message::printable(text)),
-        Ending::NotWanted => {}
+        Ending::Returned { .. } | Ending::CalledOff { .. } | Ending::NotWanted => {}
     }
 }
 

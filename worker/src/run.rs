@@ -17,12 +17,15 @@ use crate::deploy::progress::Progress;
 use crate::health;
 use crate::health::judge::Part;
 use crate::health::pulse::PartPulse;
+use crate::ledger::canaries;
 use crate::ledger::held::HeldError;
+use crate::ledger::lease::Lease;
 use crate::ledger::orphans::RENEWAL;
+use crate::tell::Errands;
 use crate::tools::Tools;
 use crate::turn;
 use coalmine_door::AwsError;
-use coalmine_door::clock::jittered;
+use coalmine_door::clock::{fresh_name, jittered};
 use coalmine_door::store::Location;
 
 /// The pause between polls while there is work. CodePipeline publishes no rate for its calls: one a second and action
@@ -36,7 +39,7 @@ const CONTINUATION: Duration = Duration::from_secs(30);
 const POLL_REFUSED: Duration = Duration::from_secs(30);
 /// How long a stopping worker waits for its turns to hand their jobs back. ECS kills a task 30 seconds after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(8);
-/// How long a stopping worker takes to clear its object in the ledger away.
+/// How long a stopping worker takes to clear its object in the ledger away, and then to tell others what it has not yet.
 const LAST_WORD: Duration = Duration::from_millis(900);
 /// The pause before an acknowledgement is sent again whose reply was lost.
 const ACKNOWLEDGE_AGAIN: Duration = Duration::from_secs(1);
@@ -56,6 +59,17 @@ pub struct Settings {
     pub linger: Duration,
     /// Where the ledger is.
     pub ledger: Location,
+    /// Who is told what happens to releases.
+    pub telling: Telling,
+}
+
+/// Who is told what happens to releases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// The name or ARN of an event bus.
+    pub bus: Option<String>,
+    /// The address of a webhook.
+    pub webhook: Option<String>,
 }
 
 /// How a worker ended.
@@ -90,7 +104,10 @@ async fn work(
     listener: Option<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> Stopped {
-    let tools = Arc::new(Tools::new(door, settings.linger, &settings.ledger));
+    let tools = Tools::new(door, settings.linger, &settings.ledger);
+    let (tools, errands) = tools.telling(settings.telling.bus.as_deref(), settings.telling.webhook.as_deref());
+    let tools = Arc::new(tools);
+    let mut errands: JoinSet<()> = errands.into_iter().map(Errands::run).collect();
     let (stopping, told) = watch::channel(false);
     let slots = Arc::new(Semaphore::new(settings.slots.max(1)));
     let mut pollers = JoinSet::new();
@@ -107,6 +124,9 @@ async fn work(
         };
         pollers.spawn(poller.run().instrument(info_span!("poll", provider = action_type.provider)));
     }
+    let lease = Lease::new(tools.held.store().clone(), tools.clock.clone(), canaries::LEASE, &fresh_name());
+    let pulse = tools.pulse.of(Part::Watch);
+    pollers.spawn(crate::watch::run(Arc::clone(&tools), Arc::new(lease), pulse, told.clone()));
     let observer = tools.observer.clone();
     let mut beside = JoinSet::new();
     let pulse = tools.pulse.of(Part::Observer);
@@ -132,6 +152,8 @@ async fn work(
     beside.abort_all();
     // What was handed back needs no peer to look after it.
     let _ = tools.clock.limit(LAST_WORD, tools.held.renew()).await;
+    tools.teller.end();
+    let _ = tools.clock.limit(LAST_WORD, errands.join_next()).await;
     if drained.is_some() {
         return Stopped::Drained;
     }

@@ -12,11 +12,14 @@ use crate::aws::cloudwatch::Alarms;
 use crate::aws::codepipeline::CodePipeline;
 use crate::aws::ecr::Registries;
 use crate::aws::ecs::Ecs;
+use crate::aws::events::Bus;
 use crate::aws::logs::Logs;
 use crate::aws::observer::Observer;
+use crate::aws::webhook::Webhook;
 use crate::deploy::release::Image;
 use crate::health::pulse::Pulse;
 use crate::ledger::{Held, OBJECT_BYTES_MAX};
+use crate::tell::{Errands, Teller};
 use coalmine_door::clock::{Clock, Time, fresh_name};
 use coalmine_door::store::{Location, Store};
 
@@ -47,6 +50,8 @@ pub struct Tools {
     pub handed_back: HandedBack,
     /// The releases that this worker has looked up.
     pub releases: Releases,
+    /// Where others are told what happens to releases.
+    pub teller: Teller,
 }
 
 /// The images of the releases that this worker has looked up, by action execution: the next turn of an action need not
@@ -151,6 +156,19 @@ impl Tools {
             linger,
             handed_back: HandedBack::default(),
             releases: Releases::default(),
+            teller: Teller::mute(),
         }
+    }
+    /// The same, telling others on a bus and by a webhook; what carries that out is to be run.
+    #[must_use]
+    pub fn telling(mut self, bus: Option<&str>, webhook: Option<&str>) -> (Self, Option<Errands>) {
+        if bus.is_none() && webhook.is_none() {
+            return (self, None);
+        }
+        let bus = bus.map(|name| Bus::new(aws_sdk_eventbridge::Client::new(&self.door), name));
+        let webhook = webhook.and_then(|address| Webhook::new(&self.door, address));
+        let (teller, errands) = Teller::to(self.clock.clone(), bus, webhook);
+        self.teller = teller;
+        (self, Some(errands))
     }
 }

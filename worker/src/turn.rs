@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::act;
-use crate::aws::codepipeline::{ActionState, FailureKind, Job};
+use crate::aws::codepipeline::{FailureKind, Job};
 use crate::aws::ecs;
 use crate::aws::observer::INTERVAL;
 use crate::deploy::action::Action;
@@ -22,15 +22,12 @@ use crate::deploy::decision::{Decision, Role, Step, elapsed};
 use crate::deploy::preflight::{self, Check};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
 use crate::deploy::{restore, rollout, undo};
-use crate::ledger::held::HeldError;
 use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
+use crate::right::Right;
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::{AwsError, Kind};
-
-/// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
-const WANTED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What one pass of observe, decide and act came to.
 pub(crate) enum Pass {
@@ -50,11 +47,13 @@ pub(crate) struct Turn<'a> {
     pub(crate) progress: Progress,
     pub(crate) view: View,
     /// What the preflight gathered, kept while it waits for something to pass.
-    gathered: Option<Gathered>,
-    waited: bool,
-    wanted_at: Option<Time>,
+    pub(crate) gathered: Option<Gathered>,
+    pub(crate) waited: bool,
+    pub(crate) wanted_at: Option<Time>,
     /// Whether this turn only corrects what it did too late; its job is over.
     pub(crate) late: bool,
+    /// By what right it acts.
+    pub(crate) right: Right,
     /// Says when the worker is to stop.
     pub(crate) stopping: watch::Receiver<bool>,
     last: String,
@@ -66,6 +65,7 @@ pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) 
         Ok(mut turn) => {
             let ending = turn.visit().await;
             turn.record_end(&ending).await;
+            turn.let_go(&ending).await;
             ending
         }
         Err(ending) => ending,
@@ -110,24 +110,26 @@ fn begin<'a>(tools: &'a Tools, job: &'a Job, stopping: watch::Receiver<bool>) ->
             action
         }
     };
-    let view = View::new(tools, &action, &progress);
-    Ok(Turn {
-        tools,
-        job,
-        action,
-        progress,
-        view,
-        gathered: None,
-        waited: false,
-        wanted_at: None,
-        late: false,
-        stopping,
-        last: String::new(),
-    })
+    Ok(Turn::new(tools, job, (action, progress), Right::Job, stopping))
+}
+
+impl<'a> Turn<'a> {
+    /// A visit that has not begun.
+    pub(crate) fn new(
+        tools: &'a Tools,
+        job: &'a Job,
+        (action, progress): (Action, Progress),
+        right: Right,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let view = View::new(tools, &action, &progress);
+        let (gathered, waited, wanted_at, late, last) = (None, false, None, false, String::new());
+        Self { tools, job, action, progress, view, gathered, waited, wanted_at, late, right, stopping, last }
+    }
 }
 
 impl Turn<'_> {
-    async fn visit(&mut self) -> Ending {
+    pub(crate) async fn visit(&mut self) -> Ending {
         let begin = self.tools.clock.now();
         loop {
             if self.is_stopping() {
@@ -167,10 +169,11 @@ impl Turn<'_> {
                 return ending;
             }
             let lingered = (self.tools.clock.now() - begin).to_std().unwrap_or_default();
-            if lingered >= self.tools.linger && !self.late {
+            if lingered >= self.tools.linger && !self.late && !self.right.is_watch() {
                 return self.hand_back(reason);
             }
-            let left = self.tools.linger.saturating_sub(lingered).max(INTERVAL);
+            // Longer than an observation takes to come, so that a hand-back follows one.
+            let left = self.tools.linger.saturating_sub(lingered).max(INTERVAL * 2);
             tokio::select! {
                 biased;
                 _ = self.stopping.changed() => {}
@@ -197,7 +200,7 @@ impl Turn<'_> {
     /// and a turnover gives its canary back, before the action ends.
     fn refused(&mut self, problem: &AwsError) -> Option<Ending> {
         let touched = self.progress.deployment.is_some() || self.progress.cause.is_some();
-        if touched {
+        if touched || self.right.is_watch() {
             return None;
         }
         let service = format!("{}/{}", self.action.cluster, self.action.service);
@@ -238,6 +241,10 @@ impl Turn<'_> {
     /// The last of all deadlines: where nothing can be decided because nothing can be observed, the action ends and
     /// says so, instead of blocking its stage for a day.
     pub(crate) fn blind(&self, reason: &str) -> Option<Ending> {
+        // The watch blocks nobody.
+        if self.right.is_watch() {
+            return None;
+        }
         let age = elapsed(self.progress.started, self.tools.clock.now().timestamp());
         (age >= (self.action.deadline + undo::UNDO_LIMIT * 3).min(CUSTOM_ACTION_TIMEOUT - undo::UNDO_LIMIT)).then(|| Ending::Failed {
             kind: FailureKind::System,
@@ -249,7 +256,7 @@ impl Turn<'_> {
         })
     }
 
-    fn hand_back(&self, reason: String) -> Ending {
+    pub(crate) fn hand_back(&self, reason: String) -> Ending {
         Ending::HandedBack {
             token: self.progress.to_token(),
             percent: self.percent(),
@@ -259,13 +266,8 @@ impl Turn<'_> {
     }
 
     async fn pass(&mut self) -> Result<Pass, AwsError> {
-        if !self.late && !self.tools.held.holds(&self.job.id) {
-            // Where a peer has given the job back already, CodePipeline does not want it from here; where the ledger was
-            // lost, this is what saves it.
-            return Ok(Pass::End(self.hand_back("the worker's record of its jobs is gone".to_owned())));
-        }
-        if !self.late && !self.is_wanted(false).await? {
-            return Ok(Pass::End(Ending::NotWanted));
+        if let Some(ending) = self.obstacle().await? {
+            return Ok(Pass::End(ending));
         }
         match self.progress.phase.clone() {
             Phase::Check { busy_since } => self.check(busy_since).await,
@@ -274,47 +276,6 @@ impl Turn<'_> {
                 self.carry_out(decision).await
             }
         }
-    }
-
-    /// Whether the execution still wants this job; right before an act it is asked anew.
-    async fn is_wanted(&mut self, now: bool) -> Result<bool, AwsError> {
-        let fresh = self
-            .wanted_at
-            .is_some_and(|at| (self.tools.clock.now() - at).to_std().unwrap_or_default() < WANTED_INTERVAL);
-        // A turn that has just begun was given its job by a living execution.
-        if !now && (fresh || self.wanted_at.is_none()) {
-            self.wanted_at.get_or_insert(self.tools.clock.now());
-            return Ok(true);
-        }
-        let state = self.tools.codepipeline.action(&self.job.context).await?;
-        self.wanted_at = Some(self.tools.clock.now());
-        Ok(state == ActionState::Wanted)
-    }
-
-    /// Right before an act: the progress is on record, this worker's lease holds, and the execution still wants the
-    /// job. `Some` says how the turn ends where one of these is not so.
-    async fn hindrance(&mut self) -> Result<Option<Ending>, AwsError> {
-        if self.late {
-            return Ok(None);
-        }
-        let held = &self.tools.held;
-        let mut kept = held.keep(&self.job.id, &self.progress.to_token()).await;
-        if kept.is_ok() && !held.may_act() {
-            kept = held.renew().await;
-        }
-        match kept {
-            Ok(()) if held.may_act() => {}
-            Ok(()) => return Ok(Some(self.hand_back("the ledger answers too slowly".to_owned()))),
-            Err(problem @ HeldError::TakenOver) => {
-                warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
-                return Ok(Some(self.hand_back(problem.to_string())));
-            }
-            Err(problem) => {
-                warn!(error = %problem, "the ledger cannot be written: the job is handed back");
-                return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
-            }
-        }
-        Ok(if self.is_wanted(true).await? { None } else { Some(Ending::NotWanted) })
     }
 
     async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
@@ -333,7 +294,10 @@ impl Turn<'_> {
                 self.view.outdate(self.tools);
                 Ok(Pass::Again)
             }
-            Check::Refuse(problems) => Ok(self.turn_down(refusal(&self.action, &problems))),
+            Check::Refuse(problems) => match self.take_canary(busy_since, false).await {
+                Some(wait) => Ok(wait),
+                None => Ok(self.turn_down(refusal(&self.action, &problems))),
+            },
             Check::Wait { reason, busy } => {
                 self.waited = true;
                 let since = busy.then(|| busy_since.unwrap_or(now));
@@ -343,6 +307,9 @@ impl Turn<'_> {
             Check::Ready(plan) => {
                 if let Some(ending) = self.hindrance().await? {
                     return Ok(Pass::End(ending));
+                }
+                if let Some(wait) = self.take_canary(busy_since, true).await {
+                    return Ok(wait);
                 }
                 let revision = act::register(self.tools, &plan.copy).await?;
                 self.tell(&format!(
@@ -404,11 +371,18 @@ impl Turn<'_> {
                 self.view.forget_search();
                 Ok(Pass::Wait(reason))
             }
-            Step::Succeed => Ok(Pass::End(report::success(self, &reason).await?)),
+            Step::Succeed => {
+                let ending = report::success(self, &reason).await?;
+                self.hold(&ending).await?;
+                Ok(Pass::End(ending))
+            }
             Step::Fail => {
                 let present = self.view.service().map(|service| service.percents).ok();
                 if self.progress.former.as_ref().map(|former| former.percents) == present {
                     act::strike_percents(self).await;
+                }
+                if self.right.is_watch() {
+                    return Ok(Pass::End(Ending::Returned { done: reason }));
                 }
                 Ok(Pass::End(report::failure(self, &reason).await))
             }
@@ -421,11 +395,14 @@ impl Turn<'_> {
                     Step::Update(update) => update.percents_alone().map(|percents| (update.which, percents)),
                     _ => None,
                 };
+                // A plan changes nothing that would have to be seen first; the watch is to be quick.
+                let plans = other == Step::PlanRestore && self.right.is_watch();
                 let acted = act::act(self, other).await;
                 if mutates {
                     match (alone, &acted) {
                         // Percents alone start nothing that would have to be seen before going on.
                         (Some((which, percents)), Ok(())) => self.view.took(self.tools, which, percents),
+                        _ if plans && acted.is_ok() => {}
                         // What was done shows in the next observation; where the reply was lost, that tells, too.
                         _ => self.view.outdate(self.tools),
                     }

@@ -141,6 +141,12 @@ data "aws_iam_policy_document" "task" {
   }
 
   statement {
+    sid       = "TellOthers"
+    actions   = ["events:PutEvents"]
+    resources = ["arn:${local.partition}:events:${local.region}:${local.account}:event-bus/default"]
+  }
+
+  statement {
     sid       = "Ledger"
     actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
     resources = ["${module.ledger.arn}/${var.ledger_prefix}/*"]

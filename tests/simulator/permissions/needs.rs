@@ -62,6 +62,14 @@ pub(super) fn of(world: &World, incoming: &Incoming) -> Option<Vec<Need>> {
             let resource = world.arn("logs", &format!("log-group:{group}:log-stream:{stream}"));
             Some(vec![Need::new("logs:GetLogEvents", resource)])
         }
+        Service::EventBridge if call.operation == "PutEvents" => {
+            let buses = call.raw["Entries"].as_array().into_iter().flatten();
+            let arn = |entry: &Value| match entry["EventBusName"].as_str().unwrap_or("default") {
+                arn if arn.starts_with("arn:") => arn.to_owned(),
+                name => world.arn("events", &format!("event-bus/{name}")),
+            };
+            Some(buses.map(|entry| Need::new("events:PutEvents", arn(entry))).collect())
+        }
         Service::S3 => s3(world, incoming),
         Service::Lambda | Service::CodeBuild | Service::EventBridge | Service::Scheduler => others(world, call),
         // Everybody may ask who he is.

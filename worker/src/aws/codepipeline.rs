@@ -5,8 +5,7 @@ use std::fmt;
 
 use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::types::{
-    ActionCategory, ActionExecutionDetail, ActionExecutionFilter, ActionOwner, ActionTypeId, ExecutionDetails,
-    ExecutionType, FailureDetails, FailureType, JobData, JobStatus,
+    ActionCategory, ActionOwner, ActionTypeId, ExecutionDetails, FailureDetails, FailureType, JobData, JobStatus,
 };
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
@@ -14,14 +13,10 @@ use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHA
 use crate::deploy::message;
 use coalmine_door::AwsError;
 
-/// How many action executions are looked through for a job's own, newest first: more than a stage can have
-/// (`ListActionExecutions` gives 100 a page), since those of later stages begin when it is over.
-const ACTIONS_MAX: usize = 100;
-
 /// One account's CodePipeline in one region.
 #[derive(Clone, Debug)]
 pub struct CodePipeline {
-    client: Client,
+    pub(super) client: Client,
 }
 
 /// A job that was polled. Its `Debug` names it and shows nothing of its configuration or credentials.
@@ -116,26 +111,6 @@ pub enum FailureKind {
     Permission,
     /// The worker itself failed.
     System,
-}
-
-/// A pipeline execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Execution {
-    /// The pipeline's mode: `SUPERSEDED`, `QUEUED`, `PARALLEL`; empty where AWS does not say.
-    pub mode: String,
-    /// Whether it rolls a stage back to what an earlier execution did there.
-    pub rolls_back: bool,
-}
-
-/// How an action execution stands, as far as its job cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActionState {
-    /// It goes on: in progress, not listed yet, or in a status of a newer AWS.
-    Wanted,
-    /// It ended well.
-    Succeeded,
-    /// It ended otherwise: abandoned, failed, timed out. What its job would still do, nobody wants.
-    Ended,
 }
 
 impl CodePipeline {
@@ -280,82 +255,6 @@ impl CodePipeline {
             .map_err(|problem| AwsError::unusable("codepipeline PutJobFailureResult", problem.to_string()))?;
         let sent = self.client.put_job_failure_result().job_id(job).failure_details(failure).send().await;
         received(sent.map_err(|error| AwsError::of("codepipeline PutJobFailureResult", &error)))
-    }
-
-    /// How the job's action execution stands. Abandoned and stopped ones never tell the worker; and after a stage was
-    /// retried its pipeline execution is in progress again, under the same id, with another action execution.
-    ///
-    /// # Errors
-    /// When the call fails.
-    pub async fn action(&self, context: &Context) -> Result<ActionState, AwsError> {
-        let actions = self.actions(context).await?;
-        let own = actions.iter().find(|action| action.action_execution_id() == Some(&context.action_execution));
-        Ok(state(own))
-    }
-
-    /// How the newest execution of the job's action in this pipeline execution stands: the job's own, or that of a
-    /// retry.
-    ///
-    /// # Errors
-    /// When the call fails.
-    pub async fn newest(&self, context: &Context) -> Result<ActionState, AwsError> {
-        let actions = self.actions(context).await?;
-        let of_action = actions.iter().filter(|action| {
-            action.stage_name() == Some(&context.stage) && action.action_name() == Some(&context.action)
-        });
-        Ok(state(of_action.max_by_key(|action| action.start_time().map(|start| start.as_nanos()))))
-    }
-
-    async fn actions(&self, context: &Context) -> Result<Vec<ActionExecutionDetail>, AwsError> {
-        let filter = ActionExecutionFilter::builder().pipeline_execution_id(&context.execution).build();
-        let mut found = Vec::new();
-        let mut token = None;
-        // A page may hold fewer actions than were asked for.
-        for _ in 0..ACTIONS_MAX {
-            let page = self
-                .client
-                .list_action_executions()
-                .pipeline_name(&context.pipeline)
-                .filter(filter.clone())
-                .max_results(i32::try_from(ACTIONS_MAX).unwrap_or(100))
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(|error| AwsError::of("codepipeline ListActionExecutions", &error))?;
-            token = page.next_token().map(str::to_owned);
-            found.extend(page.action_execution_details.unwrap_or_default());
-            if token.is_none() || found.len() >= ACTIONS_MAX {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    /// The pipeline execution that a job belongs to.
-    ///
-    /// # Errors
-    /// When the call fails.
-    pub async fn execution(&self, context: &Context) -> Result<Execution, AwsError> {
-        let output = self
-            .client
-            .get_pipeline_execution()
-            .pipeline_name(&context.pipeline)
-            .pipeline_execution_id(&context.execution)
-            .send()
-            .await
-            .map_err(|error| AwsError::of("codepipeline GetPipelineExecution", &error))?;
-        let found = output.pipeline_execution.as_ref();
-        let mode = found.and_then(|execution| execution.execution_mode()).map(|mode| mode.as_str().to_owned());
-        let rolls_back = found.and_then(|execution| execution.execution_type()) == Some(&ExecutionType::Rollback);
-        Ok(Execution { mode: mode.unwrap_or_default(), rolls_back })
-    }
-}
-
-fn state(action: Option<&ActionExecutionDetail>) -> ActionState {
-    match action.and_then(|action| action.status()).map(|status| status.as_str()) {
-        Some("Abandoned" | "Failed") => ActionState::Ended,
-        Some("Succeeded") => ActionState::Succeeded,
-        _ => ActionState::Wanted,
     }
 }
 

@@ -13,6 +13,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::aws::cloudwatch::{ALARMS_PER_CALL, Alarms};
 use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, Ecs, SERVICES_PER_CALL};
+use crate::aws::observed::Entry;
+pub use crate::aws::observed::Seen;
 use crate::deploy::view::{Alarm, Deployment, DeploymentStatus, Service, Task};
 use crate::health::pulse::PartPulse;
 use coalmine_door::AwsError;
@@ -24,24 +26,6 @@ pub const INTERVAL: Duration = Duration::from_secs(2);
 const DETAIL_INTERVAL: Duration = Duration::from_secs(4);
 /// How often alarms are looked at. ECS shares the nine calls a second; alarms are evaluated every ten seconds at best.
 const ALARM_INTERVAL: Duration = Duration::from_secs(10);
-/// How long a service is still looked at when no job asks for it: the time between a hand-back and the next turn.
-const AFTERGLOW: Duration = Duration::from_secs(30);
-
-/// What was last seen of a service.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// When.
-    pub at: Option<Time>,
-    /// The service; `None` where ECS has none of that name.
-    pub service: Option<Service>,
-    /// The service deployments that somebody follows, by ARN.
-    pub deployments: BTreeMap<String, Deployment>,
-    /// Its stopped tasks of the last hour, and those on their way down, as of the last time that something changed.
-    pub stopped: Vec<Task>,
-    /// Why nothing newer was seen.
-    pub problem: Option<AwsError>,
-}
-
 /// The shared observer; clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Observer {
@@ -67,24 +51,13 @@ struct State {
     /// The names that were asked for last: a name that is not among them is not missing, it was not looked for yet.
     alarms_asked: BTreeSet<String>,
     alarms_at: Option<Time>,
+    /// How often services are looked at that only the watch cares for.
+    calm_pace: Duration,
+    /// When that was done last: all of them at once, so that each call is full.
+    calm_at: Option<Time>,
     /// Somebody needs to know how they are at this date, or later.
     alarms_needed: Option<Time>,
     alarm_problem: Option<AwsError>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    watchers: usize,
-    left_at: Option<Time>,
-    sender: watch::Sender<Seen>,
-    followed: BTreeSet<String>,
-    deployments_at: Option<Time>,
-    tasks_at: Option<Time>,
-    tasks_due: bool,
-    /// Tasks that have stopped: they do not change any more.
-    ended: BTreeMap<String, Task>,
-    /// Tasks on their way down, as of the last look.
-    ending: Vec<Task>,
 }
 
 /// A job's interest in one service; it ends when this is dropped.
@@ -92,6 +65,7 @@ struct Entry {
 pub struct ServiceWatch {
     shared: Arc<Shared>,
     name: Name,
+    calm: bool,
     receiver: watch::Receiver<Seen>,
 }
 
@@ -115,16 +89,34 @@ impl Observer {
     /// Looks at a service from now on.
     #[must_use]
     pub fn service(&self, cluster: &str, service: &str) -> ServiceWatch {
-        let name = (cluster.to_owned(), service.to_owned());
+        self.watch((cluster.to_owned(), service.to_owned()), false)
+    }
+
+    /// Looks at a service now and then from now on: see [`Observer::set_calm_pace`].
+    #[must_use]
+    pub fn service_calmly(&self, cluster: &str, service: &str) -> ServiceWatch {
+        self.watch((cluster.to_owned(), service.to_owned()), true)
+    }
+
+    /// Says how often that is.
+    pub fn set_calm_pace(&self, pace: Duration) {
+        self.shared.lock().calm_pace = pace;
+    }
+
+    fn watch(&self, name: Name, calm: bool) -> ServiceWatch {
         let receiver = {
             let mut state = self.shared.lock();
             let entry = state.services.entry(name.clone()).or_insert_with(Entry::new);
-            entry.watchers += 1;
-            entry.left_at = None;
+            if calm {
+                entry.calm += 1;
+            } else {
+                entry.watchers += 1;
+                entry.left_at = None;
+            }
             entry.sender.subscribe()
         };
         self.shared.wanted.notify_one();
-        ServiceWatch { shared: Arc::clone(&self.shared), name, receiver }
+        ServiceWatch { shared: Arc::clone(&self.shared), name, calm, receiver }
     }
 
     /// Looks at alarms from now on. With `anew`, what was seen before does not count: who has just cleared an alarm and
@@ -171,6 +163,12 @@ impl ServiceWatch {
         }
     }
 
+    /// What was last seen.
+    #[must_use]
+    pub fn latest(&self) -> Seen {
+        self.receiver.borrow().clone()
+    }
+
     /// Also looks at a service deployment.
     pub fn follow(&self, deployment: &str) {
         let mut state = self.shared.lock();
@@ -186,8 +184,12 @@ impl Drop for ServiceWatch {
     fn drop(&mut self) {
         let now = self.shared.clock.now();
         if let Some(entry) = self.shared.lock().services.get_mut(&self.name) {
-            entry.watchers = entry.watchers.saturating_sub(1);
-            entry.left_at = Some(now);
+            if self.calm {
+                entry.calm = entry.calm.saturating_sub(1);
+            } else {
+                entry.watchers = entry.watchers.saturating_sub(1);
+                entry.left_at = Some(now);
+            }
         }
     }
 }
@@ -227,22 +229,6 @@ impl Drop for AlarmWatch {
     }
 }
 
-impl Entry {
-    fn new() -> Self {
-        Self {
-            watchers: 0,
-            left_at: None,
-            sender: watch::Sender::new(Seen::default()),
-            followed: BTreeSet::new(),
-            deployments_at: None,
-            tasks_at: None,
-            tasks_due: true,
-            ended: BTreeMap::new(),
-            ending: Vec::new(),
-        }
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -252,10 +238,7 @@ impl Shared {
     fn is_idle(&self) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
-        state.services.retain(|_, entry| {
-            entry.watchers > 0
-                || entry.left_at.is_some_and(|left| (now - left).to_std().unwrap_or_default() < AFTERGLOW)
-        });
+        state.services.retain(|_, entry| entry.calm > 0 || entry.is_eager(now));
         state.services.is_empty()
     }
 
@@ -284,7 +267,12 @@ impl Shared {
 
     fn clusters(&self) -> BTreeMap<String, Vec<String>> {
         let mut clusters: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (cluster, name) in self.lock().services.keys() {
+        let (now, mut state) = (self.clock.now(), self.lock());
+        let calm = state.calm_at.is_none_or(|at| (now - at).to_std().unwrap_or_default() >= state.calm_pace);
+        if calm {
+            state.calm_at = Some(now);
+        }
+        for ((cluster, name), _) in state.services.iter().filter(|(_, entry)| calm || entry.is_urgent(now)) {
             clusters.entry(cluster.clone()).or_default().push(name.clone());
         }
         clusters

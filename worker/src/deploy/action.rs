@@ -62,6 +62,14 @@ impl Action {
         Self::parse(action_type, &kept).ok().flatten().filter(|action| action.role == Role::Full)
     }
 
+    /// A canary that only has to be returned.
+    #[must_use]
+    pub fn returning(cluster: &str, canary: &str, full: &str) -> Option<Self> {
+        let values = [("Pool", "watch"), ("Cluster", cluster), ("Service", canary), ("FullService", full)];
+        let configuration = values.map(|(property, value)| (property.to_owned(), value.to_owned())).into();
+        Self::parse(&CANARY, &configuration).ok().flatten()
+    }
+
     fn canary(config: CanaryConfig) -> Self {
         Self {
             role: Role::Canary,

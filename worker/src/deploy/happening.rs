@@ -1,8 +1,14 @@
 //! What can happen to a release on one of its services: what the ledger keeps, and what others are told.
 
+use std::collections::BTreeMap;
+
+use coalmine_pipeline::limits::cut;
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::revision::Revision;
+
+/// The longest reason that is kept and told, in characters.
+pub const REASON_CHARS_MAX: usize = 1_000;
 
 /// Where a release stands on one service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,6 +95,42 @@ impl Happening {
             && self.state == other.state
             && self.revision == other.revision
             && self.action == other.action
+    }
+}
+
+/// The version of what others are told.
+pub const EVENT_VERSION: u32 = 1;
+
+/// What others are told of something that happened to a release: the detail of an event, the body of a webhook's call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// [`EVENT_VERSION`].
+    pub version: u32,
+    /// The release: the id of its pipeline execution.
+    pub release: String,
+    /// The pipeline's name; empty where an operator's command did it.
+    pub pipeline: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub happening: Happening,
+    /// Container → the digest that its image named.
+    pub digests: BTreeMap<String, String>,
+}
+
+impl Event {
+    /// An event, whose reason is as long as records keep it.
+    #[must_use]
+    pub fn new((release, pipeline): (&str, &str), digests: BTreeMap<String, String>, mut happening: Happening) -> Self {
+        happening.reason = cut(&happening.reason, REASON_CHARS_MAX).into_owned();
+        let (release, pipeline) = (release.to_owned(), pipeline.to_owned());
+        Self { version: EVENT_VERSION, release, pipeline, happening, digests }
+    }
+
+    /// Its JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        // A struct of strings and numbers always serializes.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod earlier;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod happening;
+pub mod hold;
 pub mod message;
 pub mod preflight;
 pub mod progress;

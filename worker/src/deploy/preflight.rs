@@ -79,6 +79,8 @@ pub struct Facts<'a> {
     pub alarms: Vec<Alarm>,
     /// The canary, for Full.
     pub canary: Option<CanaryFound>,
+    /// Why the watch returned the canary while it was held, where it did; for Full.
+    pub returned: Option<String>,
     /// Whether no deployment of the own service ever succeeded, and none of its tasks runs.
     pub never_deployed: bool,
     /// Since when the service has been found busy, in epoch seconds.
@@ -314,6 +316,12 @@ fn alarms_exist(facts: &Facts<'_>, problems: &mut Vec<String>) {
 fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &mut Vec<String>) {
     let definition = &found.definition;
     let label = canary.label();
+    if let Some(why) = &facts.returned {
+        problems.push(format!(
+            "CanaryService: {label} was returned while it was held: {why}. Start the pipeline again, so that the canary is deployed and approved first"
+        ));
+        return;
+    }
     match definition.tags.get(tags::EXECUTION) {
         Some(execution) if execution == facts.execution => {}
         // What this service ran before needs no canary to show it.
@@ -379,7 +387,7 @@ fn red_before(facts: &Facts<'_>, service: &Service, partner: &Service, now: i64)
         .alarms
         .iter()
         .filter(|alarm| alarm.is_red())
-        .map(|alarm| red(alarm, facts.role, service, partner))
+        .map(|alarm| red(alarm, facts.role, service, Some(partner)))
         .collect();
     match facts.options.already_red {
         _ if red.is_empty() => None,

@@ -154,7 +154,7 @@ fn signals<'a>(terms: &Terms, revision: &'a Revision, sight: &'a Sight<'a>) -> S
     Signals {
         role: terms.role,
         service: sight.service,
-        partner: sight.partner,
+        partner: Some(sight.partner),
         revision,
         deployment: sight.deployment,
         stopped: sight.stopped,

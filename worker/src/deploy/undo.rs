@@ -198,6 +198,9 @@ fn canary_back(
                 Decision::new(Step::Wait, reason)
             } else if there {
                 end(terms, progress, sight, format!("canary {} runs {revision} again", canary.label()))
+            } else if told.is_none() && role == Role::Canary && is_elsewhere(progress, canary) {
+                let text = format!("canary {} was told by somebody else to run {}", canary.label(), canary.revision);
+                end(terms, progress, sight, text)
             } else if fresh {
                 Decision::new(Step::Wait, format!("canary {} is told to run {revision}", canary.label()))
             } else if told.is_none() || ours_again {

@@ -25,8 +25,8 @@ pub struct Signals<'a> {
     pub role: Role,
     /// The service that is deployed to.
     pub service: &'a Service,
-    /// The other one of the pair.
-    pub partner: &'a Service,
+    /// The other one of the pair, where it is looked at.
+    pub partner: Option<&'a Service>,
     /// Our revision.
     pub revision: &'a Revision,
     /// Our service deployment, once AWS shows it.
@@ -201,16 +201,22 @@ fn witness(stopped: &[Task], revision: &Revision, since: Option<Time>, fault: &F
 
 fn by_alarms(signals: &Signals<'_>) -> Option<Cause> {
     let Signals { role, service, partner, .. } = signals;
-    let red: Vec<String> =
-        signals.alarms.iter().filter(|alarm| alarm.is_red()).map(|alarm| red(alarm, *role, service, partner)).collect();
+    let red: Vec<String> = signals
+        .alarms
+        .iter()
+        .filter(|alarm| alarm.is_red())
+        .map(|alarm| red(alarm, *role, service, *partner))
+        .collect();
     (!red.is_empty()).then(|| Cause { kind: CauseKind::Alarm, text: red.join("; "), witness: None })
 }
 
 /// One red alarm, for people. An alarm is the service's own if it names that service and not its partner, too (the two
 /// may share a target group). Red shared alarms stop a deployment, too, but they may have another cause.
 #[must_use]
-pub fn red(alarm: &Alarm, role: Role, service: &Service, partner: &Service) -> String {
-    let whose = match (role, alarm.names(service), alarm.names(partner)) {
+pub fn red(alarm: &Alarm, role: Role, service: &Service, partner: Option<&Service>) -> String {
+    let of_partner = partner.is_some_and(|partner| alarm.names(partner));
+    let whose = match (role, alarm.names(service), of_partner) {
+        _ if partner.is_none() => "",
         (_, true, false) => "",
         (Role::Canary, false, true) => ", of the full service",
         (Role::Full, false, true) => ", of the canary",
@@ -249,7 +255,7 @@ mod tests {
             judge(&Signals {
                 role: Role::Canary,
                 service: &self.service,
-                partner: &service("full", 10, "full:1"),
+                partner: Some(&service("full", 10, "full:1")),
                 revision: &"app:2".parse().unwrap(),
                 deployment: Some(&self.deployment),
                 stopped: &self.stopped,
@@ -376,7 +382,7 @@ mod tests {
         ] {
             let mut alarm = alarm("errors", "ALARM");
             alarm.dimensions = dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-            let text = red(&alarm, Role::Canary, &canary, &full);
+            let text = red(&alarm, Role::Canary, &canary, Some(&full));
             assert_eq!(text, format!("alarm errors is in ALARM{expected}"), "{dimensions:?}");
         }
     }

@@ -26,6 +26,8 @@ pub enum Part {
     Peers,
     /// The shared observer.
     Observer,
+    /// The watch over the canaries that wait for people.
+    Watch,
 }
 
 impl fmt::Display for Part {
@@ -35,6 +37,7 @@ impl fmt::Display for Part {
             Self::Renewal => f.write_str("renewing the ledger object"),
             Self::Peers => f.write_str("looking after peers"),
             Self::Observer => f.write_str("observing services"),
+            Self::Watch => f.write_str("watching held canaries"),
         }
     }
 }

@@ -5,13 +5,17 @@
 //!   orphans ─► which of them nobody holds any more (a pure decision)
 //!   percents ► services/<cluster>/<service>/percents.json   a service's own percents while a turnover changes them
 //!   releases ► releases/<release>.json   what became of a release, in order
+//!   canaries ► held/<cluster>/<service>.json   a canary that waits for people, and its way back
+//!   lease ───► held/watch.json   which worker watches them
 //!   history ─► services/<cluster>/<service>/<begin>-<release>.json   which releases ended well on a service
 //! ```
 //!
 //! The objects are small, and in S3 or a folder: [`coalmine_door::store`].
 
+pub mod canaries;
 pub mod held;
 pub mod history;
+pub mod lease;
 pub mod orphans;
 pub(crate) mod percents;
 pub mod releases;

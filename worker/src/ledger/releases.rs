@@ -14,7 +14,7 @@ use coalmine_door::store::{Condition, Store, StoreError};
 use coalmine_pipeline::limits::cut;
 use serde::{Deserialize, Serialize};
 
-use crate::deploy::happening::{Happening, State};
+use crate::deploy::happening::{Happening, REASON_CHARS_MAX, State};
 use crate::deploy::release::Image;
 
 /// The version of these records that this program writes and reads.
@@ -23,8 +23,6 @@ const SCHEMA: u32 = 1;
 pub const PREFIX: &str = "releases/";
 /// The longest timeline: the oldest happenings fall out, but for the first.
 const TIMELINE_MOST: usize = 200;
-/// The longest reason that is kept, in characters.
-const REASON_CHARS_MAX: usize = 1_000;
 /// How often a write is tried again that somebody else came before.
 const TRIES: usize = 5;
 

@@ -1,0 +1,174 @@
+//! Others are told what happens to a release, and operators answer for it.
+
+use std::time::Duration;
+
+use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
+use coalmine_worker::commands::answer::{Args, Trouble, answer};
+use coalmine_worker::run::{Settings as WorkerSettings, Telling};
+use serde_json::{Value, json};
+use simulator::ecr::Behaviour;
+use simulator::{Settings, Simulator};
+
+use crate::stage::story::prepare;
+use crate::stage::{Application, Story, ledger, settings};
+
+const HOOK: &str = "hooks.example.com";
+
+fn telling(seed: u64, app: &Application, status: u16) -> Story {
+    let built = [app.clone()];
+    let mut story = Story::without_worker(Simulator::new(Settings::seeded(seed)), &[app], |world| {
+        prepare(world, &built, true);
+        world.hooks.listen(HOOK, status);
+    });
+    let webhook = Some(format!("https://{HOOK}/in?key=secret"));
+    let telling = Telling { bus: Some("default".into()), webhook };
+    story.start_worker_with(WorkerSettings { telling, ..settings("default", 20) });
+    story
+}
+
+fn events(story: &Story) -> Vec<Value> {
+    story.world(|world| {
+        let put = world.eventbridge.events().iter();
+        put.map(|event| {
+            assert_eq!((event.bus.as_str(), event.source.as_str()), ("default", "coalmine"));
+            assert_eq!(event.detail_type, "Coalmine Release State Change");
+            event.detail.clone()
+        })
+        .collect()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_change_of_a_releases_state_is_told_once_as_it_is_documented() {
+    let app = Application::web("app", 2);
+    let story = telling(1701, &app, 204);
+    let rejected = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.answer("app", "Release", ApprovalStatus::Rejected).await;
+    story.ended("app", &rejected).await;
+    story.until_so("an empty ledger", || story.waiting().is_empty()).await;
+    let execution = story.release(&app, "v3", Behaviour::Good);
+    story.approve_all("app").await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
+    story.pass(Duration::from_secs(10)).await;
+    let told = events(&story);
+    let states: Vec<(&str, &str)> =
+        told.iter().filter_map(|event| Some((event["service"].as_str()?, event["state"].as_str()?))).collect();
+    let (full, canary) = ("main/app", "main/app-canary");
+    assert_eq!(
+        states,
+        [
+            (canary, "deploying"),
+            (canary, "held"),
+            (canary, "restoring"),
+            (canary, "restored"),
+            (canary, "deploying"),
+            (canary, "held"),
+            (full, "deploying"),
+            (full, "deployed"),
+        ]
+    );
+    // What README.md documents, member by member.
+    let mut restoring = told[2].clone();
+    let at = restoring["at"].take();
+    assert!(at.as_i64().is_some_and(|at| at > 1_000_000_000), "{at}");
+    let action = story.action("app", &rejected, "Canary").id;
+    assert_eq!(
+        restoring,
+        json!({
+            "version": 1, "release": rejected, "pipeline": "app", "at": null, "service": canary, "state": "restoring",
+            "reason": "Release/Approve was rejected by user/setup: looks good", "action": action,
+            "by": "arn:aws:iam::123456789012:user/setup", "digests": {"app": story.digest(&app, "v2")},
+        })
+    );
+    let known = [
+        "version",
+        "release",
+        "pipeline",
+        "at",
+        "service",
+        "state",
+        "reason",
+        "revision",
+        "deployment",
+        "action",
+        "by",
+        "digests",
+    ];
+    for event in &told {
+        assert!(event.as_object().unwrap().keys().all(|key| known.contains(&key.as_str())), "{event}");
+    }
+    let posts = story.world(|world| world.hooks.posts(HOOK).to_vec());
+    let posted: Vec<Value> = posts.iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(posted, told, "the webhook is told the same");
+    assert!(posts.iter().all(|(path, _)| path == "/in?key=secret"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_fails_and_a_bus_that_is_not_there_hold_nothing_up() {
+    let app = Application::web("app", 2);
+    let built = [app.clone()];
+    let mut story = Story::without_worker(Simulator::new(Settings::seeded(1702)), &[&app], |world| {
+        prepare(world, &built, true);
+        world.hooks.listen(HOOK, 500);
+    });
+    let telling = Telling { bus: Some("default".into()), webhook: Some(format!("https://{HOOK}")) };
+    story.start_worker_with(WorkerSettings { telling, ..settings("default", 20) });
+    let execution = story.release(&app, "v2", Behaviour::Good);
+    story.approve_all("app").await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
+    assert_eq!(story.world(|world| world.hooks.posts(HOOK).len()), 4, "each is tried once");
+}
+
+fn args(name: &str) -> Args {
+    let reason = "too slow".to_owned();
+    Args { name: name.into(), reason, stage: None, yes: true, json: true, ledger: ledger() }
+}
+
+/// What an operator is told, and what a machine reads.
+async fn answered(story: &Story, args: &Args, approve: bool) -> Result<(Value, String), Trouble> {
+    let door = story.simulator.sdk_config("AKIAOPERATOR");
+    let (mut out, mut told) = (Vec::new(), Vec::new());
+    answer(&door, args, approve, |_| Ok(false), &mut out, &mut told).await?;
+    Ok((serde_json::from_slice(&out).unwrap_or_default(), String::from_utf8(told).unwrap()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_rejects_by_the_name_of_a_service_and_the_canary_goes_back() {
+    let app = Application::web("app", 4);
+    let story = Story::begin(Simulator::new(Settings::seeded(1703)), &[&app]);
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.held("app").await;
+    // A pipeline has the name of the full service: the canary's leads through the ledger.
+    let (answer, told) = answered(&story, &args("app-canary"), false).await.unwrap();
+    assert_eq!((&answer["answer"], &answer["release"]), (&json!("Rejected"), &json!(execution)));
+    assert!(told.contains("Canary: the only task of main/app-canary runs app-canary:2"), "{told}");
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    story.until_so("an empty ledger", || story.waiting().is_empty()).await;
+    story.runs_image(&app, "app-canary", "v1");
+    let reason = story.record(&execution).last_of("main/app-canary").unwrap().reason.clone();
+    assert!(reason.starts_with("Release/Approve was rejected by user/AKIAOPERATOR: too slow"), "{reason}");
+    let again = answered(&story, &args("app"), false).await.unwrap_err();
+    assert_eq!((again.code(), again.to_string()), (5, "no approval waits in app".to_owned()));
+    let unknown = answered(&story, &args("ap"), true).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no pipeline ap, and no canary of a service ap waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_approves_and_is_asked_for_the_stage_where_two_wait() {
+    let app = Application::web("app", 2);
+    let story = Story::begin(Simulator::new(Settings::seeded(1704)), &[&app]);
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.held("app").await;
+    let second = story.release(&app, "v3", Behaviour::Good);
+    story.until("two approvals", |world| world.codepipeline.open_approvals("app").len() == 2).await;
+    let several = answered(&story, &args("app"), true).await.unwrap_err();
+    assert_eq!(several.code(), 2, "{several}");
+    let asked = Args { stage: Some("Release".into()), yes: false, ..args("app") };
+    let no = answered(&story, &asked, true).await.unwrap_err();
+    assert_eq!((no.code(), no.to_string()), (5, "nothing was answered".to_owned()));
+    let (answer, _) = answered(&story, &Args { yes: true, ..asked }, true).await.unwrap();
+    assert_eq!(answer["release"], json!(execution));
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
+    story.answer("app", "Approve", ApprovalStatus::Rejected).await;
+    story.ended("app", &second).await;
+}

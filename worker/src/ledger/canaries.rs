@@ -1,0 +1,256 @@
+//! The canaries that wait for people: `held/<cluster>/<service>.json`, one for each canary service.
+//!
+//! ```text
+//!   Canary succeeds ─► written, before the success is told
+//!   Full begins, or a newer Canary ─► taken: from then on the canary is that action's
+//!   the watch ─► restoring, with its progress before each act ─► struck when the canary is back
+//! ```
+//!
+//! All writes are conditional on the version that was read, so the record is also what keeps the watch and the jobs
+//! apart: of those who want a canary, the write lets one go on.
+
+use std::collections::BTreeMap;
+
+use coalmine_door::store::{Condition, Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::deploy::hold::Why;
+use crate::deploy::progress::Progress;
+
+/// The version of these records that this program writes and reads.
+const SCHEMA: u32 = 1;
+/// What all their keys begin with.
+pub const PREFIX: &str = "held/";
+/// The lease of the worker that watches them.
+pub const LEASE: &str = "held/watch.json";
+/// How often a write is tried again that somebody else came before.
+const TRIES: usize = 5;
+
+/// A canary that waits for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    pub(crate) schema: u32,
+    /// The release: the id of its pipeline execution.
+    pub release: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The stage and the action that deployed it.
+    pub stage: String,
+    /// As above.
+    pub action: String,
+    /// The action execution.
+    pub action_execution: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The canary service's name.
+    pub service: String,
+    /// The full service's name.
+    pub full: String,
+    /// The alarms by which it is judged.
+    pub alarms: Vec<String>,
+    /// Container → digest.
+    pub digests: BTreeMap<String, String>,
+    /// What the approver is shown.
+    pub summary: String,
+    /// Since when it waits, in epoch seconds.
+    pub since: i64,
+    /// How far its action came, later its way back: a continuation token.
+    pub(crate) progress: String,
+    /// Why it goes back, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoring: Option<Restoring>,
+}
+
+/// Why a canary goes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoring {
+    /// In words.
+    pub why: String,
+    /// Who decided it, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Since when, in epoch seconds.
+    pub since: i64,
+    /// Whether it is not well: then it goes back although people have not decided.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sick: bool,
+}
+
+impl Canary {
+    /// A canary that begins to wait; what is not given is empty.
+    #[must_use]
+    pub fn new((cluster, service, full): (&str, &str, &str), progress: &Progress, since: i64) -> Self {
+        Self {
+            schema: SCHEMA,
+            release: String::new(),
+            pipeline: String::new(),
+            stage: String::new(),
+            action: String::new(),
+            action_execution: String::new(),
+            cluster: cluster.to_owned(),
+            service: service.to_owned(),
+            full: full.to_owned(),
+            alarms: Vec::new(),
+            digests: BTreeMap::new(),
+            summary: String::new(),
+            since,
+            progress: progress.to_token(),
+            restoring: None,
+        }
+    }
+
+    /// Reads a record; `None` where it is another version's, or none of ours.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let record = serde_json::from_slice::<Self>(body).ok().filter(|record| record.schema == SCHEMA)?;
+        record.progress().map(|_| record)
+    }
+
+    /// How far its action came, or its way back.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        Progress::from_token(&self.progress).ok()
+    }
+
+    /// The same with another progress.
+    #[must_use]
+    pub fn with(mut self, progress: &Progress) -> Self {
+        self.progress = progress.to_token();
+        self
+    }
+
+    /// The same on its way back.
+    #[must_use]
+    pub fn restored_because(self, why: Why, progress: &Progress, now: i64) -> Self {
+        let Why { text, by, sick } = why;
+        Self { restoring: Some(Restoring { why: text, by, since: now, sick }), ..self.with(progress) }
+    }
+
+    /// `cluster/service`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.cluster, self.service)
+    }
+
+    fn body(&self) -> Vec<u8> {
+        // A struct of strings and numbers always serializes.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// A record with the version under which it was read or written; `None` where it cannot be understood.
+pub type Stored = (String, Option<Canary>);
+
+/// What became of an attempt to take a canary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is whose action asked. Another release's record that was there before.
+    Yes(Option<Box<Canary>>),
+    /// The watch is returning it, because of this.
+    Restoring(String),
+}
+
+/// The keys of all held canaries.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn keys(store: &Store) -> Result<Vec<String>, StoreError> {
+    let keys = store.list(PREFIX).await?;
+    Ok(keys.into_iter().filter(|key| key != LEASE).collect())
+}
+
+/// The key of a canary service.
+#[must_use]
+pub fn key(cluster: &str, service: &str) -> String {
+    format!("{PREFIX}{cluster}/{service}.json")
+}
+
+/// Reads a record; `None` where there is none.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn read(store: &Store, key: &str) -> Result<Option<Stored>, StoreError> {
+    let stored = store.get(key).await?;
+    Ok(stored.map(|stored| (stored.version, Canary::parse(&stored.body))))
+}
+
+/// Notes that a canary waits, instead of whatever was noted of its service before.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub async fn note(store: &Store, canary: &Canary) -> Result<(), StoreError> {
+    let key = key(&canary.cluster, &canary.service);
+    for _ in 0..TRIES {
+        let stored = store.get(&key).await?;
+        if let Some(stored) = &stored
+            && Canary::parse(&stored.body).is_some_and(|known| known.action_execution == canary.action_execution)
+        {
+            return Ok(());
+        }
+        let condition = stored.map_or(Condition::New, |stored| Condition::Unchanged(stored.version));
+        match store.put(&key, canary.body(), &condition).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Changed { .. }) => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    Err(StoreError::Changed { key })
+}
+
+/// Writes a record that has still this version; its new version.
+///
+/// # Errors
+/// When somebody else has changed or taken it, or the ledger cannot be written.
+pub async fn rewrite(store: &Store, canary: &Canary, version: &str) -> Result<String, StoreError> {
+    let (key, body) = (key(&canary.cluster, &canary.service), canary.body());
+    match store.put(&key, body.clone(), &Condition::Unchanged(version.to_owned())).await {
+        // It may be this very write, whose reply was lost.
+        Err(changed @ StoreError::Changed { .. }) => match store.get(&key).await? {
+            Some(stored) if stored.body == body => Ok(stored.version),
+            _ => Err(changed),
+        },
+        other => other,
+    }
+}
+
+/// Takes a canary for an action: nobody watches it any more. With `anyhow` also from the watch that is returning it.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub async fn take(store: &Store, (cluster, service): (&str, &str), anyhow: bool) -> Result<Taken, StoreError> {
+    let key = key(cluster, service);
+    for _ in 0..TRIES {
+        let Some((version, canary)) = read(store, &key).await? else { return Ok(Taken::Yes(None)) };
+        if let Some(restoring) = canary.as_ref().and_then(|canary| canary.restoring.as_ref()).filter(|_| !anyhow) {
+            return Ok(Taken::Restoring(restoring.why.clone()));
+        }
+        match strike(store, &key, &version).await {
+            Ok(()) => return Ok(Taken::Yes(canary.map(Box::new))),
+            Err(StoreError::Changed { .. }) => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    Err(StoreError::Changed { key })
+}
+
+/// Strikes a record that has still this version.
+///
+/// # Errors
+/// When somebody else has changed or taken it, or the ledger cannot be written.
+pub async fn strike(store: &Store, key: &str, version: &str) -> Result<(), StoreError> {
+    store.delete(key, version).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_version_or_with_the_progress_of_another_is_none_of_ours() {
+        let canary = Canary::new(("main", "shop-canary", "shop"), &Progress::begin(0), 7);
+        assert_eq!(Canary::parse(&canary.body()), Some(canary.clone()));
+        assert_eq!(Canary::parse(&Canary { schema: 2, ..canary.clone() }.body()), None);
+        assert_eq!(Canary::parse(&Canary { progress: "{\"v\":9}".into(), ..canary }.body()), None);
+        assert_eq!(Canary::parse(b"{}"), None);
+    }
+}

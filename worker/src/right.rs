@@ -1,0 +1,139 @@
+//! By what right a turn acts: it holds its job, or this worker holds the lease on the watch and the canary's record is
+//! still as it left it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coalmine_door::AwsError;
+use coalmine_door::store::StoreError;
+use tracing::{info, warn};
+
+use crate::aws::executions::ActionState;
+use crate::deploy::hold::{self, Fate};
+use crate::ledger::canaries::{self, Canary};
+use crate::ledger::held::HeldError;
+use crate::ledger::lease::Lease;
+use crate::report::Ending;
+use crate::turn::Turn;
+use crate::watch;
+
+/// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
+const WANTED_INTERVAL: Duration = Duration::from_secs(30);
+
+/// By what right a turn acts.
+pub(crate) enum Right {
+    /// It was given a job, which stands in this worker's object of the ledger.
+    Job,
+    /// It returns a canary for the watch.
+    Watch(Box<Watching>),
+}
+
+/// A canary that the watch returns.
+pub(crate) struct Watching {
+    pub(crate) lease: Arc<Lease>,
+    /// Its record, as this worker read or wrote it last.
+    pub(crate) canary: Canary,
+    pub(crate) version: String,
+}
+
+impl Right {
+    pub(crate) fn is_watch(&self) -> bool {
+        matches!(self, Self::Watch(_))
+    }
+}
+
+impl Turn<'_> {
+    /// Before a pass: whether there is still something for this turn to do. `Some` says how it ends where not.
+    pub(crate) async fn obstacle(&mut self) -> Result<Option<Ending>, AwsError> {
+        if self.late {
+            return Ok(None);
+        }
+        if self.right.is_watch() {
+            let done = "the service is not there any more".to_owned();
+            return Ok(self.view.lacks_a_service().then_some(Ending::Returned { done }));
+        }
+        if !self.tools.held.holds(&self.job.id) {
+            // Where a peer has given the job back already, CodePipeline does not want it from here; where the ledger was
+            // lost, this is what saves it.
+            return Ok(Some(self.hand_back("the worker's record of its jobs is gone".to_owned())));
+        }
+        Ok(if self.is_wanted(false).await? { None } else { Some(Ending::NotWanted) })
+    }
+
+    /// Whether the execution still wants this job; right before an act it is asked anew.
+    async fn is_wanted(&mut self, now: bool) -> Result<bool, AwsError> {
+        let fresh = self
+            .wanted_at
+            .is_some_and(|at| (self.tools.clock.now() - at).to_std().unwrap_or_default() < WANTED_INTERVAL);
+        // A turn that has just begun was given its job by a living execution.
+        if !now && (fresh || self.wanted_at.is_none()) {
+            self.wanted_at.get_or_insert(self.tools.clock.now());
+            return Ok(true);
+        }
+        let state = self.tools.codepipeline.action(&self.job.context).await?;
+        self.wanted_at = Some(self.tools.clock.now());
+        Ok(state == ActionState::Wanted)
+    }
+
+    /// Right before an act: the progress is on record, this worker's lease holds, and the execution still wants the
+    /// job. `Some` says how the turn ends where one of these is not so.
+    pub(crate) async fn hindrance(&mut self) -> Result<Option<Ending>, AwsError> {
+        if self.late {
+            return Ok(None);
+        }
+        if self.right.is_watch() {
+            return self.hindrance_of_watch().await;
+        }
+        let held = &self.tools.held;
+        let mut kept = held.keep(&self.job.id, &self.progress.to_token()).await;
+        if kept.is_ok() && !held.may_act() {
+            kept = held.renew().await;
+        }
+        match kept {
+            Ok(()) if held.may_act() => {}
+            Ok(()) => return Ok(Some(self.hand_back("the ledger answers too slowly".to_owned()))),
+            Err(problem @ HeldError::TakenOver) => {
+                warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
+                return Ok(Some(self.hand_back(problem.to_string())));
+            }
+            Err(problem) => {
+                warn!(error = %problem, "the ledger cannot be written: the job is handed back");
+                return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
+            }
+        }
+        Ok(if self.is_wanted(true).await? { None } else { Some(Ending::NotWanted) })
+    }
+
+    /// The same for the watch: the way back is on record, nobody has taken the canary meanwhile, this worker is still
+    /// the one that watches, and people have not thought better of it.
+    async fn hindrance_of_watch(&mut self) -> Result<Option<Ending>, AwsError> {
+        let store = self.tools.held.store();
+        let Right::Watch(watching) = &mut self.right else { return Ok(None) };
+        let unwritten = |problem: StoreError| AwsError::unusable("noting the canary's way back", problem.to_string());
+        let canary = watching.canary.clone().with(&self.progress);
+        match canaries::rewrite(store, &canary, &watching.version).await {
+            Ok(version) => (watching.canary, watching.version) = (canary, version),
+            Err(StoreError::Changed { .. }) => {
+                info!("an action or another worker has taken the canary: it is left to it");
+                return Ok(Some(Ending::NotWanted));
+            }
+            Err(problem) => return Err(unwritten(problem)),
+        }
+        if !watching.lease.may_act() {
+            watching.lease.keep().await.map_err(unwritten)?;
+            if !watching.lease.may_act() {
+                return Ok(Some(Ending::NotWanted));
+            }
+        }
+        if hold::is_told(&self.progress) {
+            return Ok(None);
+        }
+        let sick = watching.canary.restoring.as_ref().is_some_and(|restoring| restoring.sick);
+        match watch::fate(self.tools, &watching.canary).await? {
+            Fate::Restore(_) => Ok(None),
+            Fate::Hold(_) if sick => Ok(None),
+            Fate::Hold(why) | Fate::LetGo(why) => Ok(Some(Ending::CalledOff { why: why.to_owned() })),
+            Fate::Ask => Err(AwsError::unusable("looking for the execution", "its status is not known")),
+        }
+    }
+}
