@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use coalmine_pipeline::action_type::FULL;
+use coalmine_pipeline::action_type::{FULL, ROLLBACK};
 use coalmine_pipeline::limits::{CUSTOM_ACTION_TIMEOUT, cut};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -22,15 +22,16 @@ use crate::deploy::decision::{Decision, Role, Step, elapsed};
 use crate::deploy::preflight::{self, Check};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
 use crate::deploy::{restore, rollout, undo};
-use crate::ledger::held::HeldError;
+use crate::hindrance::{Hindrance, hindrance};
 use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
+use crate::rollback;
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::{AwsError, Kind};
 
 /// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
-const WANTED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
+pub(crate) const WANTED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What one pass of observe, decide and act came to.
 pub(crate) enum Pass {
@@ -62,13 +63,17 @@ pub(crate) struct Turn<'a> {
 
 /// Does one visit of a job that was acknowledged, and reports what it came to.
 pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
-    let ending = match begin(&tools, &job, stopping) {
-        Ok(mut turn) => {
-            let ending = turn.visit().await;
-            turn.record_end(&ending).await;
-            ending
+    let ending = if job.action_type.provider == ROLLBACK.provider {
+        rollback::action::visit(&tools, &job, stopping).await
+    } else {
+        match begin(&tools, &job, stopping) {
+            Ok(mut turn) => {
+                let ending = turn.visit().await;
+                turn.record_end(&ending).await;
+                ending
+            }
+            Err(ending) => ending,
         }
-        Err(ending) => ending,
     };
     report::tell(&tools, &job, ending).await;
     tools.held.release(&job.id);
@@ -264,7 +269,7 @@ impl Turn<'_> {
             // lost, this is what saves it.
             return Ok(Pass::End(self.hand_back("the worker's record of its jobs is gone".to_owned())));
         }
-        if !self.late && !self.is_wanted(false).await? {
+        if !self.late && !self.is_wanted().await? {
             return Ok(Pass::End(Ending::NotWanted));
         }
         match self.progress.phase.clone() {
@@ -276,13 +281,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether the execution still wants this job; right before an act it is asked anew.
-    async fn is_wanted(&mut self, now: bool) -> Result<bool, AwsError> {
+    /// Whether the execution still wants this job, asked every 30 seconds; right before an act it is asked anew.
+    async fn is_wanted(&mut self) -> Result<bool, AwsError> {
         let fresh = self
             .wanted_at
             .is_some_and(|at| (self.tools.clock.now() - at).to_std().unwrap_or_default() < WANTED_INTERVAL);
         // A turn that has just begun was given its job by a living execution.
-        if !now && (fresh || self.wanted_at.is_none()) {
+        if fresh || self.wanted_at.is_none() {
             self.wanted_at.get_or_insert(self.tools.clock.now());
             return Ok(true);
         }
@@ -297,24 +302,15 @@ impl Turn<'_> {
         if self.late {
             return Ok(None);
         }
-        let held = &self.tools.held;
-        let mut kept = held.keep(&self.job.id, &self.progress.to_token()).await;
-        if kept.is_ok() && !held.may_act() {
-            kept = held.renew().await;
-        }
-        match kept {
-            Ok(()) if held.may_act() => {}
-            Ok(()) => return Ok(Some(self.hand_back("the ledger answers too slowly".to_owned()))),
-            Err(problem @ HeldError::TakenOver) => {
-                warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
-                return Ok(Some(self.hand_back(problem.to_string())));
+        let hindrance = hindrance(self.tools, self.job, &self.progress.to_token()).await?;
+        Ok(match hindrance {
+            None => {
+                self.wanted_at = Some(self.tools.clock.now());
+                None
             }
-            Err(problem) => {
-                warn!(error = %problem, "the ledger cannot be written: the job is handed back");
-                return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
-            }
-        }
-        Ok(if self.is_wanted(true).await? { None } else { Some(Ending::NotWanted) })
+            Some(Hindrance::HandBack(reason)) => Some(self.hand_back(reason)),
+            Some(Hindrance::NotWanted) => Some(Ending::NotWanted),
+        })
     }
 
     async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
@@ -463,7 +459,7 @@ impl Turn<'_> {
     }
 }
 
-fn configuration(text: String) -> Ending {
+pub(crate) fn configuration(text: String) -> Ending {
     Ending::Failed { kind: FailureKind::Configuration, text, id: None }
 }
 

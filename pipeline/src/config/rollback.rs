@@ -17,7 +17,7 @@ use crate::options::Options;
 const DEADLINE: Duration = Duration::from_secs(3_600);
 
 /// The most services of one action: with their canaries, what can be watched at a few calls a second.
-pub const SERVICES_MOST: usize = 30;
+const SERVICES_MOST: usize = 30;
 
 /// The longest id of a release that is looked for; a pipeline execution's id has 36 characters.
 const RELEASE_CHARS: usize = 100;
@@ -70,7 +70,7 @@ pub struct RollbackConfig {
     pub pool: String,
     /// The cluster's name.
     pub cluster: String,
-    /// The full services' names, at most [`SERVICES_MOST`], each once, in the order in which they were written.
+    /// The full services' names, at most 30, each once, in the order in which they were written.
     pub services: Vec<String>,
     /// How far they go back. Default: to the last release that succeeded.
     pub to: Back,

@@ -21,7 +21,7 @@ const ACTIONS_MAX: usize = 100;
 /// One account's CodePipeline in one region.
 #[derive(Clone, Debug)]
 pub struct CodePipeline {
-    client: Client,
+    pub(super) client: Client,
 }
 
 /// A job that was polled. Its `Debug` names it and shows nothing of its configuration or credentials.

@@ -5,6 +5,8 @@
 //!   orphans ─► which of them nobody holds any more (a pure decision)
 //!   percents ► services/<cluster>/<service>/percents.json   a service's own percents while a turnover changes them
 //!   releases ► releases/<release>.json   what became of a release, in order
+//!   refused ► services/<cluster>/<service>/refused.json   digests that a service was rolled back from
+//!   rollbacks ► rollbacks/<action execution>.json   what a rollback action decided, for its later turns
 //!   history ─► services/<cluster>/<service>/<begin>-<release>.json   which releases ended well on a service
 //! ```
 //!
@@ -14,7 +16,9 @@ pub mod held;
 pub mod history;
 pub mod orphans;
 pub(crate) mod percents;
+pub mod refused;
 pub mod releases;
+pub(crate) mod rollbacks;
 
 pub use held::Held;
 
