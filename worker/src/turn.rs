@@ -64,7 +64,7 @@ pub(crate) struct Turn<'a> {
 /// Does one visit of a job that was acknowledged, and reports what it came to.
 pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
     let ending = if job.action_type.provider == ROLLBACK.provider {
-        rollback::action::visit(&tools, &job, stopping).await
+        Box::pin(rollback::action::visit(&tools, &job, stopping)).await
     } else {
         match begin(&tools, &job, stopping) {
             Ok(mut turn) => {

@@ -118,7 +118,9 @@ impl Ecs {
             .services()
             .iter()
             .enumerate()
-            .map(|(place, service)| Ok((ecs_views::service(cluster, service, raw.get(place))?, ecs_views::tags(service))))
+            .map(|(place, service)| {
+                Ok((ecs_views::service(cluster, service, raw.get(place))?, ecs_views::tags(service)))
+            })
             .collect::<Result<_, _>>()
             .map_err(|problem: String| AwsError::unusable(OPERATION, problem))
     }

@@ -50,8 +50,7 @@ impl CodePipeline {
     /// When the call fails.
     pub async fn running(&self, pipeline: &str) -> Result<Vec<Running>, AwsError> {
         let asked = self.client.list_pipeline_executions().pipeline_name(pipeline).max_results(100);
-        let page =
-            asked.send().await.map_err(|error| AwsError::of("codepipeline ListPipelineExecutions", &error))?;
+        let page = asked.send().await.map_err(|error| AwsError::of("codepipeline ListPipelineExecutions", &error))?;
         let running = page.pipeline_execution_summaries().iter().filter_map(|execution| {
             let stopping = match execution.status()? {
                 PipelineExecutionStatus::InProgress => false,

@@ -172,9 +172,8 @@ impl Turn<'_> {
     /// Takes up what was decided; where nothing was, decides, and puts it on record before anything is touched.
     async fn decide(&mut self) -> Result<Option<Ending>, AwsError> {
         let (tools, action) = (self.tools, self.job.context.action_execution.as_str());
-        let ledger = |problem: coalmine_door::store::StoreError| {
-            AwsError::unusable("reading the ledger", problem.to_string())
-        };
+        let ledger =
+            |problem: coalmine_door::store::StoreError| AwsError::unusable("reading the ledger", problem.to_string());
         let known = rollbacks::read(tools.held.store(), action).await.map_err(ledger)?;
         let searched = known.is_none();
         let decided = match known {
@@ -195,7 +194,7 @@ impl Turn<'_> {
                     surge: self.config.options.surge,
                     home: self.config.home.clone(),
                 };
-                let Plan { planned, problems } = plan::make(tools, &request, &[], Ledger::Needed).await?;
+                let Plan { planned, problems } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
                 if planned.is_empty() || !(problems.is_empty() || self.config.options.partial) {
                     return Ok(Some(configuration(refusal(&problems))));
                 }

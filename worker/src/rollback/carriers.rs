@@ -30,7 +30,8 @@ pub async fn find(tools: &Tools, courses: &[Course]) -> Result<Vec<Carrier>, Aws
     let leaving = || courses.iter().filter(|course| course.leaves());
     let digests: BTreeSet<&String> = leaving().flat_map(|course| course.left_digests.values()).collect();
     let left: BTreeSet<&String> = leaving().filter_map(|course| course.left.as_ref()).map(|(id, _)| id).collect();
-    let pipelines: BTreeSet<&String> = leaving().filter_map(|course| course.left.as_ref()).map(|(_, name)| name).collect();
+    let pipelines: BTreeSet<&String> =
+        leaving().filter_map(|course| course.left.as_ref()).map(|(_, name)| name).collect();
     let mut found = Vec::new();
     for pipeline in pipelines.into_iter().filter(|name| !name.is_empty()) {
         for running in tools.codepipeline.running(pipeline).await? {

@@ -57,7 +57,7 @@ type Order = (usize, Next);
 
 /// What came of it.
 enum Outcome {
-    Told(Time, Percents),
+    Told(Time),
     Percents(Percents),
     Found(Option<String>),
     Looked(Option<Deployment>),
@@ -205,9 +205,8 @@ impl Fleet {
     /// Does it, for all services at once; a canary is told before its full service, so that nobody takes it for one that
     /// has to be restored. Whether there may be more to do before the next look.
     pub async fn act(&mut self, tools: &Tools, orders: Vec<Order>) -> bool {
-        let again = orders
-            .iter()
-            .any(|(_, next)| matches!(next, Next::Search | Next::Look | Next::Count | Next::Percents(_)));
+        let again =
+            orders.iter().any(|(_, next)| matches!(next, Next::Search | Next::Look | Next::Count | Next::Percents(_)));
         let mut pairs: BTreeMap<String, Vec<Order>> = BTreeMap::new();
         for order in orders {
             let Some(Member { course, .. }) = self.members.get(order.0) else { continue };
@@ -215,7 +214,7 @@ impl Fleet {
         }
         let mut work = Vec::new();
         for orders in pairs.into_values() {
-            work.push(self.carry_out(tools, orders));
+            work.push(Box::pin(self.carry_out(tools, orders)));
         }
         let outcomes: Vec<_> = join_all(work).await.into_iter().flatten().collect();
         let now = tools.clock.now();
@@ -255,7 +254,7 @@ impl Fleet {
         let mut noting = Vec::new();
         for member in back.iter().filter_map(|place| self.members.get(*place)) {
             let deployment = member.done.deployment.as_deref();
-            noting.push(record::back(tools, &member.course, &self.author, deployment, &member.reason));
+            noting.push(Box::pin(record::back(tools, &member.course, &self.author, deployment, &member.reason)));
         }
         join_all(noting).await;
         orders
@@ -291,14 +290,14 @@ impl Member {
 
     async fn tell(&self, tools: &Tools, author: &Author, percents: Percents) -> Result<Outcome, AwsError> {
         let (course, Some(service)) = (&self.course, &self.service) else { return Ok(Outcome::Stopped) };
-        record::leaving(tools, course, author, Some(percents)).await;
+        Box::pin(record::leaving(tools, course, author, Some(percents))).await;
         let change = Change {
             task_definition: Some(course.to.arn_beside(&service.arn)),
             desired: None,
             percents: (percents != service.percents).then(|| (percents, service.configuration.clone())),
         };
         match tools.ecs.update(&course.cluster, &course.service, change).await {
-            Ok(()) => Ok(Outcome::Told(tools.clock.now(), percents)),
+            Ok(()) => Ok(Outcome::Told(tools.clock.now())),
             // A rolling deployment is superseded; where ECS does not let it be, it is stopped first.
             Err(error) if is_in_the_way(&error) && service.is_rolling() && !self.stopped => {
                 warn!(%error, service = course.service, "ECS refuses while a deployment is in progress: stopping that");
@@ -355,7 +354,7 @@ impl Member {
 
     fn take(&mut self, outcome: Outcome, next: &Next, now: Time) {
         match outcome {
-            Outcome::Told(at, _) => {
+            Outcome::Told(at) => {
                 self.done.told = Some(at.timestamp());
                 self.done.times += 1;
                 self.done.deployment = None;

@@ -13,7 +13,7 @@ use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::nearest::hint;
 use crate::deploy::rollback::pair::{self, Says};
 use crate::deploy::rollback::usable::{self, Looked};
-use crate::deploy::rollback::way::{Good, choose, way_back};
+use crate::deploy::rollback::way::{Good, Present, choose, way_back};
 use crate::deploy::task_definition::{Copy, TaskDefinition};
 use crate::deploy::view::{Service, ServiceRevision};
 use crate::ledger::history;
@@ -81,11 +81,8 @@ pub async fn make(tools: &Tools, request: &Request, known: &[String], ledger: Le
     let canaries = canaries_of(tools, &found).await?;
     let names: BTreeSet<String> = canaries.values().map(|(name, _)| name.clone()).collect();
     let names: Vec<String> = names.into_iter().collect();
-    let companions = if names.is_empty() {
-        BTreeMap::new()
-    } else {
-        of_services(tools, cluster, &names, named, ledger).await?
-    };
+    let companions =
+        if names.is_empty() { BTreeMap::new() } else { of_services(tools, cluster, &names, named, ledger).await? };
     let mut plan = Plan::default();
     let mut asked: Vec<&String> = Vec::new();
     for name in &request.services {
@@ -98,7 +95,7 @@ pub async fn make(tools: &Tools, request: &Request, known: &[String], ledger: Le
     for name in &asked {
         let Some(facts) = found.get(*name) else { continue };
         let canary = canaries.get(*name).map(|(canary, says)| (canary, *says, companions.get(canary)));
-        pairs.push(pair(tools, request, facts, canary, ledger));
+        pairs.push(Box::pin(pair(tools, request, facts, canary, ledger)));
     }
     let mut pairs = try_join_all(pairs).await?.into_iter();
     for name in asked {
@@ -124,7 +121,7 @@ async fn canaries_of(
 ) -> Result<BTreeMap<String, (String, Says)>, AwsError> {
     let mut looks = Vec::new();
     for facts in found.values() {
-        looks.push(canary_of(tools, facts));
+        looks.push(Box::pin(canary_of(tools, facts)));
     }
     let canaries = try_join_all(looks).await?;
     Ok(found.keys().cloned().zip(canaries).filter_map(|(name, canary)| Some((name, canary?))).collect())
@@ -176,7 +173,11 @@ async fn pair(
         }
         (None, None) => {}
     }
-    let target = match choose(&full.history, &full.present, &request.to) {
+    let mut present = full.present.clone();
+    if let Some((facts, _)) = facts {
+        present.outrun = Present::is_outrun((&full.present, &full.service), (&facts.present, &facts.service));
+    }
+    let target = match choose(&full.history, &present, &request.to) {
         Ok(target) => target,
         Err(none) => {
             problems.push(none.to_string());
@@ -196,7 +197,7 @@ async fn pair(
     }
     let mut planned = Vec::new();
     if let Some((facts, says)) = facts {
-        match companion(tools, request, facts, (target, &definition, &images), ledger).await? {
+        match Box::pin(companion(tools, request, facts, (target, &definition, &images), ledger)).await? {
             Ok(mut canary) => {
                 canary.course.canary_of = Some(full.service.name.clone());
                 canary.pair = Some(says);
@@ -228,7 +229,8 @@ fn supported(request: &Request, service: &Service) -> Vec<String> {
     }
     let home = request.home.as_ref();
     if let Some(home) = home.filter(|home| !service.arn.contains(&format!(":{}:{}:", home.region, home.account))) {
-        problems.push(format!("the ARNs name account {} in {}, but this is {}", home.account, home.region, service.arn));
+        problems
+            .push(format!("the ARNs name account {} in {}, but this is {}", home.account, home.region, service.arn));
     }
     if request.surge == Some(false) && service.rebalancing {
         problems.push(format!(

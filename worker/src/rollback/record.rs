@@ -53,8 +53,16 @@ pub(crate) async fn leaving(tools: &Tools, course: &Course, author: &Author, giv
             None => Ok(()),
         }
     };
+    // What only the canary ran, the full service refuses, too.
+    let of_full = async {
+        match &course.canary_of {
+            Some(full) => refused::note(store, (&course.cluster, full), &refused, &returned).await,
+            None => Ok(()),
+        }
+    };
     tokio::join!(
         within(tools, refused::note(store, service, &refused, &returned)),
+        within(tools, of_full),
         within(tools, percents),
         within(tools, happened(tools, course, author, State::RollingBack, "")),
     );

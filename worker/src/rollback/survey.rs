@@ -20,6 +20,9 @@ use crate::tools::Tools;
 /// How many entries of a service's history are read, newest first; a release that is named is looked for in all.
 const ENTRIES_READ: usize = 15;
 
+/// A ledger that knows fewer entries of a service was begun not long ago: what ECS remembers is added.
+const ENTRIES_FEW: usize = 5;
+
 /// How much trouble with the ledger a survey bears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ledger {
@@ -68,7 +71,7 @@ pub async fn of_services(
     for (service, tags) in described {
         let deployment = service.current_deployment.as_ref().and_then(|arn| deployments.get(arn));
         let revision = deployment.and_then(|deployment| revisions.get(&deployment.target));
-        facts.push(of_service(tools, service, tags, (deployment, revision), (named, ledger)));
+        facts.push(Box::pin(of_service(tools, service, tags, (deployment, revision), (named, ledger))));
     }
     let facts = try_join_all(facts).await?;
     Ok(facts.into_iter().map(|facts| (facts.service.name.clone(), facts)).collect())
@@ -163,28 +166,39 @@ struct Past {
     canary: Option<String>,
 }
 
-/// The releases that ended well on a service: of the ledger; where that knows none, of ECS, which remembers 90 days.
+/// The releases that ended well on a service, newest first: those of the ledger, and, where it knows few, those before them
+/// that ECS remembers (90 days).
 async fn past(tools: &Tools, service: &Service, named: Option<&str>, ledger: Ledger) -> Result<Past, AwsError> {
     let recorded = bearing(recorded(tools, service, named).await, ledger)?.unwrap_or_default();
-    if !recorded.is_empty() {
-        let canary = recorded.iter().find_map(|ran| ran.canary.clone());
-        return Ok(Past { history: recorded.into_iter().map(good).collect(), on_record: true, canary });
+    let canary = recorded.iter().find_map(|ran| ran.canary.clone());
+    let oldest = recorded.iter().map(|ran| ran.began).min();
+    let few = recorded.len() < ENTRIES_FEW;
+    let mut past = Past { on_record: !recorded.is_empty(), history: recorded.into_iter().map(good).collect(), canary };
+    if few {
+        let before = remembered(tools, service).await?.into_iter();
+        past.history.extend(before.filter(|good| oldest.is_none_or(|oldest| good.at < oldest)));
     }
+    Ok(past)
+}
+
+/// The successful deployments that ECS remembers, newest first.
+async fn remembered(tools: &Tools, service: &Service) -> Result<Vec<Good>, AwsError> {
     let mut listed = tools.ecs.list_deployments(&service.cluster, &service.name, None, true).await?;
     listed.truncate(REVISIONS_PER_CALL);
     let arns: Vec<String> = listed.iter().map(|listed| listed.target.clone()).collect();
     let found = if arns.is_empty() { Vec::new() } else { tools.ecs.service_revisions(&arns).await? };
-    let history = listed.iter().filter_map(|listed| {
-        let revision = found.iter().find(|revision| revision.arn == listed.target)?;
-        Some(Good {
+    let mut history = Vec::new();
+    for listed in &listed {
+        let Some(revision) = found.iter().find(|revision| revision.arn == listed.target) else { continue };
+        history.push(Good {
             release: None,
             pipeline: String::new(),
             at: listed.created.map_or(0, |created| created.timestamp()),
             revision: revision.revision.clone(),
             digests: revision.digests.clone(),
-        })
-    });
-    Ok(Past { history: history.collect(), on_record: false, canary: None })
+        });
+    }
+    Ok(history)
 }
 
 async fn recorded(tools: &Tools, service: &Service, named: Option<&str>) -> Result<Vec<Ran>, StoreError> {

@@ -82,14 +82,18 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         return EXIT_USAGE;
     }
     let tools = Tools::new(door, std::time::Duration::from_secs(60), &order.ledger);
-    let plan = match make(&tools, &order).await {
+    let plan = match Box::pin(make(&tools, &order)).await {
         Ok(plan) => plan,
         Err(Ends::Cannot(text)) => {
             screen.say(&format!("{text}. Nothing was done."));
             return EXIT_NOT_POSSIBLE;
         }
         Err(Ends::Aws(problem)) => {
-            let hint = if problem.kind == Kind::Denied { " The README lists the permissions that rollback needs." } else { "" };
+            let hint = if problem.kind == Kind::Denied {
+                " The README lists the permissions that rollback needs."
+            } else {
+                ""
+            };
             screen.say(&format!("{problem}. Nothing was done.{hint}"));
             return EXIT_SURROUNDINGS;
         }
@@ -109,7 +113,7 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         screen.say("Nothing was done.");
         return EXIT_OK;
     }
-    act(&tools, &order, plan, screen, stop).await
+    Box::pin(act(&tools, &order, plan, screen, stop)).await
 }
 
 async fn make(tools: &Tools, order: &Order) -> Result<Plan, Ends> {
@@ -132,11 +136,11 @@ async fn make(tools: &Tools, order: &Order) -> Result<Plan, Ends> {
     if let Some(strange) = order.canaries.keys().find(|name| !request.services.contains(name)) {
         return Err(Ends::Cannot(format!("--canary names {strange}, which is not among the services")));
     }
-    let mut plan = plan::make(tools, &request, &[], Ledger::Wished).await?;
+    let mut plan = Box::pin(plan::make(tools, &request, &[], Ledger::Wished)).await?;
     // Only who mistypes a name pays for the list of all names.
     if plan.problems.iter().any(|(_, problem)| problem.starts_with("ECS has no service")) {
         let names = tools.ecs.service_names(&cluster).await.unwrap_or_default();
-        plan = plan::make(tools, &request, &names, Ledger::Wished).await?;
+        plan = Box::pin(plan::make(tools, &request, &names, Ledger::Wished)).await?;
     }
     Ok(plan)
 }
@@ -151,7 +155,9 @@ async fn cluster_of(tools: &Tools, services: &[String]) -> Result<String, Ends> 
     match clusters.as_slice() {
         [one] => Ok((*one).to_owned()),
         [] => Err(Ends::Cannot("the ledger does not tell the cluster: give --cluster".to_owned())),
-        several => Err(Ends::Cannot(format!("the services are in several clusters ({}): give --cluster", several.join(", ")))),
+        several => {
+            Err(Ends::Cannot(format!("the services are in several clusters ({}): give --cluster", several.join(", "))))
+        }
     }
 }
 
@@ -222,12 +228,7 @@ async fn act(tools: &Tools, order: &Order, plan: Plan, screen: &mut Screen<'_>, 
 }
 
 /// The executions that still carry what was left; stopped, where that was ordered.
-async fn find_carriers(
-    tools: &Tools,
-    order: &Order,
-    courses: &[Course],
-    screen: &mut Screen<'_>,
-) -> Vec<Carrier> {
+async fn find_carriers(tools: &Tools, order: &Order, courses: &[Course], screen: &mut Screen<'_>) -> Vec<Carrier> {
     let mut found = match carriers::find(tools, courses).await {
         Ok(found) => found,
         Err(problem) => {

@@ -169,7 +169,10 @@ fn arriving(course: &Course, done: &Done, seen: Seen<'_>) -> (Next, String) {
             let Percents { minimum, maximum } = wanted;
             return (Next::Percents(wanted), format!("going on with percents {minimum}/{maximum}"));
         }
-        return (Next::Wait, format!("{} of {} tasks run {to}{}", arrived(service), service.desired, obstacle(service)));
+        return (
+            Next::Wait,
+            format!("{} of {} tasks run {to}{}", arrived(service), service.desired, obstacle(service)),
+        );
     }
     match seen.count {
         _ if service.running < service.desired => {
@@ -208,9 +211,7 @@ fn elsewhere(course: &Course, done: &Done, seen: Seen<'_>, now: i64) -> (Next, S
         return (Next::Wait, "waiting for ECS to show the service as it is now".to_owned());
     }
     match done.told {
-        None if done.deployment.is_none() && service.revision == course.from => {
-            tell(format!("telling it to run {to}"))
-        }
+        None if done.deployment.is_none() && service.revision == course.from => tell(format!("telling it to run {to}")),
         None if done.deployment.is_none() => {
             (Next::Lost, format!("it was told to run {} after the rollback was decided", service.revision))
         }

@@ -25,8 +25,7 @@ fn course(own: Percents) -> Course {
 fn at(revision: &str, old: Option<&str>) -> Service {
     let mut service = service("app", 10, revision);
     if let Some(old) = old {
-        service.rollouts =
-            vec![rollout("PRIMARY", "IN_PROGRESS", revision, 4), rollout("ACTIVE", "COMPLETED", old, 6)];
+        service.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", revision, 4), rollout("ACTIVE", "COMPLETED", old, 6)];
     }
     service
 }

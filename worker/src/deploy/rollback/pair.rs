@@ -120,11 +120,7 @@ mod tests {
 
     #[test]
     fn the_strongest_word_on_a_pair_counts() {
-        let all = Hints {
-            asked: Some(Some("a".into())),
-            history: Some("h".into()),
-            tag: Some("t".into()),
-        };
+        let all = Hints { asked: Some(Some("a".into())), history: Some("h".into()), tag: Some("t".into()) };
         assert_eq!(all.canary(), Some(Some(("a".into(), Says::Asked))));
         let none = Hints { asked: Some(None), ..all.clone() };
         assert_eq!(none.canary(), Some(None), "none was asked for");

@@ -32,9 +32,11 @@ pub fn problems(asked: &[Asked], refused: &[Refused], allowed: &BTreeSet<Digest>
     for asked in asked {
         let Ok(resolved) = &asked.answer else { continue };
         let digest = resolved.digest.to_string();
-        let found = refused.iter().find(|refused| refused.digest == digest || resolved.children.contains(&refused.digest));
+        let found =
+            refused.iter().find(|refused| refused.digest == digest || resolved.children.contains(&refused.digest));
         let Some(found) = found else { continue };
-        let is_allowed = allowed.iter().any(|allowed| *allowed == resolved.digest || allowed.to_string() == found.digest);
+        let is_allowed =
+            allowed.iter().any(|allowed| *allowed == resolved.digest || allowed.to_string() == found.digest);
         if is_allowed {
             continue;
         }
@@ -88,7 +90,11 @@ mod tests {
             ("b", allow("b"), 0),
             ("a", allow("c"), 1),
         ] {
-            assert_eq!(problems(&asked(), &refused(letter), &allowed, "main/app").len(), expected, "{letter} {allowed:?}");
+            assert_eq!(
+                problems(&asked(), &refused(letter), &allowed, "main/app").len(),
+                expected,
+                "{letter} {allowed:?}"
+            );
         }
         assert_eq!(
             problems(&asked(), &refused("a"), &BTreeSet::new(), "main/app"),

@@ -99,14 +99,17 @@ mod tests {
 
     #[test]
     fn what_can_be_deployed_is_told_from_what_cannot() {
-        let (active, gone) = (definition("ACTIVE"), Looked { answer: Err("is not in the repository".into()), ..looked(false) });
+        let (active, gone) =
+            (definition("ACTIVE"), Looked { answer: Err("is not in the repository".into()), ..looked(false) });
         assert_eq!(said(Some(&active), &looked(false), &ran(None)), digest("a"));
         assert_eq!(said(Some(&active), &looked(false), &ran(Some(digest("a")))), digest("a"));
         assert_eq!(said(Some(&active), &looked(false), &ran(Some(digest("b")))), digest("a"), "a child of the index");
         assert_eq!(said(None, &looked(false), &ran(None)), "task definition app:1 is gone");
         assert_eq!(
             said(Some(&definition("INACTIVE")), &gone, &ran(None)),
-            format!("task definition app:1 is INACTIVE, expected ACTIVE\ncontainer app: image {IMAGE} is not in the repository")
+            format!(
+                "task definition app:1 is INACTIVE, expected ACTIVE\ncontainer app: image {IMAGE} is not in the repository"
+            )
         );
         assert_eq!(
             said(Some(&active), &looked(true), &ran(None)),

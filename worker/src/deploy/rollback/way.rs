@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use coalmine_pipeline::Back;
 
-use crate::deploy::rollback::nearest::nearest;
 use crate::deploy::revision::Revision;
+use crate::deploy::rollback::nearest::nearest;
 use crate::deploy::view::Service;
 
 /// A release that ended well on a service once.
@@ -51,6 +51,8 @@ pub struct Present {
     pub arriving: bool,
     /// Whether ECS itself has taken it back there.
     pub reverted: bool,
+    /// Whether its canary runs a later release: that is what is left then.
+    pub outrun: bool,
 }
 
 impl Present {
@@ -59,7 +61,17 @@ impl Present {
     pub fn of(service: &Service, digests: BTreeMap<String, String>, reverted: bool) -> Self {
         let elsewhere = |rollout: &&crate::deploy::view::Rollout| rollout.revision != service.revision;
         let arriving = service.is_rolling() && service.rollouts.iter().any(|rollout| elsewhere(&rollout));
-        Self { revision: service.revision.clone(), digests, arriving, reverted }
+        Self { revision: service.revision.clone(), digests, arriving, reverted, outrun: false }
+    }
+
+    /// Whether a canary that was told `canary` runs another, later release than its full service, told `full`.
+    #[must_use]
+    pub fn is_outrun(full: (&Self, &Service), canary: (&Self, &Service)) -> bool {
+        let date = |service: &Service| service.primary().and_then(|primary| primary.created);
+        let shared = full.0.digests.iter().filter_map(|(name, digest)| Some((digest, canary.0.digests.get(name)?)));
+        let shared: Vec<_> = shared.collect();
+        let alike = !shared.is_empty() && shared.iter().all(|(one, other)| one == other);
+        !alike && date(canary.1) > date(full.1)
     }
 }
 
@@ -115,19 +127,17 @@ pub fn way_back(history: &[Good]) -> Vec<&Good> {
 /// Which release is meant.
 ///
 /// Steps count from what the service runs. Where it is on its way back already (ECS, a worker or somebody's rollback took it
-/// there, and whatever came after is not on record as left yet), they count from what it is leaving: who says "back" a
+/// there, and whatever came after is not on record as left yet), or only its canary runs a later release, they count from what it is leaving: who says "back" a
 /// second time means the same place.
 ///
 /// # Errors
 /// Why there is none.
 pub fn choose<'a>(history: &'a [Good], present: &Present, to: &Back) -> Result<&'a Good, NoTarget> {
     match to {
-        Back::Release(asked) => {
-            history.iter().find(|good| good.release.as_ref() == Some(asked)).ok_or_else(|| {
-                let known = way_back(history).into_iter().filter_map(|good| good.release.as_deref());
-                NoTarget::Unknown { asked: asked.clone(), near: nearest(asked, known).join(", ") }
-            })
-        }
+        Back::Release(asked) => history.iter().find(|good| good.release.as_ref() == Some(asked)).ok_or_else(|| {
+            let known = way_back(history).into_iter().filter_map(|good| good.release.as_deref());
+            NoTarget::Unknown { asked: asked.clone(), near: nearest(asked, known).join(", ") }
+        }),
         Back::Steps(steps) => {
             let way = way_back(history);
             let steps = usize::try_from(steps.get()).unwrap_or(usize::MAX);
@@ -155,7 +165,7 @@ fn first_step(way: &[&Good], present: &Present) -> usize {
     match by_revision.or_else(|| way.iter().position(|good| good.is(&present.revision, &present.digests))) {
         // What it runs never succeeded: that is what is left.
         None => 0,
-        Some(place) if place > 0 || present.arriving || present.reverted => place,
+        Some(place) if place > 0 || present.arriving || present.reverted || present.outrun => place,
         Some(place) => place + 1,
     }
 }
@@ -190,7 +200,7 @@ mod tests {
 
     fn present(text: &str) -> Present {
         let good = good(text);
-        Present { revision: good.revision, digests: good.digests, arriving: false, reverted: false }
+        Present { revision: good.revision, digests: good.digests, arriving: false, reverted: false, outrun: false }
     }
 
     fn chosen(past: &str, present: &Present, to: &str) -> Result<String, String> {
@@ -251,6 +261,31 @@ mod tests {
     }
 
     #[test]
+    fn a_release_that_only_the_canary_runs_is_what_is_left() {
+        let at = |name: &str, revision: &str, created: i64| {
+            let mut service = service(name, 1, revision);
+            service.rollouts[0].created = Some(crate::deploy::fixtures::at(created));
+            service
+        };
+        let runs = |text: &str| Present { digests: good(text).digests, ..present("v1") };
+        let full = at("app", "app:1", 50);
+        for (canary, digests, created, expected) in
+            [("canary:2", "v2", 90, true), ("canary:2", "v2", 10, false), ("canary:2", "v1", 90, false)]
+        {
+            let canary = at("canary", canary, created);
+            let found = Present::is_outrun((&runs("v1"), &full), (&runs(digests), &canary));
+            assert_eq!(found, expected, "{digests} {created}");
+        }
+        let nothing = Present { digests: BTreeMap::new(), ..present("v1") };
+        assert!(
+            Present::is_outrun((&runs("v1"), &full), (&nothing, &at("canary", "canary:2", 90))),
+            "no task runs yet"
+        );
+        let held = Present { outrun: true, ..present("v2") };
+        assert_eq!(chosen("v1 v2", &held, "last"), Ok("e-v2".into()));
+    }
+
+    #[test]
     fn another_deployment_of_the_same_revision_comes_from_nowhere_else() {
         let mut app = service("app", 4, "app:2");
         app.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:2", 1), rollout("ACTIVE", "COMPLETED", "app:2", 3)];
@@ -265,16 +300,16 @@ mod tests {
         #[test]
         fn going_back_converges_and_never_returns_to_what_was_left(past in proptest::collection::vec(1u32..6, 1..12)) {
             let past: Vec<Good> = past.iter().rev().map(|number| good(&format!("v{number}"))).collect();
-            let runs = Present { revision: past[0].revision.clone(), digests: past[0].digests.clone(), arriving: false, reverted: false };
+            let runs = Present { revision: past[0].revision.clone(), digests: past[0].digests.clone(), arriving: false, reverted: false, outrun: false };
             let Ok(target) = choose(&past, &runs, &Back::LAST) else { return Ok(()) };
             prop_assert!(target.revision != runs.revision);
             for (arriving, reverted) in [(true, false), (false, true), (false, false)] {
-                let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving, reverted };
+                let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving, reverted, outrun: false };
                 prop_assert_eq!(choose(&past, &at, &Back::LAST), Ok(target));
             }
             let mut recorded = vec![target.clone()];
             recorded.extend(past.iter().cloned());
-            let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving: false, reverted: false };
+            let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving: false, reverted: false, outrun: false };
             if let Ok(further) = choose(&recorded, &at, &Back::LAST) {
                 prop_assert!(further.revision != target.revision && further.revision != runs.revision);
             }

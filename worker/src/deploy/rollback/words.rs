@@ -46,9 +46,8 @@ pub struct End<'a> {
 #[must_use]
 pub fn summary(ends: &[End<'_>]) -> String {
     let back = ends.iter().filter(|end| end.state == State::Back);
-    let list: Vec<String> = back
-        .map(|end| format!("{} {} ({})", end.course.service, end.course.to, counted(end.tasks, "task")))
-        .collect();
+    let list: Vec<String> =
+        back.map(|end| format!("{} {} ({})", end.course.service, end.course.to, counted(end.tasks, "task"))).collect();
     let all = u32::try_from(ends.len()).unwrap_or(u32::MAX);
     let opening = if list.len() == ends.len() {
         format!("{} back", if all == 1 { "1 service is".to_owned() } else { format!("{all} services are") })
@@ -62,7 +61,8 @@ pub fn summary(ends: &[End<'_>]) -> String {
 #[must_use]
 pub fn failure(ends: &[End<'_>]) -> String {
     let (back, others): (Vec<&End<'_>>, Vec<&End<'_>>) = ends.iter().partition(|end| end.state == State::Back);
-    let mut text = format!("{} of {} not back:", others.len(), counted(ends.len().try_into().unwrap_or(u32::MAX), "service"));
+    let mut text =
+        format!("{} of {} not back:", others.len(), counted(ends.len().try_into().unwrap_or(u32::MAX), "service"));
     for end in others {
         let Course { from, to, .. } = end.course;
         text.push_str(&format!("\n- {} ({from} to {to}), {}: {}", end.course.label(), end.state.word(), end.reason));
