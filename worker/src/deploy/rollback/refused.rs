@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(
             problems(&asked(), &refused("a"), &BTreeSet::new(), "main/app"),
             [format!(
-                "container app: image 123456789012.dkr.ecr.eu-central-1.amazonaws.com/app:v2 is {0}, from which main/app was rolled back on 2026-11-29 22:13 UTC by ann (errors doubled), release e-2: to deploy it all the same, set allow={0} in Options",
+                "container app: image 123456789012.dkr.ecr.eu-central-1.amazonaws.com/app:v2 is {0}, from which main/app was rolled back on 2026-11-30 00:53 UTC by ann (errors doubled), release e-2: to deploy it all the same, set allow={0} in Options",
                 digest("a")
             )]
         );
