@@ -26,7 +26,13 @@ const RENAMED: [(&str, &str); 1] = [("s3 ListObjectsV2", "s3:ListBucket")];
 
 /// Calls that only operators' commands make, with the operator's own credentials: no worker may make them. (Those that
 /// workers make, too, stand in the workers' policy.)
-const OPERATORS: [&str; 2] = ["codepipeline GetPipelineState", "codepipeline PutApprovalResult"];
+const OPERATORS: [&str; 5] = [
+    "codepipeline GetPipelineState",
+    "codepipeline ListPipelineExecutions",
+    "codepipeline PutApprovalResult",
+    "codepipeline StopPipelineExecution",
+    "ecs ListServices",
+];
 
 /// Calls that need no permission: everybody may ask who he is.
 const FREE: [&str; 1] = ["sts GetCallerIdentity"];

@@ -4,7 +4,7 @@
 //! ```text
 //!  pipeline definition            job                                artifact
 //!        │                         │                                    │
-//!  action_type ── contract    config::{CanaryConfig, FullConfig}    artifact::parse_image_*
+//!  action_type ── contract    config::{Canary,Full,Rollback}Config  artifact::parse_image_*
 //!        │      (contract.json,    │   └─ options, capacity,            │
 //!        │       README table)     │      duration, names               │
 //!        └── drives the parser ────┘                └───────┬───────────┘
@@ -38,7 +38,7 @@ pub mod variables;
 pub use crate::action_type::ActionType;
 pub use crate::artifact::{ArtifactError, ContainerImage, ImageDetail, ImageFile};
 pub use crate::capacity::{Capacity, Share};
-pub use crate::config::{CanaryConfig, FullConfig, Problem, Problems};
+pub use crate::config::{Back, CanaryConfig, FullConfig, Problem, Problems, RollbackConfig};
 pub use crate::image::{BrokenReference, Digest, EcrRepository, HostFamily, ImageReference};
 pub use crate::mismatch::Mismatch;
 pub use crate::names::Home;

@@ -1,4 +1,4 @@
-//! The resource tags that the worker writes on the task definitions it registers.
+//! The resource tags that the worker writes on the task definitions it registers, and those it reads.
 //!
 //! ECS has no client token for `RegisterTaskDefinition` and cannot search by tag. A repeated turn therefore looks at the
 //! newest revisions of the family and takes the one whose [`EXECUTION`] and [`CONTENT`] both match, instead of
@@ -12,6 +12,10 @@ pub const EXECUTION: &str = "coalmine:execution";
 
 /// A hash of the registration request, so that a revision with other content is never taken for ours.
 pub const CONTENT: &str = "coalmine:content";
+
+/// On a service: the name of the canary service that stands beside it. A rollback goes by it where the ledger does not
+/// tell the pair.
+pub const CANARY: &str = "coalmine:canary";
 
 /// The task definition that the revision was copied from. Full copies the same one as its canary did, whatever
 /// Terraform registered during the hold.

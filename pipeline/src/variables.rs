@@ -1,4 +1,4 @@
-//! The output variables of Canary and Full, which later actions read as `#{namespace.Name}`.
+//! The output variables of the actions, which later actions read as `#{namespace.Name}`.
 //!
 //! A pipeline shows them to the people who approve (`#{canary.Summary}`) and hands them to other tools. CodePipeline
 //! takes them with an action's last result only, all of them within
@@ -42,6 +42,15 @@ pub const SUMMARY: OutputVariable = OutputVariable {
 /// The variables of an action that deploys, in the order in which they are documented.
 pub const DEPLOYMENT: &[OutputVariable] =
     &[RELEASE_ID, TASK_DEFINITION, PREVIOUS_TASK_DEFINITION, IMAGE_DIGESTS, SUMMARY];
+
+/// What was returned, of a rollback.
+pub const ROLLED_BACK: OutputVariable = OutputVariable {
+    name: "Summary",
+    description: "which services were returned to which release, and how many tasks were counted",
+};
+
+/// The variables of an action that rolls back.
+pub const ROLLBACK: &[OutputVariable] = &[ROLLED_BACK];
 
 #[cfg(test)]
 mod tests {

@@ -22,4 +22,5 @@ mod lost;
 mod outages;
 mod play;
 mod points;
+mod rollbacks;
 mod tales;

@@ -31,6 +31,8 @@ mod provisioned;
 mod queue_workers;
 mod refused;
 mod retried;
+mod rollback_action;
+mod rollbacks;
 mod rolled_back;
 mod scaling;
 mod secrets;

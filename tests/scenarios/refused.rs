@@ -45,7 +45,7 @@ async fn every_wrong_property_is_named_in_one_answer() {
     Alarms: found "errors" twice, expected 1 to 100 names of CloudWatch alarms, separated by commas, each once
     TemplateFamily: found "app:7", expected the family of a task definition (1 to 255 letters, digits, _ or -), without a revision
     Verify: found "p99 < 2x", expected nothing: this property is not available in this version
-    Options: found the key "dead_line", expected a key out of mode, image.<container>, file, already_red, deadline, wait, ignore_unknown
+    Options: found the key "dead_line", expected a key out of mode, image.<container>, file, already_red, deadline, wait, ignore_unknown, allow
     Options.already_red: found "never", expected block, require-clear or ignore
     "#);
 }

@@ -52,6 +52,8 @@ pub(crate) struct Invariants {
     broken: Arc<Mutex<Vec<Broken>>>,
     /// Services whose next change is a person's.
     by_hand: Arc<Mutex<BTreeSet<String>>>,
+    /// Services that an operator may roll back from now on.
+    rolling: Arc<Mutex<BTreeSet<String>>>,
     /// Services that a worker which wakes may still change, and has to put right.
     late: Arc<Mutex<BTreeSet<String>>>,
     /// Whether workers die: then a second result may come, as long as CodePipeline refuses it.
@@ -100,7 +102,8 @@ impl Invariants {
     pub(crate) fn watch(simulator: &Simulator, applications: &[&Application]) -> Self {
         let seed = simulator.settings().seed;
         let (broken, by_hand, late, deadly) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        let invariants = Self { broken, by_hand, late, deadly, seed };
+        let rolling = Arc::default();
+        let invariants = Self { broken, by_hand, rolling, late, deadly, seed };
         let mut watchers: Vec<Watcher> = applications.iter().map(|application| Watcher::of(application)).collect();
         let (mut results, told) = (Results::default(), invariants.clone());
         simulator.with_world(|world| {
@@ -108,8 +111,12 @@ impl Invariants {
                 let mut expected = told.by_hand.lock().unwrap_or_else(PoisonError::into_inner);
                 expected.extend(told.late.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
                 let deadly = told.deadly.load(Ordering::Relaxed);
-                let mut found: Vec<Finding> =
-                    watchers.iter_mut().flat_map(|watcher| watcher.look(world, &mut expected, deadly)).collect();
+                let mut rolling = told.rolling.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                rolling.extend(rolled_back_by_actions(world));
+                let mut found: Vec<Finding> = watchers
+                    .iter_mut()
+                    .flat_map(|watcher| watcher.look(world, &mut expected, &rolling, deadly))
+                    .collect();
                 found.extend(results.look(world, deadly));
                 for finding in found {
                     told.tell(world, finding);
@@ -122,6 +129,11 @@ impl Invariants {
     /// A person is about to change a service: its next change is not the worker's.
     pub(crate) fn expect_change(&self, service: &str) {
         self.by_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned());
+    }
+
+    /// An operator may roll a service back from now on.
+    pub(crate) fn expect_rollback(&self, service: &str) {
+        self.rolling.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned());
     }
 
     /// A worker that wakes may change a service any number of times from now on.
@@ -196,9 +208,15 @@ impl Watcher {
         }
     }
 
-    fn look(&mut self, world: &World, expected: &mut BTreeSet<String>, deadly: bool) -> Vec<Finding> {
+    fn look(
+        &mut self,
+        world: &World,
+        expected: &mut BTreeSet<String>,
+        rolling: &BTreeSet<String>,
+        deadly: bool,
+    ) -> Vec<Finding> {
         let Self { names, changes, .. } = self;
-        let changes = changes.look(world, names, expected);
+        let changes = changes.look(world, names, expected, rolling);
         let mut found = Vec::new();
         found.extend(self.turnover.look(world, &self.names, &changes).err());
         found.extend(self.steps.look(world, &self.names, &changes));
@@ -207,6 +225,15 @@ impl Watcher {
         found.extend(self.targets.look(world, &self.names, &changes));
         found
     }
+}
+
+/// The services that actions in progress may roll back: those that they name, and their canaries.
+fn rolled_back_by_actions(world: &World) -> BTreeSet<String> {
+    let executions = world.codepipeline.pipelines().flat_map(|pipeline| &pipeline.executions);
+    let runs = executions.flat_map(|execution| &execution.actions);
+    let acting = runs.filter(|run| run.action_type.provider == "Coalmine-Rollback" && may_act(world, run));
+    let named = acting.filter_map(|run| run.resolved.get("Services")).flat_map(|names| names.split(','));
+    named.map(str::trim).flat_map(|name| [name.to_owned(), format!("{name}-canary")]).collect()
 }
 
 /// All runs of the two actions on an application's services, with their executions.

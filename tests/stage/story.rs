@@ -195,6 +195,14 @@ impl Story {
         answer
     }
 
+    /// Somebody is about to roll an application back: its services may return to what they ran before, and to nothing
+    /// else.
+    pub(crate) fn expect_rollback(&self, app: &Application) {
+        for service in [app.name.clone(), app.canary_name()] {
+            self.invariants.expect_rollback(&service);
+        }
+    }
+
     /// Workers are about to die.
     pub(crate) fn expect_deaths(&self) {
         self.invariants.expect_deaths();

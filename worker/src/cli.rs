@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
+use crate::commands::rollback::RollbackArguments;
 use crate::commands::{answer, drift};
 use crate::health::ask;
 use crate::run::{self, Settings, Stopped, Telling};
@@ -37,6 +38,13 @@ pub const EXIT_DIFFERS: u8 = 10;
 /// `drift` alone: something could not be read, so not everything is told.
 pub const EXIT_INCOMPLETE: u8 = 12;
 
+/// `rollback` alone: something that was asked for cannot be done; nothing was.
+pub const EXIT_NOT_POSSIBLE: u8 = 20;
+/// `rollback` alone: services were told to go back, and some are not back.
+pub const EXIT_NOT_BACK: u8 = 21;
+/// `rollback` alone: interrupted before every service was back.
+pub const EXIT_INTERRUPTED: u8 = 22;
+
 /// Deploys releases to Amazon ECS in stages, as a CodePipeline custom-action worker.
 #[derive(Debug, Parser)]
 #[command(
@@ -50,6 +58,9 @@ Exit codes:
   4  stopped, but some jobs could not be handed back in time
   5  approve, reject: no approval waits, somebody else has answered it, or the question was answered with no
   10, 12  drift: something differs; something could not be read
+ 20  rollback: some service cannot be rolled back; nothing was done
+ 21  rollback: services were told to go back, and some are not back
+ 22  rollback: interrupted before every service was back
 
 AWS credentials, region and endpoint come from where the AWS CLI takes them: AWS_REGION, AWS_PROFILE,
 AWS_ENDPOINT_URL, the task's role, …"
@@ -93,6 +104,12 @@ enum Command {
     /// A release changes images, and nothing else that Terraform owns. Everything else that differs is a change of the
     /// template, which the next release brings, or was made by hand.
     Drift(drift::Arguments),
+    /// Return services, with their canaries, to the last release that succeeded on them, all at once
+    ///
+    /// Shows what would change, asks once, tells all services, and follows them until every task is counted. What they
+    /// leave is refused by the pipelines' checks from then on, until `allow=<digest>` in an action's Options allows it.
+    /// Works in the middle of a canary, a turnover or another rollback; run again, it goes on from where things are.
+    Rollback(Box<RollbackArguments>),
     /// Print a completion script for a shell
     ///
     /// For example: coalmine-worker completions bash > /etc/bash_completion.d/coalmine-worker
@@ -137,6 +154,13 @@ pub(crate) fn default_ledger() -> Location {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
     Location::Folder(state.unwrap_or_default().join("coalmine"))
+}
+
+/// Who works here, as the environment says.
+#[expect(clippy::disallowed_methods, reason = "this file owns the environment")]
+pub(crate) fn somebody() -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "an operator".to_owned())
 }
 
 fn pool(text: &str) -> Result<String, String> {
@@ -189,6 +213,10 @@ impl Cli {
             Command::Reject(arguments) => {
                 logging::to_stderr(&cli.log, cli.log_format);
                 block_on(answered(&arguments, false))
+            }
+            Command::Rollback(arguments) => {
+                logging::to_stderr(&cli.log, cli.log_format);
+                block_on(async { arguments.run(&coalmine_door::open().await).await })
             }
             Command::Health { listen } => {
                 logging::to_stderr(&cli.log, cli.log_format);

@@ -18,6 +18,7 @@ use crate::deploy::progress::{Phase, Progress};
 use crate::deploy::release::{Count, Image};
 use crate::deploy::restore;
 use crate::deploy::revision::Revision;
+use crate::deploy::rollback::refused::Refused;
 use crate::deploy::task_definition::TaskDefinition;
 use crate::deploy::view::{Alarm, Service, ServiceRevision};
 use crate::earlier;
@@ -218,6 +219,8 @@ pub(crate) struct Gathered {
     /// Where an earlier try of this execution brought what the service runs: what ran before, if that can be told.
     before: Option<Option<Revision>>,
     in_progress: Option<InProgress>,
+    /// Digests that the service was rolled back from.
+    refused: Vec<Refused>,
     /// An earlier successful deployment that ran what is asked for, where the execution is a rollback.
     earlier: Option<ServiceRevision>,
 }
@@ -268,10 +271,14 @@ impl Gathered {
             None => false,
         };
         let (mut percents, mut before, mut in_progress, mut earlier) = (None, None, None, None);
+        let mut refused = Vec::new();
         if let Some(service) = own {
             let own = ledger::percents::own(tools.held.store(), &service.cluster, &service.name, service.percents);
             percents =
                 Some(own.await.map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?);
+            refused = ledger::refused::read(tools.held.store(), (&service.cluster, &service.name))
+                .await
+                .map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?;
             // The copy with which an earlier try was restored is this execution's, too, but not its release.
             let of_ours = |running: &&TaskDefinition| restore::is_ours(running, execution) && brings(running, &asked);
             if let Some(running) = running.as_ref().filter(of_ours) {
@@ -295,6 +302,7 @@ impl Gathered {
             percents,
             before,
             in_progress,
+            refused,
             earlier,
         })
     }
@@ -311,6 +319,7 @@ impl Gathered {
             percents: self.percents,
             before: self.before.clone(),
             in_progress: self.in_progress.clone(),
+            refused: self.refused.clone(),
             options: &action.options,
             home: action.home.as_ref(),
             template: action.template.as_deref(),

@@ -65,6 +65,7 @@ impl Turn<'_> {
         let digests = release::digests(self.view.images.as_deref().unwrap_or_default());
         let mut ran = Ran::new(&context.execution, &context.pipeline, when, revision);
         ran.deployment.clone_from(&progress.deployment);
+        ran.canary = (self.action.role == Role::Full).then(|| self.action.partner.clone());
         ran.digests = digests.into_iter().map(|(container, digest)| (container.into(), digest.to_string())).collect();
         history::note(self.tools.held.store(), (&self.action.cluster, &self.action.service), &ran).await
     }

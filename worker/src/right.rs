@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use coalmine_door::AwsError;
 use coalmine_door::store::StoreError;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::aws::executions::ActionState;
 use crate::deploy::hold::{self, Fate};
+use crate::hindrance::{Hindrance, hindrance};
 use crate::ledger::canaries::{self, Canary};
-use crate::ledger::held::HeldError;
 use crate::ledger::lease::Lease;
 use crate::report::Ending;
 use crate::turn::Turn;
 use crate::watch;
 
 /// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
-const WANTED_INTERVAL: Duration = Duration::from_secs(30);
+pub(crate) const WANTED_INTERVAL: Duration = Duration::from_secs(30);
 
 /// By what right a turn acts.
 pub(crate) enum Right {
@@ -57,16 +57,16 @@ impl Turn<'_> {
             // lost, this is what saves it.
             return Ok(Some(self.hand_back("the worker's record of its jobs is gone".to_owned())));
         }
-        Ok(if self.is_wanted(false).await? { None } else { Some(Ending::NotWanted) })
+        Ok(if self.is_wanted().await? { None } else { Some(Ending::NotWanted) })
     }
 
-    /// Whether the execution still wants this job; right before an act it is asked anew.
-    async fn is_wanted(&mut self, now: bool) -> Result<bool, AwsError> {
+    /// Whether the execution still wants this job, asked every 30 seconds; right before an act it is asked anew.
+    async fn is_wanted(&mut self) -> Result<bool, AwsError> {
         let fresh = self
             .wanted_at
             .is_some_and(|at| (self.tools.clock.now() - at).to_std().unwrap_or_default() < WANTED_INTERVAL);
         // A turn that has just begun was given its job by a living execution.
-        if !now && (fresh || self.wanted_at.is_none()) {
+        if fresh || self.wanted_at.is_none() {
             self.wanted_at.get_or_insert(self.tools.clock.now());
             return Ok(true);
         }
@@ -84,24 +84,15 @@ impl Turn<'_> {
         if self.right.is_watch() {
             return self.hindrance_of_watch().await;
         }
-        let held = &self.tools.held;
-        let mut kept = held.keep(&self.job.id, &self.progress.to_token()).await;
-        if kept.is_ok() && !held.may_act() {
-            kept = held.renew().await;
-        }
-        match kept {
-            Ok(()) if held.may_act() => {}
-            Ok(()) => return Ok(Some(self.hand_back("the ledger answers too slowly".to_owned()))),
-            Err(problem @ HeldError::TakenOver) => {
-                warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
-                return Ok(Some(self.hand_back(problem.to_string())));
+        let hindrance = hindrance(self.tools, self.job, &self.progress.to_token()).await?;
+        Ok(match hindrance {
+            None => {
+                self.wanted_at = Some(self.tools.clock.now());
+                None
             }
-            Err(problem) => {
-                warn!(error = %problem, "the ledger cannot be written: the job is handed back");
-                return Ok(Some(self.hand_back(format!("waiting for the ledger: {problem}"))));
-            }
-        }
-        Ok(if self.is_wanted(true).await? { None } else { Some(Ending::NotWanted) })
+            Some(Hindrance::HandBack(reason)) => Some(self.hand_back(reason)),
+            Some(Hindrance::NotWanted) => Some(Ending::NotWanted),
+        })
     }
 
     /// The same for the watch: the way back is on record, nobody has taken the canary meanwhile, this worker is still

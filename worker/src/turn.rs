@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use coalmine_pipeline::action_type::FULL;
+use coalmine_pipeline::action_type::{FULL, ROLLBACK};
 use coalmine_pipeline::limits::{CUSTOM_ACTION_TIMEOUT, cut};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -25,6 +25,7 @@ use crate::deploy::{restore, rollout, undo};
 use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
 use crate::right::Right;
+use crate::rollback;
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::{AwsError, Kind};
@@ -61,14 +62,18 @@ pub(crate) struct Turn<'a> {
 
 /// Does one visit of a job that was acknowledged, and reports what it came to.
 pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) {
-    let ending = match begin(&tools, &job, stopping) {
-        Ok(mut turn) => {
-            let ending = turn.visit().await;
-            turn.record_end(&ending).await;
-            turn.let_go(&ending).await;
-            ending
+    let ending = if job.action_type.provider == ROLLBACK.provider {
+        Box::pin(rollback::action::visit(&tools, &job, stopping)).await
+    } else {
+        match begin(&tools, &job, stopping) {
+            Ok(mut turn) => {
+                let ending = turn.visit().await;
+                turn.record_end(&ending).await;
+                turn.let_go(&ending).await;
+                ending
+            }
+            Err(ending) => ending,
         }
-        Err(ending) => ending,
     };
     report::tell(&tools, &job, ending).await;
     tools.held.release(&job.id);
@@ -440,7 +445,7 @@ impl Turn<'_> {
     }
 }
 
-fn configuration(text: String) -> Ending {
+pub(crate) fn configuration(text: String) -> Ending {
     Ending::Failed { kind: FailureKind::Configuration, text, id: None }
 }
 

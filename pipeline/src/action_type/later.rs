@@ -1,7 +1,7 @@
-//! `Coalmine-Task` and `Coalmine-Rollback`: designed, not yet run by any worker. Their definitions may change freely
-//! until they are implemented, because nobody has provisioned them.
+//! `Coalmine-Task`: designed, not yet run by any worker. Its definition may change freely until it is implemented, because
+//! nobody has provisioned it.
 
-use super::common::{self, CLUSTER, OPTIONS, POOL};
+use super::common::{self, OPTIONS, POOL};
 use super::{ActionType, Property};
 
 /// Runs a one-off task, such as a migration, and streams its logs.
@@ -32,36 +32,6 @@ pub const TASK: ActionType = ActionType {
         OPTIONS,
     ],
     input_artifacts: common::AT_MOST_ONE,
-    output_artifacts: common::NONE,
-    options: &[],
-    output_variables: &[],
-};
-
-/// Returns a group of services to an earlier release.
-pub const ROLLBACK: ActionType = ActionType {
-    category: common::CATEGORY,
-    provider: "Coalmine-Rollback",
-    version: "1",
-    implemented: false,
-    description: "returns a group of services to an earlier release",
-    entity_url_template: None,
-    execution_url_template: Some(common::PIPELINES_URL),
-    properties: &[
-        POOL,
-        CLUSTER,
-        Property::required_key(
-            "Services",
-            "names of ECS services separated by commas",
-            "The services to return, separated by commas, canaries beside their full services.",
-        ),
-        Property::optional(
-            "To",
-            "the id of a release",
-            "The release to return to. Without it: the last one that succeeded on each service.",
-        ),
-        OPTIONS,
-    ],
-    input_artifacts: common::NONE,
     output_artifacts: common::NONE,
     options: &[],
     output_variables: &[],

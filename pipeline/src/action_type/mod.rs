@@ -10,6 +10,7 @@
 mod common;
 mod deploy;
 mod later;
+mod rollback;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,9 @@ pub(crate) use self::deploy::{
     FULL_SERVICE, FULL_SERVICE_OF_CANARY, FULL_TEMPLATE_FAMILY,
 };
 pub use self::deploy::{CANARY, FULL};
-pub use self::later::{ROLLBACK, TASK};
+pub use self::later::TASK;
+pub use self::rollback::ROLLBACK;
+pub(crate) use self::rollback::{SERVICES, TO};
 
 use std::fmt;
 
@@ -27,7 +30,7 @@ use crate::options::OptionKey;
 use crate::variables::OutputVariable;
 
 /// Every action type in every version, also those that no worker runs yet.
-pub const ALL: &[&ActionType] = &[&CANARY, &FULL, &TASK, &ROLLBACK];
+pub const ALL: &[&ActionType] = &[&CANARY, &FULL, &ROLLBACK, &TASK];
 
 /// The action types that a worker of this version runs: those to provision and to poll.
 pub fn implemented() -> impl Iterator<Item = &'static ActionType> {

@@ -1,7 +1,7 @@
 //! A job's configuration: from CodePipeline's map of texts to typed values, with every problem in one answer.
 //!
 //! ```text
-//! BTreeMap<String, String> ─► Reader (driven by the ActionType) ─► CanaryConfig | FullConfig
+//! BTreeMap<String, String> ─► Reader (driven by the ActionType) ─► CanaryConfig | FullConfig | RollbackConfig
 //!                                  └───────────────────────────► Problems, each with its property
 //! ```
 //!
@@ -12,6 +12,7 @@ mod canary;
 mod full;
 mod problem;
 mod reader;
+mod rollback;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod tests;
 pub use self::canary::CanaryConfig;
 pub use self::full::FullConfig;
 pub use self::problem::{Problem, Problems};
+pub use self::rollback::{Back, RollbackConfig};
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::action_type::{self, ActionType, CANARY, FULL};
+use crate::action_type::{self, ActionType, CANARY, FULL, ROLLBACK};
 use crate::capacity::{Capacity, Share};
 use crate::limits::FAILURE_MESSAGE_CHARS;
 use crate::names::Home;
@@ -116,7 +116,7 @@ BakeTime: found \"5\", expected a duration such as 90s, 10m, 2h or 1h30m: 5 has 
 Alarms: found a name that is empty, between or after commas, expected 1 to 100 names of CloudWatch alarms, separated by commas, each once
 TemplateFamily: found an empty value, expected the family of a task definition (1 to 255 letters, digits, _ or -), without a revision
 Verify: found \"errors\", expected nothing: this property is not available in this version
-Options: found the key \"surge\", expected a key out of mode, image.<container>, file, already_red, deadline, wait, ignore_unknown
+Options: found the key \"surge\", expected a key out of mode, image.<container>, file, already_red, deadline, wait, ignore_unknown, allow
 Options.wait: found \"soon\", expected a duration such as 90s, 10m, 2h or 1h30m
 Colour: found the property \"Colour\", expected one of Pool, Cluster, Service, FullService, Capacity, BakeTime, Alarms, TemplateFamily, Verify, Options";
     assert_eq!(problems.to_string(), expected);
@@ -189,7 +189,11 @@ fn other_bad_values_are_refused() {
 #[test]
 fn the_defaults_in_the_definitions_are_readable() {
     for (action, parse) in parsers() {
-        let mut values = if action == &CANARY { canary(&[]) } else { full(&[]) };
+        let mut values = match action {
+            action if *action == CANARY => canary(&[]),
+            action if *action == ROLLBACK => rollback(&[]),
+            _ => full(&[]),
+        };
         let before = parse(&values);
         for property in action.properties {
             if let Some(default) = property.default {
@@ -198,6 +202,64 @@ fn the_defaults_in_the_definitions_are_readable() {
         }
         assert_eq!((before.clone(), parse(&values)), (Ok(()), before), "{action}");
     }
+}
+
+fn rollback(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
+    changed(&[("Pool", "prod"), ("Cluster", "shop"), ("Services", "app, search")], changes)
+}
+
+#[test]
+fn a_rollback_needs_three_properties() {
+    let expected = RollbackConfig {
+        pool: "prod".to_owned(),
+        cluster: "shop".to_owned(),
+        services: vec!["app".to_owned(), "search".to_owned()],
+        to: Back::LAST,
+        options: Options::default(),
+        home: None,
+    };
+    assert_eq!(expected.deadline(), minutes(60));
+    assert_eq!(RollbackConfig::parse(&rollback(&[])), Ok(expected));
+}
+
+#[test]
+fn a_rollback_goes_some_steps_back_or_to_a_release() {
+    for (to, expected) in [
+        ("last", Back::LAST),
+        ("-1", Back::LAST),
+        ("-12", Back::Steps(12.try_into().unwrap())),
+        ("3f0c-11", Back::Release("3f0c-11".to_owned())),
+    ] {
+        assert_eq!(RollbackConfig::parse(&rollback(&[("To", to)])).unwrap().to, expected, "{to}");
+        assert_eq!(expected.to_string().parse(), Ok(expected));
+    }
+    assert!("-".parse::<Back>().is_err());
+    for wrong in ["-0", "--1", "-1x", "-99999999999", "a b", "app:7", "a/b"] {
+        let problems = RollbackConfig::parse(&rollback(&[("To", wrong)])).unwrap_err();
+        assert_eq!(problems.iter().map(|problem| problem.property.as_str()).collect::<Vec<_>>(), ["To"], "{wrong}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_rollback_is_told_at_once() {
+    let arn = "arn:aws:ecs:eu-west-1:123456789012:service/other/app";
+    for (services, found) in [
+        ("app,,search", "a name that is empty, between or after commas"),
+        ("app,app", "\"app\" twice"),
+        ("app, my app", "\"my app\""),
+        (arn, "a service of the cluster \"other\""),
+    ] {
+        let values = rollback(&[("Services", services), ("To", "a b"), ("Options", "canary.x=y, colour=red")]);
+        let problems = RollbackConfig::parse(&values).unwrap_err();
+        let told: Vec<_> = problems.iter().map(|problem| problem.property.as_str()).collect();
+        assert_eq!(told, ["Services", "To", "Options"], "{services}");
+        assert_eq!(problems.iter().next().unwrap().found, found);
+    }
+    let many: Vec<String> = (0..31).map(|number| format!("app-{number}")).collect();
+    assert!(RollbackConfig::parse(&rollback(&[("Services", &many.join(","))])).is_err());
+    assert!(RollbackConfig::parse(&rollback(&[("Services", &many[..30].join(","))])).is_ok());
+    let problems = RollbackConfig::parse(&rollback(&[("Options", "canary.shop=none")])).unwrap_err();
+    assert_eq!(problems.iter().next().unwrap().property, "Options.canary.shop");
 }
 
 #[test]
@@ -221,10 +283,11 @@ fn many_problems_fit_one_message() {
 
 type Parse = fn(&BTreeMap<String, String>) -> Result<(), Problems>;
 
-fn parsers() -> [(&'static ActionType, Parse); 2] {
+fn parsers() -> [(&'static ActionType, Parse); 3] {
     [
         (&CANARY, |values| CanaryConfig::parse(values).map(|_| ())),
         (&FULL, |values| FullConfig::parse(values).map(|_| ())),
+        (&ROLLBACK, |values| RollbackConfig::parse(values).map(|_| ())),
     ]
 }
 
@@ -235,7 +298,8 @@ fn every_implemented_action_has_a_parser() {
 }
 
 fn any_values() -> impl Strategy<Value = BTreeMap<String, String>> {
-    let names: Vec<_> = [&CANARY, &FULL].iter().flat_map(|action| action.properties).map(|p| p.name).collect();
+    let names: Vec<_> =
+        [&CANARY, &FULL, &ROLLBACK].iter().flat_map(|action| action.properties).map(|p| p.name).collect();
     let name = prop_oneof![8 => proptest::sample::select(names).prop_map(str::to_owned), 1 => any::<String>()];
     let value = prop_oneof!["[a-z0-9%,.=:/ _-]{0,30}", "[0-9]{1,3}(m|h|s|%)?", "app(-canary)?", any::<String>()];
     proptest::collection::btree_map(name, value, 0..12)

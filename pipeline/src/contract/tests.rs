@@ -69,7 +69,7 @@ fn every_implemented_action_type_is_in_it_and_no_other() {
     let value = contract();
     let providers: Vec<_> =
         value["actionTypes"].as_array().unwrap().iter().map(|e| &e["definition"]["provider"]).collect();
-    assert_eq!(providers, ["Coalmine-Canary", "Coalmine-Full"]);
+    assert_eq!(providers, ["Coalmine-Canary", "Coalmine-Full", "Coalmine-Rollback"]);
 }
 
 #[test]

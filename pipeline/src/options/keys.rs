@@ -34,14 +34,21 @@ pub enum Key {
     Wait,
     /// `ignore_unknown`
     IgnoreUnknown,
+    /// `allow`
+    Allow,
+    /// `canary.<service>`
+    Canary,
+    /// `partial`
+    Partial,
 }
 
 impl OptionKey {
-    /// Whether `written` is this key: `None` if not, else the container it names, which is empty for all keys but
-    /// `image.<container>`.
+    /// Whether `written` is this key: `None` if not, else the container or service it names, which is empty for all keys
+    /// but `image.<container>` and `canary.<service>`.
     pub(super) fn matches<'a>(&self, written: &'a str) -> Option<&'a str> {
         match self.key {
             Key::Image => written.strip_prefix("image."),
+            Key::Canary => written.strip_prefix("canary."),
             _ => (written == self.name).then_some(""),
         }
     }
@@ -111,8 +118,51 @@ const IGNORE_UNKNOWN: OptionKey = OptionKey {
     description: "`true` leaves out images of containers that the task definition does not have, instead of refusing them",
 };
 
+const ALLOW: OptionKey = OptionKey {
+    key: Key::Allow,
+    name: "allow",
+    expected: "digests as sha256:…, separated by +",
+    default: None,
+    description: "digests that are deployed although the service was rolled back from them, separated by `+`",
+};
+
+const ROLLBACK_DEADLINE: OptionKey = OptionKey {
+    key: Key::Deadline,
+    name: "deadline",
+    expected: "a duration from 1s to 23h such as 90m",
+    default: None,
+    description: "when the action stops following services that are not back yet, and fails; by default 60 min",
+};
+
+const ROLLBACK_SURGE: OptionKey = OptionKey {
+    key: Key::Surge,
+    name: "surge",
+    expected: "true or false",
+    default: None,
+    description: "`true` replaces all tasks at once, new ones first; `false` a quarter at a time, old ones first; by default at once, but where the service's own maximum percent is 100",
+};
+
+const CANARY_OF: OptionKey = OptionKey {
+    key: Key::Canary,
+    name: "canary.<service>",
+    expected: "the name of an ECS service (1 to 255 letters, digits, _ or -), or none",
+    default: None,
+    description: "the canary service that goes with a service, or `none`; by default as the ledger, the service's tag `coalmine:canary`, or the name `<service>-canary` tells",
+};
+
+const PARTIAL: OptionKey = OptionKey {
+    key: Key::Partial,
+    name: "partial",
+    expected: "true or false",
+    default: Some("false"),
+    description: "`true` returns the services that can be returned where others cannot, instead of none",
+};
+
 /// The keys that `Coalmine-Canary` knows.
-pub const CANARY_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN];
+pub const CANARY_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN, ALLOW];
 
 /// The keys that `Coalmine-Full` knows.
-pub const FULL_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, SURGE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN];
+pub const FULL_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, SURGE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN, ALLOW];
+
+/// The keys that `Coalmine-Rollback` knows.
+pub const ROLLBACK_KEYS: &[OptionKey] = &[CANARY_OF, ROLLBACK_SURGE, ROLLBACK_DEADLINE, PARTIAL];

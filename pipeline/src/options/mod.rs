@@ -7,14 +7,14 @@ mod keys;
 mod tests;
 mod values;
 
-pub use self::keys::{CANARY_KEYS, FULL_KEYS, Key, OptionKey};
+pub use self::keys::{CANARY_KEYS, FULL_KEYS, Key, OptionKey, ROLLBACK_KEYS};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::Problem;
 use crate::duration;
-use crate::image::ImageReference;
+use crate::image::{Digest, ImageReference};
 use crate::mismatch::{Mismatch, quoted};
 
 /// How long a release waits for a service that is mid-deployment, unless `wait=` says otherwise: 15 minutes.
@@ -41,7 +41,7 @@ pub struct Options {
     /// `imageDetail.json`.
     pub file: Option<String>,
     /// `surge=true|false`: whether the turnover adds new tasks before it stops old ones. `None`: as the service allows.
-    /// Only `Coalmine-Full` knows it.
+    /// `Coalmine-Canary` does not know it.
     pub surge: Option<bool>,
     /// `already_red=block|require-clear|ignore`
     pub already_red: AlreadyRed,
@@ -52,6 +52,14 @@ pub struct Options {
     /// `ignore_unknown=true|false`: whether images of containers that the task definition does not have are left out
     /// instead of refused.
     pub ignore_unknown: bool,
+    /// `allow=<digest>+<digest>`: digests that are deployed although the service was rolled back from them.
+    pub allow: BTreeSet<Digest>,
+    /// `canary.<service>=<canary>`: the canary service of a service; `None` where it is said to have none. Only
+    /// `Coalmine-Rollback` knows it.
+    pub canaries: BTreeMap<String, Option<String>>,
+    /// `partial=true|false`: whether services that cannot be returned keep the others from it. Only `Coalmine-Rollback`
+    /// knows it.
+    pub partial: bool,
 }
 
 impl Default for Options {
@@ -64,6 +72,9 @@ impl Default for Options {
             deadline: None,
             wait: DEFAULT_WAIT,
             ignore_unknown: false,
+            allow: BTreeSet::new(),
+            canaries: BTreeMap::new(),
+            partial: false,
         }
     }
 }
@@ -90,13 +101,15 @@ impl Options {
                 continue;
             };
             let property = format!("Options.{name}");
+            // A digest more that is allowed contradicts none before it.
+            let again = |key: &OptionKey| seen.contains(&name) && key.key != Key::Allow;
             let mismatch = match known.iter().find_map(|key| key.matches(name).map(|container| (key, container))) {
                 None => {
                     problems
                         .push(Problem::new("Options", Mismatch::new(format!("the key {}", quoted(name)), list(known))));
                     continue;
                 }
-                Some(_) if seen.contains(&name) => Some(Mismatch::new("the key a second time", "each key once")),
+                Some((key, _)) if again(key) => Some(Mismatch::new("the key a second time", "each key once")),
                 Some((key, _)) if value.is_empty() => Some(Mismatch::new("an empty value", key.expected)),
                 Some((key, container)) => options.set(key, container, value).err(),
             };
@@ -119,6 +132,12 @@ impl Options {
             Key::Deadline => self.deadline = Some(values::deadline(value)?),
             Key::Wait => self.wait = duration::parse(value)?,
             Key::IgnoreUnknown => self.ignore_unknown = values::boolean(value)?,
+            Key::Allow => self.allow.extend(values::digests(value)?),
+            Key::Canary => {
+                let (service, canary) = values::canary(container, value)?;
+                self.canaries.insert(service, canary);
+            }
+            Key::Partial => self.partial = values::boolean(value)?,
         }
         Ok(())
     }

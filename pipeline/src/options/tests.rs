@@ -12,7 +12,10 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn reads_every_key() {
     let text = "mode=deploy, image.app=shop/app:v7,image.log-router = fluent/fluent-bit:3\n, file=deploy/images.json, \
-                surge=false, already_red=require-clear, deadline=2h, wait=0, ignore_unknown=true";
+                surge=false, already_red=require-clear, deadline=2h, wait=0, ignore_unknown=true, \
+                allow=sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + \
+                sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, \
+                allow=sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
     let expected = Options {
         images: BTreeMap::from([
             ("app".to_owned(), ImageReference::parse("shop/app:v7").unwrap()),
@@ -24,6 +27,9 @@ fn reads_every_key() {
         deadline: Some(Duration::from_secs(7_200)),
         wait: Duration::ZERO,
         ignore_unknown: true,
+        allow: ["a", "b", "c"].map(|digit| Digest::from_hex(&digit.repeat(64)).unwrap()).into(),
+        canaries: BTreeMap::new(),
+        partial: false,
     };
     assert_eq!(full(text), Ok(expected));
 }
@@ -44,7 +50,7 @@ fn the_defaults_in_the_definitions_are_the_defaults() {
 
 #[test]
 fn reports_every_problem() {
-    let keys = "mode, image.<container>, file, surge, already_red, deadline, wait, ignore_unknown";
+    let keys = "mode, image.<container>, file, surge, already_red, deadline, wait, ignore_unknown, allow";
     assert_eq!(
         problems("surge=yes, colour=red, wait=1m, wait=2m, plan, deadline="),
         [
@@ -71,6 +77,24 @@ fn only_full_knows_surge() {
 }
 
 #[test]
+fn a_rollback_knows_canaries_and_partial() {
+    let text = "canary.app=app-canary, canary.search=none, partial=true, surge=false, deadline=5m";
+    let expected = Options {
+        canaries: BTreeMap::from([("app".to_owned(), Some("app-canary".to_owned())), ("search".to_owned(), None)]),
+        partial: true,
+        surge: Some(false),
+        deadline: Some(Duration::from_secs(300)),
+        ..Options::default()
+    };
+    assert_eq!(Options::parse(text, ROLLBACK_KEYS), Ok(expected));
+    for wrong in
+        ["canary.=x", "canary.app=app", "canary.app=a b", "canary.app=x, canary.app=y", "mode=deploy", "wait=5m"]
+    {
+        assert!(Options::parse(wrong, ROLLBACK_KEYS).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn refuses_bad_values() {
     for text in [
         "",
@@ -91,6 +115,10 @@ fn refuses_bad_values() {
         "wait=25h",
         "wait=15",
         "already_red=yes",
+        "allow=",
+        "allow=latest",
+        "allow=sha256:aa",
+        "allow=sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa+",
         "MODE=deploy",
         "=x",
     ] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::AlreadyRed;
 use crate::duration;
+use crate::image::Digest;
 use crate::limits::LONGEST_DEADLINE;
 use crate::mismatch::Mismatch;
 use crate::names;
@@ -54,4 +55,24 @@ pub(super) fn deadline(value: &str) -> Result<Duration, Mismatch> {
         }
         deadline => Ok(deadline),
     }
+}
+
+/// Digests between plus signs; the commas separate options.
+pub(super) fn digests(value: &str) -> Result<Vec<Digest>, Mismatch> {
+    let read = |text: &str| Digest::parse(text.trim()).map_err(|_| Mismatch::value(text, "a digest as sha256:…"));
+    value.split('+').map(read).collect()
+}
+
+/// A service and its canary; `none` where it has none.
+pub(super) fn canary(service: &str, value: &str) -> Result<(String, Option<String>), Mismatch> {
+    if !names::is_ecs_name(service) {
+        return Err(Mismatch::value(service, "a service's name after `canary.`, 1 to 255 letters, digits, _ or -"));
+    }
+    if !names::is_ecs_name(value) {
+        return Err(Mismatch::value(value, "the name of a service, or none"));
+    }
+    if service == value {
+        return Err(Mismatch::new("the service itself", "another service, which is its canary"));
+    }
+    Ok((service.to_owned(), (value != "none").then(|| value.to_owned())))
 }

@@ -20,6 +20,8 @@ struct Known {
     numbers: BTreeSet<String>,
     since: SystemTime,
     by_hand: bool,
+    /// The task definitions that it was deployed with to the end: what a rollback may return to.
+    good: BTreeSet<String>,
 }
 
 /// What a release must not change before its second approval.
@@ -55,12 +57,19 @@ impl Changes {
         world: &World,
         names: &Names,
         expected: &mut BTreeSet<String>,
+        rolling: &BTreeSet<String>,
     ) -> BTreeMap<String, Seen> {
         let services = [&names.full, &names.canary].into_iter().filter_map(|name| world.ecs.outline(CLUSTER, name));
-        services.map(|view| (view.service.clone(), self.see(world, view, expected))).collect()
+        services.map(|view| (view.service.clone(), self.see(world, view, expected, rolling))).collect()
     }
 
-    fn see(&mut self, world: &World, view: ServiceView, expected: &mut BTreeSet<String>) -> Seen {
+    fn see(
+        &mut self,
+        world: &World,
+        view: ServiceView,
+        expected: &mut BTreeSet<String>,
+        rolling: &BTreeSet<String>,
+    ) -> Seen {
         let shape = Shape {
             task_definition: view.task_definition.clone(),
             primary: view.primary.clone(),
@@ -71,14 +80,22 @@ impl Changes {
             numbers: BTreeSet::from([shape.primary.clone()]),
             since: world.now,
             by_hand: false,
+            good: BTreeSet::from([shape.task_definition.clone()]),
         });
+        if view.deployment_status == "SUCCESSFUL" {
+            known.good.insert(shape.task_definition.clone());
+        }
         let before = (known.shape != shape).then(|| known.shape.clone());
         let deployed = before.as_ref().is_some_and(|before| before.primary != shape.primary);
         let is_new = known.numbers.insert(shape.primary.clone());
         let rolls_back = view.deployment_status == "ROLLBACK_IN_PROGRESS";
         let taken_back =
             deployed && !is_new && rolls_back && before.as_ref().is_some_and(|was| was.percents == shape.percents);
-        if before.is_some() && expected.remove(&view.service) {
+        // A rollback brings nothing that the service did not run before, or changes its percents alone.
+        let back = before.is_some()
+            && rolling.contains(&view.service)
+            && (!deployed || known.good.contains(&shape.task_definition));
+        if before.is_some() && (expected.remove(&view.service) || back) {
             known.by_hand = true;
         } else if deployed && !taken_back {
             known.by_hand = false;

@@ -2,7 +2,8 @@
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
-    ServiceDeploymentRollbackMonitorsStatus, ServiceDeploymentStatus, StopServiceDeploymentStopType, TaskField,
+    ServiceDeploymentRollbackMonitorsStatus, ServiceDeploymentStatus, ServiceField, StopServiceDeploymentStopType,
+    TaskField,
 };
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
@@ -35,8 +36,11 @@ const PAGES_MAX: usize = 100;
 /// One account's ECS in one region.
 #[derive(Clone, Debug)]
 pub struct Ecs {
-    client: Client,
+    pub(super) client: Client,
 }
+
+/// A resource's tags.
+pub type Tags = std::collections::BTreeMap<String, String>;
 
 /// A service deployment in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +84,24 @@ impl Ecs {
     /// # Errors
     /// When the call fails, or ECS fails a service for another reason than MISSING.
     pub async fn services(&self, cluster: &str, names: &[String]) -> Result<Vec<Service>, AwsError> {
+        let described = self.described(cluster, names, None).await?;
+        Ok(described.into_iter().map(|(service, _)| service).collect())
+    }
+
+    /// The same with the services' tags.
+    ///
+    /// # Errors
+    /// When the call fails, or ECS fails a service for another reason than MISSING.
+    pub async fn services_with_tags(&self, cluster: &str, names: &[String]) -> Result<Vec<(Service, Tags)>, AwsError> {
+        self.described(cluster, names, Some(vec![ServiceField::Tags])).await
+    }
+
+    async fn described(
+        &self,
+        cluster: &str,
+        names: &[String],
+        include: Option<Vec<ServiceField>>,
+    ) -> Result<Vec<(Service, Tags)>, AwsError> {
         const OPERATION: &str = "ecs DescribeServices";
         let reply = Reply::default();
         let output = self
@@ -87,6 +109,7 @@ impl Ecs {
             .describe_services()
             .cluster(cluster)
             .set_services(Some(names.to_vec()))
+            .set_include(include)
             .customize()
             .interceptor(reply.clone())
             .send()
@@ -102,9 +125,11 @@ impl Ecs {
             .services()
             .iter()
             .enumerate()
-            .map(|(place, service)| ecs_views::service(cluster, service, raw.get(place)))
+            .map(|(place, service)| {
+                Ok((ecs_views::service(cluster, service, raw.get(place))?, ecs_views::tags(service)))
+            })
             .collect::<Result<_, _>>()
-            .map_err(|problem| AwsError::unusable(OPERATION, problem))
+            .map_err(|problem: String| AwsError::unusable(OPERATION, problem))
     }
 
     /// Describes at most twenty service deployments. Those that are gone are not in the answer.

@@ -1,5 +1,7 @@
 //! From the SDK's ECS types to plain values. The SDK's types end here.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types;
 use serde_json::Value;
@@ -65,6 +67,11 @@ pub(crate) fn service(cluster: &str, service: &types::Service, raw: Option<&Valu
         events: service.events().iter().take(EVENTS).map(|event| text(event.message())).collect(),
         name,
     })
+}
+
+pub(crate) fn tags(service: &types::Service) -> BTreeMap<String, String> {
+    let tag = |tag: &types::Tag| Some((tag.key()?.to_owned(), text(tag.value())));
+    service.tags().iter().filter_map(tag).collect()
 }
 
 fn parse(arn: Option<&str>, service: &str) -> Result<Revision, String> {

@@ -2,4 +2,6 @@
 //! credentials, and never through a job.
 
 pub mod answer;
+pub mod common;
 pub mod drift;
+pub mod rollback;

@@ -22,6 +22,7 @@ pub mod progress;
 pub mod release;
 pub mod restore;
 pub mod revision;
+pub mod rollback;
 pub mod rollout;
 pub mod stops;
 pub mod task_definition;

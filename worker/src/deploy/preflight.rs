@@ -11,6 +11,7 @@ use crate::deploy::earlier::{InProgress, digests, shown, under_way};
 use crate::deploy::progress::{Former, Marks};
 use crate::deploy::release::{Image, Resolved};
 use crate::deploy::revision::Revision;
+use crate::deploy::rollback::refused::{self, Refused};
 use crate::deploy::task_definition::{Copy, TAGS_MAX, TaskDefinition, copy};
 use crate::deploy::undo::STALE_READ;
 use crate::deploy::verdict::{red, repeated_fault};
@@ -57,6 +58,8 @@ pub struct Facts<'a> {
     pub percents: Option<Percents>,
     /// Where an earlier try of this execution brought what the own service runs: what ran before, if that can be told.
     pub before: Option<Option<Revision>>,
+    /// Digests that the own service was rolled back from.
+    pub refused: Vec<Refused>,
     /// The deployment that the own service is in the middle of.
     pub in_progress: Option<InProgress>,
     /// The account and region that the configured ARNs name, where they are ARNs.
@@ -124,6 +127,8 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     let mut problems = Vec::new();
     let services = services(facts, &mut problems);
     let images = images(facts, &mut problems);
+    let service = facts.service.1.as_ref().map_or_else(|| facts.service.0.to_owned(), Service::label);
+    problems.extend(refused::problems(&facts.asked, &facts.refused, &facts.options.allow, &service));
     alarms_exist(facts, &mut problems);
     if facts.mode == "PARALLEL" {
         problems.push(

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coalmine_pipeline::{Digest, ImageReference};
+use serde::{Deserialize, Serialize};
 
 use crate::deploy::view::{ServiceRevision, Task};
 
 /// One image of a release, resolved once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// The container that runs it.
     pub container: String,

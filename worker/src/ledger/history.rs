@@ -37,6 +37,9 @@ pub struct Ran {
     /// Whether this was the way back from another release.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rollback: bool,
+    /// The canary service beside it, of a full service: a rollback takes both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
 }
 
 impl Ran {
@@ -53,6 +56,7 @@ impl Ran {
             deployment: None,
             digests: BTreeMap::new(),
             rollback: false,
+            canary: None,
         }
     }
 

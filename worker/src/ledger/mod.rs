@@ -7,6 +7,8 @@
 //!   releases ► releases/<release>.json   what became of a release, in order
 //!   canaries ► held/<cluster>/<service>.json   a canary that waits for people, and its way back
 //!   lease ───► held/watch.json   which worker watches them
+//!   refused ► services/<cluster>/<service>/refused.json   digests that a service was rolled back from
+//!   rollbacks ► rollbacks/<action execution>.json   what a rollback action decided, for its later turns
 //!   history ─► services/<cluster>/<service>/<begin>-<release>.json   which releases ended well on a service
 //! ```
 //!
@@ -18,7 +20,9 @@ pub mod history;
 pub mod lease;
 pub mod orphans;
 pub(crate) mod percents;
+pub mod refused;
 pub mod releases;
+pub(crate) mod rollbacks;
 
 pub use held::Held;
 

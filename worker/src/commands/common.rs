@@ -1,0 +1,54 @@
+//! What several commands share: flags with one meaning, and where words go.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use coalmine_door::store::Location;
+
+use crate::cli::default_ledger;
+
+/// Where the workers' ledger is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LedgerArgument {
+    /// The workers' ledger: `s3://bucket/prefix` or `dir:PATH`; without it, what ECS remembers of 90 days has to do
+    #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
+    pub ledger: Location,
+}
+
+/// Where a command's data and words go.
+pub struct Screen<'a> {
+    /// Data, for people or machines.
+    pub out: &'a mut dyn Write,
+    /// Words, for people.
+    pub words: &'a mut dyn Write,
+    /// Whether somebody can be asked, and sees bars.
+    pub is_terminal: bool,
+    /// Asks; whether the answer was yes.
+    pub ask: &'a mut dyn FnMut(&str) -> bool,
+}
+
+impl Screen<'_> {
+    /// Says something to people. A reader that is gone does not change what is done.
+    pub fn say(&mut self, text: &str) {
+        let _ = writeln!(self.words, "{text}");
+    }
+
+    /// Shows data.
+    pub fn show(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}");
+    }
+}
+
+/// Whether people sit at both ends.
+#[must_use]
+pub fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on the terminal; anything but yes is no.
+pub fn ask(question: &str) -> bool {
+    eprint!("{question} [y/N] ");
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}

@@ -1,0 +1,256 @@
+//! A rollback by an operator: shown, confirmed, done, verified.
+
+use std::collections::BTreeMap;
+
+use aws_types::SdkConfig;
+use coalmine_door::store::Location;
+use coalmine_door::{AwsError, Kind};
+use coalmine_pipeline::Back;
+use futures_util::future::try_join_all;
+
+use crate::aws::ecs::SERVICES_PER_CALL;
+use crate::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK, EXIT_SURROUNDINGS, EXIT_USAGE};
+use crate::commands::common::Screen;
+use crate::commands::rollback::view::{self, Bars};
+use crate::deploy::decision::elapsed;
+use crate::deploy::message::counted;
+use crate::deploy::rollback::course::{Course, PATIENCE};
+use crate::deploy::rollback::words::State;
+use crate::ledger::history;
+use crate::rollback::carriers::{self, Carrier};
+use crate::rollback::fleet::Fleet;
+use crate::rollback::plan::{self, Plan, Request};
+use crate::rollback::record::Author;
+use crate::rollback::survey::Ledger;
+use crate::tools::Tools;
+
+/// What an operator orders.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The full services' names; none where a group is meant.
+    pub services: Vec<String>,
+    /// A tag and its value, which all services of the group have.
+    pub group: Option<(String, String)>,
+    /// The cluster.
+    pub cluster: Option<String>,
+    /// How far back.
+    pub to: Back,
+    /// Canaries that were named.
+    pub canaries: BTreeMap<String, Option<String>>,
+    /// The option `surge`.
+    pub surge: Option<bool>,
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
+    /// Whether nobody is to be asked.
+    pub yes: bool,
+    /// Whether pipeline executions are to be stopped.
+    pub stop_pipelines: bool,
+    /// Whether to go on with a part of the services.
+    pub partial: bool,
+    /// Whether machines read the answer.
+    pub json: bool,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// The ledger.
+    pub ledger: Location,
+}
+
+/// Why a rollback ends before anything was changed.
+enum Ends {
+    /// What is asked for cannot be told, or done.
+    Cannot(String),
+    /// AWS does not answer, or refuses.
+    Aws(AwsError),
+}
+
+impl From<AwsError> for Ends {
+    fn from(problem: AwsError) -> Self {
+        Self::Aws(problem)
+    }
+}
+
+/// Rolls back; the exit code. `stop` is Ctrl-C.
+pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
+    if door.region().is_none_or(|region| region.as_ref().is_empty()) {
+        screen.say("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
+        return EXIT_SURROUNDINGS;
+    }
+    if !order.dry_run && !order.yes && !screen.is_terminal {
+        screen.say("nobody can be asked here, as this is no terminal: give --yes to roll back, or --dry-run to look. Nothing was done.");
+        return EXIT_USAGE;
+    }
+    let tools = Tools::new(door, std::time::Duration::from_secs(60), &order.ledger);
+    let plan = match Box::pin(make(&tools, &order)).await {
+        Ok(plan) => plan,
+        Err(Ends::Cannot(text)) => {
+            screen.say(&format!("{text}. Nothing was done."));
+            return EXIT_NOT_POSSIBLE;
+        }
+        Err(Ends::Aws(problem)) => {
+            let hint = if problem.kind == Kind::Denied {
+                " The README lists the permissions that rollback needs."
+            } else {
+                ""
+            };
+            screen.say(&format!("{problem}. Nothing was done.{hint}"));
+            return EXIT_SURROUNDINGS;
+        }
+    };
+    view::plan(screen, &order, &plan);
+    let cannot = plan.planned.is_empty() || !(plan.problems.is_empty() || order.partial);
+    if cannot || order.dry_run {
+        if cannot && !plan.planned.is_empty() {
+            screen.say("Nothing was done. --partial goes on with the services that can be rolled back.");
+        } else if cannot {
+            screen.say("Nothing was done.");
+        }
+        return if cannot { EXIT_NOT_POSSIBLE } else { EXIT_OK };
+    }
+    let services = counted(u32::try_from(plan.planned.len()).unwrap_or(u32::MAX), "service");
+    if !order.yes && !(screen.ask)(&format!("Roll back {services}?")) {
+        screen.say("Nothing was done.");
+        return EXIT_OK;
+    }
+    Box::pin(act(&tools, &order, plan, screen, stop)).await
+}
+
+async fn make(tools: &Tools, order: &Order) -> Result<Plan, Ends> {
+    let cluster = match &order.cluster {
+        Some(cluster) => cluster.clone(),
+        None => cluster_of(tools, &order.services).await?,
+    };
+    let services = match &order.group {
+        Some((tag, value)) => group(tools, &cluster, tag, value).await?,
+        None => order.services.clone(),
+    };
+    let request = Request {
+        cluster: cluster.clone(),
+        services,
+        to: order.to.clone(),
+        canaries: order.canaries.clone(),
+        surge: order.surge,
+        home: None,
+    };
+    if let Some(strange) = order.canaries.keys().find(|name| !request.services.contains(name)) {
+        return Err(Ends::Cannot(format!("--canary names {strange}, which is not among the services")));
+    }
+    let mut plan = Box::pin(plan::make(tools, &request, &[], Ledger::Wished)).await?;
+    // Only who mistypes a name pays for the list of all names.
+    if plan.problems.iter().any(|(_, problem)| problem.starts_with("ECS has no service")) {
+        let names = tools.ecs.service_names(&cluster).await.unwrap_or_default();
+        plan = Box::pin(plan::make(tools, &request, &names, Ledger::Wished)).await?;
+    }
+    Ok(plan)
+}
+
+/// The one cluster in which the ledger knows the services.
+async fn cluster_of(tools: &Tools, services: &[String]) -> Result<String, Ends> {
+    let entries = history::all(tools.held.store()).await.unwrap_or_default();
+    let known = entries.iter().filter(|entry| services.is_empty() || services.contains(&entry.service));
+    let mut clusters: Vec<&str> = known.map(|entry| entry.cluster.as_str()).collect();
+    clusters.sort_unstable();
+    clusters.dedup();
+    match clusters.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err(Ends::Cannot("the ledger does not tell the cluster: give --cluster".to_owned())),
+        several => {
+            Err(Ends::Cannot(format!("the services are in several clusters ({}): give --cluster", several.join(", "))))
+        }
+    }
+}
+
+/// The services of a cluster that carry a tag; canaries that do go with their full services.
+async fn group(tools: &Tools, cluster: &str, tag: &str, value: &str) -> Result<Vec<String>, Ends> {
+    let names = tools.ecs.service_names(cluster).await?;
+    let asked = names.chunks(SERVICES_PER_CALL).map(|names| tools.ecs.services_with_tags(cluster, names));
+    let described = try_join_all(asked).await?.into_iter().flatten();
+    let tagged = described.filter(|(_, tags)| tags.get(tag).is_some_and(|found| found == value));
+    let found: Vec<String> = tagged.map(|(service, _)| service.name).collect();
+    if found.is_empty() {
+        return Err(Ends::Cannot(format!("no service of cluster {cluster} has the tag {tag}={value}")));
+    }
+    Ok(found)
+}
+
+async fn act(tools: &Tools, order: &Order, plan: Plan, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
+    let began = tools.clock.now().timestamp();
+    let courses = match plan::settle(tools, plan.planned).await {
+        Ok(courses) => courses,
+        Err(problem) => {
+            screen.say(&format!("{problem}. No service was told anything."));
+            return EXIT_SURROUNDINGS;
+        }
+    };
+    let author = Author { by: order.by.clone(), why: order.why.clone(), action: None, began };
+    let mut fleet = Fleet::new(courses.clone(), author, true);
+    let mut bars = Bars::new(&fleet, screen.is_terminal);
+    tokio::pin!(stop);
+    let mut carriers: Option<Vec<Carrier>> = None;
+    let mut interrupted = false;
+    loop {
+        let problem = tokio::select! {
+            biased;
+            () = &mut stop => { interrupted = true; None }
+            done = round(tools, &mut fleet) => done.err(),
+        };
+        for line in bars.look(&fleet) {
+            screen.say(&line);
+        }
+        let overdue = elapsed(began, tools.clock.now().timestamp()) >= PATIENCE;
+        let refused = problem.as_ref().is_some_and(|problem| !problem.is_passing());
+        if let Some(problem) = problem {
+            screen.say(&format!("{problem}{}", if refused { "" } else { "; looking again" }));
+        }
+        if interrupted || overdue || refused {
+            break;
+        }
+        if carriers.is_none() && !fleet.ends().iter().any(|end| end.state == State::Untouched) {
+            carriers = Some(find_carriers(tools, order, &courses, screen).await);
+        }
+        if fleet.is_over() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = &mut stop => { interrupted = true; break; }
+            () = fleet.rest(tools) => {}
+        }
+    }
+    bars.end();
+    view::outcome(screen, order, &fleet, carriers.as_deref().unwrap_or_default());
+    if fleet.is_back() {
+        return EXIT_OK;
+    }
+    screen.say("ECS goes on with what it was told. Run the same command again: it goes on from where things are.");
+    if interrupted { EXIT_INTERRUPTED } else { EXIT_NOT_BACK }
+}
+
+/// The executions that still carry what was left; stopped, where that was ordered.
+async fn find_carriers(tools: &Tools, order: &Order, courses: &[Course], screen: &mut Screen<'_>) -> Vec<Carrier> {
+    let mut found = match carriers::find(tools, courses).await {
+        Ok(found) => found,
+        Err(problem) => {
+            screen.say(&format!("which pipeline executions still carry it is not known: {problem}"));
+            return Vec::new();
+        }
+    };
+    if order.stop_pipelines {
+        for problem in carriers::stop(tools, &mut found, &format!("rolled back by {}", order.by)).await {
+            screen.say(&format!("this execution could not be stopped: {problem}"));
+        }
+    }
+    found
+}
+
+/// Looks, and does what is to be done before the next look.
+async fn round(tools: &Tools, fleet: &mut Fleet) -> Result<(), AwsError> {
+    fleet.observe(tools).await?;
+    loop {
+        let orders = fleet.orders(tools).await;
+        if !fleet.act(tools, orders).await {
+            return Ok(());
+        }
+    }
+}

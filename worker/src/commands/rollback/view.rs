@@ -1,0 +1,199 @@
+//! What an operator sees of a rollback: tables for people, JSON for machines, a bar per service on a terminal.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::commands::common::Screen;
+use crate::commands::rollback::Order;
+use crate::deploy::message::printable;
+use crate::deploy::rollback::course::Course;
+use crate::deploy::rollback::words::{End, State};
+use crate::rollback::carriers::Carrier;
+use crate::rollback::fleet::Fleet;
+use crate::rollback::plan::{Plan, Planned};
+
+/// The version of the JSON documents.
+const SCHEMA: u32 = 1;
+/// Characters of a digest that people compare.
+const DIGEST_CHARS: usize = 19;
+/// Characters of a release's id that people compare.
+const RELEASE_CHARS: usize = 8;
+
+/// Shows what would change, and what cannot be done and why.
+pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
+    let goes_on = !plan.planned.is_empty() && (plan.problems.is_empty() || order.partial);
+    if order.json {
+        // What is done says it again, with its outcome.
+        if order.dry_run || !goes_on {
+            let services: Vec<Value> = plan.planned.iter().map(planned).collect();
+            screen.show(&json!({"schema": SCHEMA, "services": services, "problems": problems(plan)}).to_string());
+        }
+    } else if !plan.planned.is_empty() {
+        screen.show(&table(plan).to_string());
+    }
+    if !plan.problems.is_empty() {
+        let count = plan.problems.iter().map(|(service, _)| service).collect::<std::collections::BTreeSet<_>>().len();
+        screen.say(&format!("{count} cannot be rolled back:"));
+        for (service, problem) in &plan.problems {
+            screen.say(&format!("- {service}: {}", printable(problem)));
+        }
+    }
+}
+
+fn problems(plan: &Plan) -> Vec<Value> {
+    plan.problems.iter().map(|(service, problem)| json!({"service": service, "problem": problem})).collect()
+}
+
+fn table(plan: &Plan) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["Service", "From", "To", "Tasks", "Batch"]);
+    for planned in &plan.planned {
+        let Planned { course, service, pair, copy } = planned;
+        let name = match (&course.canary_of, pair) {
+            (Some(full), Some(says)) => format!("{}\n  canary of {full}, {says}", course.service),
+            _ => course.service.clone(),
+        };
+        let from = place(course.from.to_string(), course.left.as_ref(), course.left_digests.values().next());
+        let digest = course.images.first().map(|image| image.digest.to_string());
+        let to = match copy {
+            Some(_) => place(format!("a copy of {}", course.to), course.release.as_ref(), digest.as_ref()),
+            None => place(course.to.to_string(), course.release.as_ref(), digest.as_ref()),
+        };
+        let batch = match (copy.is_some() || course.leaves(), course.batch(service)) {
+            (false, _) if service.is_rolling() => "on its way".to_owned(),
+            (false, _) => "there already".to_owned(),
+            (true, batch) if batch >= service.desired => "all at once".to_owned(),
+            (true, batch) => format!("{batch} at a time"),
+        };
+        table.add_row([name, from, to, service.desired.to_string(), batch]);
+    }
+    if let Some(column) = table.column_mut(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// `shop:7` and below it what is known of it.
+fn place(revision: String, release: Option<&(String, String)>, digest: Option<&String>) -> String {
+    let mut known: Vec<String> = Vec::new();
+    if let Some((release, _)) = release {
+        known.push(release.chars().take(RELEASE_CHARS).collect());
+    }
+    if let Some(digest) = digest {
+        known.push(digest.chars().take(DIGEST_CHARS).collect());
+    }
+    if known.is_empty() { revision } else { format!("{revision}\n  {}", known.join(", ")) }
+}
+
+fn planned(planned: &Planned) -> Value {
+    let mut value = course(&planned.course);
+    value["tasks"] = json!(planned.service.desired);
+    value["batch"] = json!(planned.course.batch(&planned.service));
+    value["copies"] = json!(planned.copy.is_some());
+    value
+}
+
+fn course(course: &Course) -> Value {
+    let digests: serde_json::Map<String, Value> =
+        course.images.iter().map(|image| (image.container.clone(), json!(image.digest.to_string()))).collect();
+    let id = |release: &Option<(String, String)>| release.as_ref().map(|(release, _)| release.clone());
+    json!({
+        "cluster": course.cluster,
+        "service": course.service,
+        "canaryOf": course.canary_of,
+        "from": {"revision": course.from.to_string(), "release": id(&course.left), "digests": course.left_digests},
+        "to": {"revision": course.to.to_string(), "release": id(&course.release), "digests": digests},
+    })
+}
+
+/// Shows where every service stands, and which executions still carry what was left.
+pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, carriers: &[Carrier]) {
+    let ends = fleet.ends();
+    if order.json {
+        let services = ends.iter().map(|end| {
+            let mut value = course(end.course);
+            value["state"] = json!(end.state.word());
+            value["reason"] = json!(end.reason);
+            value["counted"] = json!(end.tasks);
+            value
+        });
+        let carrying = carriers.iter().map(|carrier| {
+            json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping})
+        });
+        let document = json!({
+            "schema": SCHEMA,
+            "services": services.collect::<Vec<_>>(),
+            "executions": carrying.collect::<Vec<_>>(),
+        });
+        screen.show(&document.to_string());
+    } else {
+        let mut table = Table::new();
+        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.set_header(["Service", "State", ""]);
+        for End { course, state, reason, .. } in &ends {
+            table.add_row([course.service.clone(), state.word().to_owned(), printable(reason)]);
+        }
+        screen.show(&table.to_string());
+    }
+    for carrier in carriers {
+        let Carrier { pipeline, execution, stopping } = carrier;
+        screen.say(&if *stopping {
+            format!("execution {execution} of {pipeline} carried it, and is being stopped")
+        } else {
+            format!("execution {execution} of {pipeline} still carries it: --stop-pipelines stops it; its checks refuse the digest")
+        });
+    }
+}
+
+/// How far each service is: a bar on a terminal, a line for each change elsewhere.
+#[derive(Debug)]
+pub(super) struct Bars {
+    bars: Option<(MultiProgress, Vec<ProgressBar>)>,
+    said: Vec<State>,
+}
+
+impl Bars {
+    pub(super) fn new(fleet: &Fleet, is_terminal: bool) -> Self {
+        let ends = fleet.ends();
+        let bars = is_terminal.then(|| {
+            let all = MultiProgress::new();
+            let width = ends.iter().map(|end| end.course.service.len()).max().unwrap_or_default();
+            let template = format!("{{prefix:{width}}} {{bar:20}} {{pos}}/{{len}} {{wide_msg}}");
+            let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = |end: &End<'_>| {
+                all.add(ProgressBar::new(0)).with_style(style.clone()).with_prefix(end.course.service.clone())
+            };
+            let each = ends.iter().map(bar).collect();
+            (all, each)
+        });
+        Self { bars, said: ends.iter().map(|end| end.state).collect() }
+    }
+
+    /// Shows how far it is; the lines for those who see no bars.
+    pub(super) fn look(&mut self, fleet: &Fleet) -> Vec<String> {
+        let (ends, tasks) = (fleet.ends(), fleet.tasks());
+        let mut lines = Vec::new();
+        for (place, (end, (there, wanted))) in ends.iter().zip(tasks).enumerate() {
+            if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(place)) {
+                bar.set_length(u64::from(wanted));
+                bar.set_position(u64::from(there));
+                bar.set_message(printable(end.reason));
+            } else if let Some(said) = self.said.get_mut(place)
+                && *said != end.state
+            {
+                lines.push(format!("{}: {}: {}", end.course.label(), end.state.word(), printable(end.reason)));
+                *said = end.state;
+            }
+        }
+        lines
+    }
+
+    pub(super) fn end(&self) {
+        if let Some((all, _)) = &self.bars {
+            let _ = all.clear();
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The way back of a service: the releases that it can return to, and which of them is meant.
+
+use std::collections::BTreeMap;
+
+use coalmine_pipeline::Back;
+
+use crate::deploy::revision::Revision;
+use crate::deploy::rollback::nearest::nearest;
+use crate::deploy::view::Service;
+
+/// A release that ended well on a service once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Good {
+    /// The release; `None` where only ECS remembers it.
+    pub release: Option<String>,
+    /// The pipeline that brought it; empty where that is not known.
+    pub pipeline: String,
+    /// When it had ended well, in epoch seconds.
+    pub at: i64,
+    /// What the service ran.
+    pub revision: Revision,
+    /// Container → digest, as far as they are on record.
+    pub digests: BTreeMap<String, String>,
+}
+
+impl Good {
+    /// Whether it brought this very revision, or these digests.
+    fn is(&self, revision: &Revision, digests: &BTreeMap<String, String>) -> bool {
+        self.revision == *revision || self.same_images(digests)
+    }
+
+    fn same_images(&self, digests: &BTreeMap<String, String>) -> bool {
+        !digests.is_empty() && self.digests == *digests
+    }
+
+    /// How people name it: by the release, else by the revision.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.release.clone().unwrap_or_else(|| self.revision.to_string())
+    }
+}
+
+/// What a service is told to run now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// The revision.
+    pub revision: Revision,
+    /// Container → digest, as far as they are known.
+    pub digests: BTreeMap<String, String>,
+    /// Whether it is on its way there from another revision.
+    pub arriving: bool,
+    /// Whether ECS itself has taken it back there.
+    pub reverted: bool,
+    /// Whether its canary runs a later release: that is what is left then.
+    pub outrun: bool,
+}
+
+impl Present {
+    /// What a service is told to run. Another deployment of the same revision is not on its way from elsewhere.
+    #[must_use]
+    pub fn of(service: &Service, digests: BTreeMap<String, String>, reverted: bool) -> Self {
+        let elsewhere = |rollout: &&crate::deploy::view::Rollout| rollout.revision != service.revision;
+        let arriving = service.is_rolling() && service.rollouts.iter().any(|rollout| elsewhere(&rollout));
+        Self { revision: service.revision.clone(), digests, arriving, reverted, outrun: false }
+    }
+
+    /// Whether a canary that was told `canary` runs another, later release than its full service, told `full`.
+    #[must_use]
+    pub fn is_outrun(full: (&Self, &Service), canary: (&Self, &Service)) -> bool {
+        let date = |service: &Service| service.primary().and_then(|primary| primary.created);
+        let shared = full.0.digests.iter().filter_map(|(name, digest)| Some((digest, canary.0.digests.get(name)?)));
+        let shared: Vec<_> = shared.collect();
+        let alike = !shared.is_empty() && shared.iter().all(|(one, other)| one == other);
+        !alike && date(canary.1) > date(full.1)
+    }
+}
+
+/// Why there is nothing to return to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoTarget {
+    /// No release ever ended well.
+    #[error("no release ever succeeded on it")]
+    Never,
+    /// There are not so many.
+    #[error("only {known} of its earlier releases {} known, which is less than {asked}: {list}", if *known == 1 { "is" } else { "are" })]
+    TooFar {
+        /// How many steps were asked for.
+        asked: u32,
+        /// How many there are.
+        known: usize,
+        /// Which, for people.
+        list: String,
+    },
+    /// Nothing but the present one.
+    #[error("no earlier release of it is known, only the present one ({0})")]
+    Only(String),
+    /// It never ran that release.
+    #[error("no release {asked} ever succeeded on it{}", if near.is_empty() { String::new() } else { format!("; the nearest: {near}") })]
+    Unknown {
+        /// The release that was asked for.
+        asked: String,
+        /// The nearest ones, for people.
+        near: String,
+    },
+}
+
+/// The releases that a service stands upon, newest first, from all that ever ended well on it, newest first.
+///
+/// Who returns to an earlier release leaves what came after it, so that is no way back any more: of v1, v2, v3, v2 the
+/// way is v2, v1. A release is known again by its revision, or by its images; another revision with the images of the one
+/// right before it is a change of its own.
+#[must_use]
+pub fn way_back(history: &[Good]) -> Vec<&Good> {
+    let mut way: Vec<&Good> = Vec::new();
+    for next in history.iter().rev() {
+        let top = way.len().saturating_sub(1);
+        let known = way.iter().enumerate().position(|(place, earlier)| {
+            earlier.revision == next.revision || (place < top && earlier.same_images(&next.digests))
+        });
+        way.truncate(known.unwrap_or(way.len()));
+        way.push(next);
+    }
+    way.reverse();
+    way
+}
+
+/// Which release is meant.
+///
+/// Steps count from what the service runs. Where it is on its way back already (ECS, a worker or somebody's rollback took it
+/// there, and whatever came after is not on record as left yet), or only its canary runs a later release, they count from what it is leaving: who says "back" a
+/// second time means the same place.
+///
+/// # Errors
+/// Why there is none.
+pub fn choose<'a>(history: &'a [Good], present: &Present, to: &Back) -> Result<&'a Good, NoTarget> {
+    match to {
+        Back::Release(asked) => history.iter().find(|good| good.release.as_ref() == Some(asked)).ok_or_else(|| {
+            let known = way_back(history).into_iter().filter_map(|good| good.release.as_deref());
+            NoTarget::Unknown { asked: asked.clone(), near: nearest(asked, known).join(", ") }
+        }),
+        Back::Steps(steps) => {
+            let way = way_back(history);
+            let steps = usize::try_from(steps.get()).unwrap_or(usize::MAX);
+            let first = first_step(&way, present);
+            if let Some(found) = first.checked_add(steps - 1).and_then(|place| way.get(place)) {
+                return Ok(found);
+            }
+            let earlier = &way[first.min(way.len())..];
+            Err(match (way.is_empty(), earlier) {
+                (true, _) => NoTarget::Never,
+                (_, []) => NoTarget::Only(present.revision.to_string()),
+                (_, earlier) => NoTarget::TooFar {
+                    asked: u32::try_from(steps).unwrap_or(u32::MAX),
+                    known: earlier.len(),
+                    list: earlier.iter().map(|good| good.name()).collect::<Vec<_>>().join(", "),
+                },
+            })
+        }
+    }
+}
+
+/// Where on its way a service comes to with one step.
+fn first_step(way: &[&Good], present: &Present) -> usize {
+    let by_revision = way.iter().position(|good| good.revision == present.revision);
+    match by_revision.or_else(|| way.iter().position(|good| good.is(&present.revision, &present.digests))) {
+        // What it runs never succeeded: that is what is left.
+        None => 0,
+        Some(place) if place > 0 || present.arriving || present.reverted || present.outrun => place,
+        Some(place) => place + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::fixtures::{rollout, service};
+    use proptest::prelude::*;
+
+    /// `v3` of an application: revision app:3, unless `v3'7` says another one for the same images.
+    fn good(text: &str) -> Good {
+        let (release, number) = text.split_once('\'').map_or((text, &text[1..]), |(release, number)| (release, number));
+        Good {
+            release: Some(format!("e-{release}")),
+            pipeline: "app".into(),
+            at: 0,
+            revision: format!("app:{number}").parse().unwrap(),
+            digests: [("app".to_owned(), format!("sha256:{release}"))].into(),
+        }
+    }
+
+    /// Newest last, as people tell it.
+    fn history(text: &str) -> Vec<Good> {
+        text.split_whitespace().rev().map(good).collect()
+    }
+
+    fn way(text: &str) -> String {
+        let history = history(text);
+        way_back(&history).iter().map(|good| good.revision.number.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn present(text: &str) -> Present {
+        let good = good(text);
+        Present { revision: good.revision, digests: good.digests, arriving: false, reverted: false, outrun: false }
+    }
+
+    fn chosen(past: &str, present: &Present, to: &str) -> Result<String, String> {
+        let history = history(past);
+        choose(&history, present, &to.parse().unwrap()).map(Good::name).map_err(|none| none.to_string())
+    }
+
+    #[test]
+    fn what_was_left_is_no_way_back() {
+        for (past, expected) in [
+            ("", ""),
+            ("v1", "1"),
+            ("v1 v2 v3", "3 2 1"),
+            ("v1 v2 v3 v2", "2 1"),
+            ("v1 v2 v3 v2 v4", "4 2 1"),
+            ("v1 v2 v3 v2'9", "9 1"),
+            ("v1 v2 v2'9", "9 2 1"),
+            ("v1 v2 v1 v2'9", "9 1"),
+        ] {
+            assert_eq!(way(past), expected, "{past}");
+        }
+    }
+
+    #[test]
+    fn steps_count_from_what_the_service_runs() {
+        for (past, runs, to, expected) in [
+            ("v1 v2 v3", "v3", "last", Ok("e-v2")),
+            ("v1 v2 v3", "v3", "-2", Ok("e-v1")),
+            ("v1 v2 v3", "v3", "e-v1", Ok("e-v1")),
+            ("v1 v2 v3", "v3", "e-v3", Ok("e-v3")),
+            ("v1 v2 v3 v2", "v2", "-1", Ok("e-v1")),
+            ("v1 v2 v3 v2", "v2", "e-v3", Ok("e-v3")),
+            // It runs what never succeeded: a turnover under way, somebody's deployment.
+            ("v1 v2", "v3", "last", Ok("e-v2")),
+            ("v1 v2", "v3", "-2", Ok("e-v1")),
+            // It was taken back, which is not on record.
+            ("v1 v2 v3", "v2", "last", Ok("e-v2")),
+            ("v1 v2 v3", "v2", "-2", Ok("e-v1")),
+            ("", "v1", "last", Err("no release ever succeeded on it")),
+            ("v1", "v1", "last", Err("no earlier release of it is known, only the present one (app:1)")),
+            ("v1 v2", "v2", "-3", Err("only 1 of its earlier releases is known, which is less than 3: e-v1")),
+            ("v1 v2", "v2", "e-v7", Err("no release e-v7 ever succeeded on it; the nearest: e-v2, e-v1")),
+            ("", "v2", "e-v7", Err("no release e-v7 ever succeeded on it")),
+        ] {
+            let found = chosen(past, &present(runs), to);
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{past} at {runs}, {to}");
+        }
+    }
+
+    #[test]
+    fn who_says_back_while_it_goes_back_means_the_same_place() {
+        for (arriving, reverted) in [(true, false), (false, true)] {
+            let going = Present { arriving, reverted, ..present("v2") };
+            assert_eq!(chosen("v1 v2 v3", &going, "last"), Ok("e-v2".into()), "a rollback under way");
+            assert_eq!(chosen("v1 v2", &going, "last"), Ok("e-v2".into()), "a release that failed is undone");
+            assert_eq!(chosen("v1 v2", &going, "-2"), Ok("e-v1".into()));
+        }
+    }
+
+    #[test]
+    fn a_release_that_only_the_canary_runs_is_what_is_left() {
+        let at = |name: &str, revision: &str, created: i64| {
+            let mut service = service(name, 1, revision);
+            service.rollouts[0].created = Some(crate::deploy::fixtures::at(created));
+            service
+        };
+        let runs = |text: &str| Present { digests: good(text).digests, ..present("v1") };
+        let full = at("app", "app:1", 50);
+        for (canary, digests, created, expected) in
+            [("canary:2", "v2", 90, true), ("canary:2", "v2", 10, false), ("canary:2", "v1", 90, false)]
+        {
+            let canary = at("canary", canary, created);
+            let found = Present::is_outrun((&runs("v1"), &full), (&runs(digests), &canary));
+            assert_eq!(found, expected, "{digests} {created}");
+        }
+        let nothing = Present { digests: BTreeMap::new(), ..present("v1") };
+        assert!(
+            Present::is_outrun((&runs("v1"), &full), (&nothing, &at("canary", "canary:2", 90))),
+            "no task runs yet"
+        );
+        let held = Present { outrun: true, ..present("v2") };
+        assert_eq!(chosen("v1 v2", &held, "last"), Ok("e-v2".into()));
+    }
+
+    #[test]
+    fn another_deployment_of_the_same_revision_comes_from_nowhere_else() {
+        let mut app = service("app", 4, "app:2");
+        app.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:2", 1), rollout("ACTIVE", "COMPLETED", "app:2", 3)];
+        assert!(!Present::of(&app, BTreeMap::new(), false).arriving);
+        app.rollouts[1] = rollout("ACTIVE", "COMPLETED", "app:3", 3);
+        assert!(Present::of(&app, BTreeMap::new(), false).arriving);
+    }
+
+    proptest! {
+        /// Whatever happened before: who has gone back once, and says so again while it lasts or before it is on record,
+        /// comes to the same place; and once it is on record, one step further, never to what was left.
+        #[test]
+        fn going_back_converges_and_never_returns_to_what_was_left(past in proptest::collection::vec(1u32..6, 1..12)) {
+            let past: Vec<Good> = past.iter().rev().map(|number| good(&format!("v{number}"))).collect();
+            let runs = Present { revision: past[0].revision.clone(), digests: past[0].digests.clone(), arriving: false, reverted: false, outrun: false };
+            let Ok(target) = choose(&past, &runs, &Back::LAST) else { return Ok(()) };
+            prop_assert!(target.revision != runs.revision);
+            for (arriving, reverted) in [(true, false), (false, true), (false, false)] {
+                let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving, reverted, outrun: false };
+                prop_assert_eq!(choose(&past, &at, &Back::LAST), Ok(target));
+            }
+            let mut recorded = vec![target.clone()];
+            recorded.extend(past.iter().cloned());
+            let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving: false, reverted: false, outrun: false };
+            if let Ok(further) = choose(&recorded, &at, &Back::LAST) {
+                prop_assert!(further.revision != target.revision && further.revision != runs.revision);
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! A turn of the action `Coalmine-Rollback`.
+//!
+//! ```text
+//!   configuration ─► decided already? (rollbacks/<action execution>.json) ─ no ─► plan, check, put on record
+//!                            └─ yes ─► fleet: observe, decide, act ─► success: every task counted; failure: who is where
+//! ```
+//!
+//! The token says when the action began, and whether it was decided. Everything else is on record, or AWS's.
+
+use std::time::Duration;
+
+use coalmine_door::clock::Time;
+use coalmine_door::{AwsError, Kind};
+use coalmine_pipeline::limits::cut;
+use coalmine_pipeline::{RollbackConfig, duration, variables};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::aws::codepipeline::{FailureKind, Job};
+use crate::aws::executions::ActionState;
+use crate::deploy::decision::elapsed;
+use crate::deploy::message;
+use crate::deploy::progress::Progress;
+use crate::deploy::rollback::words;
+use crate::hindrance::{Hindrance, hindrance};
+use crate::ledger::rollbacks::{self, Decided};
+use crate::report::Ending;
+use crate::right::WANTED_INTERVAL;
+use crate::rollback::fleet::Fleet;
+use crate::rollback::plan::{self, Plan, Request};
+use crate::rollback::record::Author;
+use crate::rollback::survey::Ledger;
+use crate::tools::Tools;
+use crate::turn::configuration;
+
+/// The version of the tokens that this program writes and reads.
+const VERSION: u8 = 1;
+
+/// What a turn hands to the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Token {
+    #[serde(rename = "v")]
+    version: u8,
+    /// When the action began, in epoch seconds.
+    #[serde(rename = "t")]
+    began: i64,
+    /// Whether it was decided where the services go: then it stands on record.
+    #[serde(rename = "d")]
+    decided: bool,
+}
+
+impl Token {
+    /// A job without a token begins now; one that a dead worker had not begun with comes with the progress of a beginning.
+    fn read(token: Option<&str>, now: i64) -> Result<Self, String> {
+        let Some(text) = token else { return Ok(Self { version: VERSION, began: now, decided: false }) };
+        match serde_json::from_str::<Self>(text) {
+            Ok(token) if token.version == VERSION => Ok(token),
+            _ => Progress::from_token(text)
+                .map(|progress| Self { version: VERSION, began: progress.started, decided: false })
+                .map_err(|problem| problem.to_string()),
+        }
+    }
+
+    fn write(self) -> String {
+        // A struct of numbers always serializes.
+        serde_json::to_string(&self).unwrap_or_default()
+    }
+}
+
+/// One visit.
+struct Turn<'a> {
+    tools: &'a Tools,
+    job: &'a Job,
+    config: RollbackConfig,
+    token: Token,
+    fleet: Option<(Fleet, Vec<String>)>,
+    wanted_at: Time,
+    last: String,
+}
+
+/// Visits a job that was acknowledged.
+pub(crate) async fn visit(tools: &Tools, job: &Job, mut stopping: watch::Receiver<bool>) -> Ending {
+    let now = tools.clock.now();
+    let config = match RollbackConfig::parse(&job.configuration) {
+        Ok(config) => config,
+        Err(problems) => return configuration(format!("The action's configuration cannot be used:\n{problems}")),
+    };
+    let token = match Token::read(job.token.as_deref(), now.timestamp()) {
+        Ok(token) => token,
+        Err(problem) => return configuration(format!("The job cannot be continued: {problem}.")),
+    };
+    let mut turn = Turn { tools, job, config, token, fleet: None, wanted_at: now, last: String::new() };
+    loop {
+        if stopping.has_changed().is_err() || *stopping.borrow_and_update() {
+            return turn.hand_back("the worker is being stopped".to_owned());
+        }
+        match turn.pass().await {
+            Ok(Some(ending)) => return ending,
+            Ok(None) => {}
+            Err(problem) if problem.is_passing() => {
+                warn!(error = %problem, "a call failed; going on with the next look");
+                turn.last = format!("waiting: {problem}");
+            }
+            Err(problem) => return turn.refused(&problem),
+        }
+        let age = elapsed(turn.token.began, tools.clock.now().timestamp());
+        if age >= turn.config.deadline() {
+            return turn.overdue();
+        }
+        let lingered = (tools.clock.now() - now).to_std().unwrap_or_default();
+        if lingered >= tools.linger {
+            return turn.hand_back(turn.said());
+        }
+        tokio::select! {
+            biased;
+            _ = stopping.changed() => {}
+            () = turn.rest() => {}
+        }
+    }
+}
+
+impl Turn<'_> {
+    async fn rest(&self) {
+        match &self.fleet {
+            Some((fleet, _)) => fleet.rest(self.tools).await,
+            None => self.tools.clock.wait(Duration::from_secs(2)).await,
+        }
+    }
+
+    /// One pass; how the turn ends, if it does.
+    async fn pass(&mut self) -> Result<Option<Ending>, AwsError> {
+        if !self.tools.held.holds(&self.job.id) {
+            return Ok(Some(self.hand_back("the worker's record of its jobs is gone".to_owned())));
+        }
+        if !self.is_wanted().await? {
+            return Ok(Some(Ending::NotWanted));
+        }
+        if self.fleet.is_none()
+            && let Some(ending) = self.decide().await?
+        {
+            return Ok(Some(ending));
+        }
+        let (tools, job, token) = (self.tools, self.job, self.token.write());
+        let Some((fleet, left_out)) = &mut self.fleet else { return Ok(None) };
+        fleet.observe(tools).await?;
+        loop {
+            let orders = fleet.orders(tools).await;
+            if Fleet::mutates(&orders) {
+                match hindrance(tools, job, &token).await? {
+                    None => {}
+                    Some(Hindrance::NotWanted) => return Ok(Some(Ending::NotWanted)),
+                    Some(Hindrance::HandBack(reason)) => return Ok(Some(self.hand_back(reason))),
+                }
+            }
+            if !fleet.act(tools, orders).await {
+                break;
+            }
+        }
+        Ok(fleet.is_over().then(|| end(fleet, left_out)))
+    }
+
+    async fn is_wanted(&mut self) -> Result<bool, AwsError> {
+        let now = self.tools.clock.now();
+        if (now - self.wanted_at).to_std().unwrap_or_default() < WANTED_INTERVAL {
+            return Ok(true);
+        }
+        let state = self.tools.codepipeline.action(&self.job.context).await?;
+        self.wanted_at = self.tools.clock.now();
+        Ok(state == ActionState::Wanted)
+    }
+
+    /// Takes up what was decided; where nothing was, decides, and puts it on record before anything is touched.
+    async fn decide(&mut self) -> Result<Option<Ending>, AwsError> {
+        let (tools, action) = (self.tools, self.job.context.action_execution.as_str());
+        let ledger =
+            |problem: coalmine_door::store::StoreError| AwsError::unusable("reading the ledger", problem.to_string());
+        let known = rollbacks::read(tools.held.store(), action).await.map_err(ledger)?;
+        let searched = known.is_none();
+        let decided = match known {
+            Some(decided) => decided,
+            None if self.token.decided => {
+                let text = format!(
+                    "The ledger has lost what this action decided ({action}), and what the services ran before cannot be told by now. Look at {} in the ECS console; run the rollback again with the release that is meant.",
+                    self.config.services.join(", ")
+                );
+                return Ok(Some(Ending::Failed { kind: FailureKind::System, text, id: None }));
+            }
+            None => {
+                let request = Request {
+                    cluster: self.config.cluster.clone(),
+                    services: self.config.services.clone(),
+                    to: self.config.to.clone(),
+                    canaries: self.config.options.canaries.clone(),
+                    surge: self.config.options.surge,
+                    home: self.config.home.clone(),
+                };
+                let Plan { planned, problems } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
+                if planned.is_empty() || !(problems.is_empty() || self.config.options.partial) {
+                    return Ok(Some(configuration(refusal(&problems))));
+                }
+                match hindrance(tools, self.job, &self.token.write()).await? {
+                    Some(Hindrance::HandBack(reason)) => return Ok(Some(self.hand_back(reason))),
+                    Some(Hindrance::NotWanted) => return Ok(Some(Ending::NotWanted)),
+                    None => {}
+                }
+                let courses = plan::settle(tools, planned).await?;
+                let left_out = problems.into_iter().map(|(service, problem)| format!("{service}: {problem}")).collect();
+                let decided = Decided::new(self.token.began, courses, left_out);
+                rollbacks::decide(tools.held.store(), action, decided).await.map_err(ledger)?
+            }
+        };
+        self.token.decided = true;
+        let context = &self.job.context;
+        let author = Author {
+            by: format!("pipeline {}, execution {}", context.pipeline, context.execution),
+            why: String::new(),
+            action: Some(action.to_owned()),
+            began: decided.began,
+        };
+        for course in &decided.courses {
+            info!(service = course.service, "goes from {} to {}", course.from, course.to);
+        }
+        self.fleet = Some((Fleet::new(decided.courses, author, searched), decided.left_out));
+        Ok(None)
+    }
+
+    /// What the console shows meanwhile.
+    fn said(&self) -> String {
+        let Some((fleet, _)) = &self.fleet else { return self.last.clone() };
+        let ends = fleet.ends();
+        let waiting = ends.iter().find(|end| end.state != words::State::Back);
+        let waiting = waiting.map(|end| format!("; {}: {}", end.course.service, end.reason)).unwrap_or_default();
+        format!("{}{waiting}", words::summary(&ends))
+    }
+
+    fn hand_back(&self, summary: String) -> Ending {
+        let percent = self.fleet.as_ref().map_or(0, |(fleet, _)| percent(fleet));
+        Ending::HandedBack { token: self.token.write(), percent, summary, id: None }
+    }
+
+    /// What AWS refused before anything was decided.
+    fn refused(&self, problem: &AwsError) -> Ending {
+        let kind = if problem.kind == Kind::Denied { FailureKind::Permission } else { FailureKind::Job };
+        let text = match &self.fleet {
+            None => format!("Nothing was rolled back: {problem}."),
+            Some((fleet, _)) => format!("{problem}.\n{}", words::failure(&fleet.ends())),
+        };
+        Ending::Failed { kind, text, id: None }
+    }
+
+    fn overdue(&self) -> Ending {
+        let within = duration::show(self.config.deadline());
+        let text = match &self.fleet {
+            None => format!("Nothing was rolled back within {within}: {}", self.last),
+            Some((fleet, _)) => format!("Not done within {within}. {}", words::failure(&fleet.ends())),
+        };
+        Ending::Failed { kind: FailureKind::Job, text, id: None }
+    }
+}
+
+fn percent(fleet: &Fleet) -> u8 {
+    let (there, wanted) = fleet.tasks().into_iter().fold((0, 0), |(a, b), (there, wanted)| (a + there, b + wanted));
+    u8::try_from(u64::from(there) * 95 / u64::from(wanted.max(1))).unwrap_or(95).min(95)
+}
+
+fn end(fleet: &Fleet, left_out: &[String]) -> Ending {
+    let ends = fleet.ends();
+    if !fleet.is_back() {
+        return Ending::Failed { kind: FailureKind::Job, text: words::failure(&ends), id: None };
+    }
+    let mut summary = format!("Rollback: {}", words::summary(&ends));
+    if !left_out.is_empty() {
+        summary = format!("{summary}; left out: {}", left_out.join("; "));
+    }
+    let summary = message::summary(&summary);
+    let variables = [(variables::ROLLED_BACK.name.to_owned(), summary.clone())].into();
+    Ending::Succeeded { summary, id: None, variables }
+}
+
+fn refusal(problems: &[(String, String)]) -> String {
+    let list: String = problems
+        .iter()
+        .map(|(service, problem)| format!("\n- {service}: {}", cut(problem, 1_000).replace('\n', "\n  ")))
+        .collect();
+    format!("Nothing was rolled back:{list}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_back_and_one_of_a_beginning_is_understood() {
+        let token = Token { version: VERSION, began: 7, decided: true };
+        assert_eq!(Token::read(Some(&token.write()), 99), Ok(token));
+        assert_eq!(Token::read(None, 99), Ok(Token { began: 99, decided: false, ..token }));
+        let first = Progress::begin(5).to_token();
+        assert_eq!(Token::read(Some(&first), 99), Ok(Token { began: 5, decided: false, ..token }));
+        for wrong in ["", "{}", r#"{"v":2,"t":7,"d":true}"#, r#"{"v":1,"t":7,"d":true,"x":1}"#] {
+            assert!(Token::read(Some(wrong), 99).is_err(), "{wrong}");
+        }
+    }
+}
