@@ -17,11 +17,14 @@ use crate::stage::{Application, Story, WORKER_KEY, Worker, settings};
 /// How many attempts the SDK makes before it gives a call up.
 const ATTEMPTS: u64 = 3;
 
-/// What the services are at the end: service, task definition, images, percents, number of deployments.
+/// What a service is at the end: its name, task definition, images, percents, number of deployments.
+type Service = (String, String, Vec<String>, (i32, i32), usize);
+
+/// How a story ended, and what the services are then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct End {
     status: PipelineExecutionStatus,
-    services: Vec<(String, String, Vec<String>, (i32, i32), usize)>,
+    services: Vec<Service>,
 }
 
 /// Two applications run `by-hand` after `v1`, under percents of their own, and are rolled back by a pipeline.
