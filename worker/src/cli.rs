@@ -12,6 +12,8 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
+use crate::commands::common::{Desk, LedgerArgument, Trouble};
+use crate::commands::{doctor, explain, history, status, whatif};
 use crate::health::ask;
 use crate::run::{self, Settings, Stopped};
 use coalmine_door::clock::Clock;
@@ -29,6 +31,10 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_SURROUNDINGS: u8 = 3;
 /// The worker stopped, but could not hand all its jobs back in time.
 pub const EXIT_JOBS_LEFT: u8 = 4;
+/// `doctor`: something is to be mended.
+pub const EXIT_FINDINGS: u8 = 10;
+/// `diff`, `verify`: the release cannot be deployed now; the reasons are said.
+pub const EXIT_NOT_DEPLOYABLE: u8 = 11;
 
 /// Deploys releases to Amazon ECS in stages, as a CodePipeline custom-action worker.
 #[derive(Debug, Parser)]
@@ -41,6 +47,8 @@ Exit codes:
   2  the command line is wrong
   3  the surroundings are wrong (no AWS region, an address for health checks that is taken)
   4  stopped, but some jobs could not be handed back in time
+  10 doctor: something is to be mended
+  11 diff, verify: the release cannot be deployed now
 
 AWS credentials, region and endpoint come from where the AWS CLI takes them: AWS_REGION, AWS_PROFILE,
 AWS_ENDPOINT_URL, the task's role, …"
@@ -71,6 +79,20 @@ enum Command {
         #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
         listen: SocketAddr,
     },
+    /// Show what every service runs: release, age, canary against full service, health, what waits for people
+    Status(status::Args),
+    /// Show the releases that a service ran, newest first
+    History(history::Args),
+    /// Show the releases on record, newest first, and where each one stands
+    Releases(history::ReleasesArgs),
+    /// Tell what happened to a release, in order, and why; what a token says; where a job is
+    Explain(explain::Args),
+    /// Show what a release would change, before it is approved, and whether it can be deployed; nothing is touched
+    Diff(whatif::Args),
+    /// Check whether a release can be deployed, and name everything that stands against it; nothing is touched
+    Verify(whatif::Args),
+    /// Look for what is to be mended before it hurts: permissions, mutable tags, breakers, alarms, stop-timeouts
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     ///
     /// For example: coalmine-worker completions bash > /etc/bash_completion.d/coalmine-worker
@@ -91,12 +113,8 @@ struct RunArguments {
     /// How long a job is held before it is handed back, so that its progress shows in the console
     #[arg(long, env = "COALMINE_LINGER", default_value = "60s", value_name = "DURATION", value_parser = linger)]
     linger: Duration,
-    /// Where workers note which jobs they hold, so that a dead one's jobs go on: `s3://bucket/prefix` or `dir:PATH`
-    ///
-    /// A folder serves one worker on one machine that comes back after a crash. Several workers, or a container whose
-    /// disk goes with it, need S3. By default a folder in the user's state directory.
-    #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
-    ledger: Location,
+    #[command(flatten)]
+    ledger: LedgerArgument,
     /// Answer health checks (`GET /healthz`) on this address, such as 127.0.0.1:8080; by default none are answered
     #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -105,7 +123,7 @@ struct RunArguments {
 /// A folder in the user's state directory (XDG Base Directory Specification), or in the working directory of a user
 /// without a home.
 #[expect(clippy::disallowed_methods, reason = "this file owns the environment")]
-fn default_ledger() -> Location {
+pub(crate) fn default_ledger() -> Location {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
     Location::Folder(state.unwrap_or_default().join("coalmine"))
@@ -138,6 +156,7 @@ impl Cli {
     #[must_use]
     pub fn parse_and_run() -> ExitCode {
         let cli = Self::parse();
+        let log = (cli.log.as_str(), cli.log_format);
         match cli.command {
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "coalmine-worker", &mut io::stdout());
@@ -151,8 +170,62 @@ impl Cli {
                 logging::to_stderr(&cli.log, cli.log_format);
                 block_on(ask_for_health(listen))
             }
+            Command::Status(args) => answer(log, &args.ledger, async |desk| {
+                status::run(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
+            }),
+            Command::History(args) => answer(log, &args.ledger, async |desk| {
+                history::run(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
+            }),
+            Command::Releases(args) => answer(log, &args.ledger, async |desk| {
+                history::releases(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
+            }),
+            Command::Diff(args) => {
+                answer(log, &args.ledger, async |desk| whatif::run(desk, &args, true, &mut io::stdout()).await)
+            }
+            Command::Verify(args) => {
+                answer(log, &args.ledger, async |desk| whatif::run(desk, &args, false, &mut io::stdout()).await)
+            }
+            Command::Doctor(args) => {
+                answer(log, &args.ledger, async |desk| doctor::run(desk, &args, &mut io::stdout()).await)
+            }
+            Command::Explain(args) => answer(log, &args.ledger, async |desk| {
+                explain::run(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
+            }),
         }
     }
+}
+
+/// Runs an operator's command at a desk of its own; `done` gives its exit code.
+fn answer(
+    log: (&str, LogFormat),
+    ledger: &LedgerArgument,
+    command: impl AsyncFnOnce(&Desk) -> Result<u8, Trouble>,
+) -> ExitCode {
+    logging::to_stderr(log.0, log.1);
+    block_on(async {
+        let door = coalmine_door::open().await;
+        if is_nowhere(&door) {
+            return ExitCode::from(EXIT_SURROUNDINGS);
+        }
+        match command(&Desk::new(&door, &ledger.ledger)).await {
+            Ok(code) => ExitCode::from(code),
+            // A reader that is gone already has seen what it wanted.
+            Err(Trouble::Io(problem)) if problem.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_OK),
+            Err(problem) => {
+                error!("{problem}");
+                ExitCode::from(problem.code())
+            }
+        }
+    })
+}
+
+/// Whether no region is configured; then it says so.
+fn is_nowhere(door: &SdkConfig) -> bool {
+    let nowhere = door.region().is_none_or(|region| region.as_ref().is_empty());
+    if nowhere {
+        error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
+    }
+    nowhere
 }
 
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
@@ -184,15 +257,14 @@ async fn ask_for_health(address: SocketAddr) -> ExitCode {
 
 async fn take_jobs(arguments: &RunArguments) -> ExitCode {
     let door = coalmine_door::open().await;
-    if door.region().is_none_or(|region| region.as_ref().is_empty()) {
-        error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
+    if is_nowhere(&door) {
         return ExitCode::from(EXIT_SURROUNDINGS);
     }
     let settings = Settings {
         pool: arguments.pool.clone(),
         slots: usize::from(arguments.jobs),
         linger: arguments.linger,
-        ledger: arguments.ledger.clone(),
+        ledger: arguments.ledger.ledger.clone(),
     };
     let stopped = match arguments.listen {
         None => run::run(&door, &settings, told_to_stop()).await,

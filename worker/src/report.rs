@@ -12,7 +12,7 @@ use crate::deploy::decision::Role;
 use crate::deploy::message::{self, LogTail};
 use crate::deploy::progress::{Cause, CauseKind};
 use crate::deploy::{release, verdict};
-use crate::observe::images_of;
+use crate::images::images_of;
 use crate::tools::Tools;
 use crate::turn::Turn;
 use coalmine_door::{AwsError, Kind};

@@ -47,12 +47,20 @@ impl OptionKey {
     }
 }
 
-const MODE: OptionKey = OptionKey {
+const CANARY_MODE: OptionKey = OptionKey {
+    key: Key::Mode,
+    name: "mode",
+    expected: "deploy or plan",
+    default: Some("deploy"),
+    description: "`deploy` deploys; `plan` only checks everything and says in `Summary` what would be done, for an approval before",
+};
+
+const FULL_MODE: OptionKey = OptionKey {
     key: Key::Mode,
     name: "mode",
     expected: "deploy",
     default: Some("deploy"),
-    description: "`deploy` deploys; `plan`, which only says what would be done, is not available in this version",
+    description: "`deploy` deploys; `plan` is for `Coalmine-Canary`, whose plan says how the full service would be turned over, too",
 };
 
 const IMAGE: OptionKey = OptionKey {
@@ -112,7 +120,7 @@ const IGNORE_UNKNOWN: OptionKey = OptionKey {
 };
 
 /// The keys that `Coalmine-Canary` knows.
-pub const CANARY_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN];
+pub const CANARY_KEYS: &[OptionKey] = &[CANARY_MODE, IMAGE, FILE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN];
 
 /// The keys that `Coalmine-Full` knows.
-pub const FULL_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, SURGE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN];
+pub const FULL_KEYS: &[OptionKey] = &[FULL_MODE, IMAGE, FILE, SURGE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN];

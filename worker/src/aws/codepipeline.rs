@@ -11,6 +11,7 @@ use aws_sdk_codepipeline::types::{
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
 
+use crate::aws::pipelines::{self, Definition};
 use crate::deploy::message;
 use coalmine_door::AwsError;
 
@@ -329,6 +330,14 @@ impl CodePipeline {
             }
         }
         Ok(found)
+    }
+
+    /// A pipeline's definition; `None` where there is no such pipeline.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn definition(&self, pipeline: &str) -> Result<Option<Definition>, AwsError> {
+        pipelines::read(&self.client, pipeline).await
     }
 
     /// The pipeline execution that a job belongs to.

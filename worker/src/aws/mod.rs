@@ -7,4 +7,5 @@ pub mod ecs;
 mod ecs_views;
 pub mod logs;
 pub mod observer;
+pub mod pipelines;
 pub mod s3;

@@ -1,0 +1,15 @@
+//! The operators' commands. They reach the world through the same door as the worker, with the operator's own
+//! credentials, and never through a job.
+//!
+//! A command is an `Args` with a `run`: it observes, lets a pure function decide what that means, and shows it.
+
+pub mod calls;
+pub mod common;
+pub mod doctor;
+pub mod explain;
+pub mod history;
+pub mod nearest;
+pub mod status;
+pub mod table;
+pub mod whatif;
+pub mod whatif_show;
