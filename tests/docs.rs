@@ -100,8 +100,7 @@ fn the_readmes_tables_are_what_the_code_says() {
 fn the_readme_names_every_flag_with_its_environment_twin() {
     let readme = read("README.md");
     let command = Cli::command();
-    let run = command.find_subcommand("run").expect("the subcommand run");
-    for argument in command.get_arguments().chain(run.get_arguments()) {
+    for argument in command.get_arguments().chain(command.get_subcommands().flat_map(clap::Command::get_arguments)) {
         let Some(flag) = argument.get_long().filter(|flag| !["help", "version"].contains(flag)) else { continue };
         let twin = argument.get_env().expect("an environment twin").to_string_lossy();
         assert!(readme.contains(&format!("| `--{flag}` | `{twin}` |")), "README.md has no row for --{flag} and {twin}");

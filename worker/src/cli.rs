@@ -12,8 +12,8 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
-use crate::commands::common::{Desk, LedgerArgument, Trouble};
-use crate::commands::{doctor, explain, history, status, whatif};
+use crate::commands::desk::{Desk, Trouble};
+use crate::commands::question::Question;
 use crate::health::ask;
 use crate::run::{self, Settings, Stopped};
 use coalmine_door::clock::Clock;
@@ -79,20 +79,8 @@ enum Command {
         #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
         listen: SocketAddr,
     },
-    /// Show what every service runs: release, age, canary against full service, health, what waits for people
-    Status(status::Args),
-    /// Show the releases that a service ran, newest first
-    History(history::Args),
-    /// Show the releases on record, newest first, and where each one stands
-    Releases(history::ReleasesArgs),
-    /// Tell what happened to a release, in order, and why; what a token says; where a job is
-    Explain(explain::Args),
-    /// Show what a release would change, before it is approved, and whether it can be deployed; nothing is touched
-    Diff(whatif::Args),
-    /// Check whether a release can be deployed, and name everything that stands against it; nothing is touched
-    Verify(whatif::Args),
-    /// Look for what is to be mended before it hurts: permissions, mutable tags, breakers, alarms, stop-timeouts
-    Doctor(doctor::Args),
+    #[command(flatten)]
+    Ask(Question),
     /// Print a completion script for a shell
     ///
     /// For example: coalmine-worker completions bash > /etc/bash_completion.d/coalmine-worker
@@ -113,8 +101,12 @@ struct RunArguments {
     /// How long a job is held before it is handed back, so that its progress shows in the console
     #[arg(long, env = "COALMINE_LINGER", default_value = "60s", value_name = "DURATION", value_parser = linger)]
     linger: Duration,
-    #[command(flatten)]
-    ledger: LedgerArgument,
+    /// Where workers note which jobs they hold, so that a dead one's jobs go on: `s3://bucket/prefix` or `dir:PATH`
+    ///
+    /// A folder serves one worker on one machine that comes back after a crash. Several workers, or a container whose
+    /// disk goes with it, need S3. By default a folder in the user's state directory.
+    #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
+    ledger: Location,
     /// Answer health checks (`GET /healthz`) on this address, such as 127.0.0.1:8080; by default none are answered
     #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -152,11 +144,22 @@ fn linger(text: &str) -> Result<Duration, String> {
 }
 
 impl Cli {
+    /// Answers the operator's question that a command line asks, at any door; the exit code.
+    ///
+    /// # Errors
+    /// [`Trouble::Unknown`] also where the command line is wrong, or asks nothing.
+    pub async fn ask(door: &SdkConfig, line: &[&str], out: &mut impl Write) -> Result<u8, Trouble> {
+        let cli = Self::try_parse_from(line).map_err(|problem| Trouble::Unknown(problem.to_string()))?;
+        match cli.command {
+            Command::Ask(question) => question.answer(&Desk::new(door, &question.ledger().ledger), out).await,
+            _ => Err(Trouble::Unknown("that is no question".to_owned())),
+        }
+    }
+
     /// Reads the command line and does what it says.
     #[must_use]
     pub fn parse_and_run() -> ExitCode {
         let cli = Self::parse();
-        let log = (cli.log.as_str(), cli.log_format);
         match cli.command {
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "coalmine-worker", &mut io::stdout());
@@ -170,53 +173,29 @@ impl Cli {
                 logging::to_stderr(&cli.log, cli.log_format);
                 block_on(ask_for_health(listen))
             }
-            Command::Status(args) => answer(log, &args.ledger, async |desk| {
-                status::run(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
-            }),
-            Command::History(args) => answer(log, &args.ledger, async |desk| {
-                history::run(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
-            }),
-            Command::Releases(args) => answer(log, &args.ledger, async |desk| {
-                history::releases(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
-            }),
-            Command::Diff(args) => {
-                answer(log, &args.ledger, async |desk| whatif::run(desk, &args, true, &mut io::stdout()).await)
+            Command::Ask(question) => {
+                logging::to_stderr(&cli.log, cli.log_format);
+                block_on(answer(&question))
             }
-            Command::Verify(args) => {
-                answer(log, &args.ledger, async |desk| whatif::run(desk, &args, false, &mut io::stdout()).await)
-            }
-            Command::Doctor(args) => {
-                answer(log, &args.ledger, async |desk| doctor::run(desk, &args, &mut io::stdout()).await)
-            }
-            Command::Explain(args) => answer(log, &args.ledger, async |desk| {
-                explain::run(desk, &args, &mut io::stdout()).await.map(|()| EXIT_OK)
-            }),
         }
     }
 }
 
-/// Runs an operator's command at a desk of its own; `done` gives its exit code.
-fn answer(
-    log: (&str, LogFormat),
-    ledger: &LedgerArgument,
-    command: impl AsyncFnOnce(&Desk) -> Result<u8, Trouble>,
-) -> ExitCode {
-    logging::to_stderr(log.0, log.1);
-    block_on(async {
-        let door = coalmine_door::open().await;
-        if is_nowhere(&door) {
-            return ExitCode::from(EXIT_SURROUNDINGS);
+/// Answers an operator's question.
+async fn answer(question: &Question) -> ExitCode {
+    let door = coalmine_door::open().await;
+    if is_nowhere(&door) {
+        return ExitCode::from(EXIT_SURROUNDINGS);
+    }
+    match question.answer(&Desk::new(&door, &question.ledger().ledger), &mut io::stdout()).await {
+        Ok(code) => ExitCode::from(code),
+        // A reader that is gone already has seen what it wanted.
+        Err(Trouble::Io(problem)) if problem.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_OK),
+        Err(problem) => {
+            error!("{problem}");
+            ExitCode::from(problem.code())
         }
-        match command(&Desk::new(&door, &ledger.ledger)).await {
-            Ok(code) => ExitCode::from(code),
-            // A reader that is gone already has seen what it wanted.
-            Err(Trouble::Io(problem)) if problem.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_OK),
-            Err(problem) => {
-                error!("{problem}");
-                ExitCode::from(problem.code())
-            }
-        }
-    })
+    }
 }
 
 /// Whether no region is configured; then it says so.
@@ -264,7 +243,7 @@ async fn take_jobs(arguments: &RunArguments) -> ExitCode {
         pool: arguments.pool.clone(),
         slots: usize::from(arguments.jobs),
         linger: arguments.linger,
-        ledger: arguments.ledger.ledger.clone(),
+        ledger: arguments.ledger.clone(),
     };
     let stopped = match arguments.listen {
         None => run::run(&door, &settings, told_to_stop()).await,

@@ -1,122 +1,54 @@
-//! What the operators' commands share: their flags, the desk that they work at, and how they fail.
+//! What several commands share: flags with one meaning, and where words go.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
-use aws_types::SdkConfig;
-use coalmine_door::AwsError;
-use coalmine_door::clock::Time;
-use coalmine_door::store::{Location, Store, StoreError};
+use coalmine_door::store::Location;
 
-use crate::cli::{EXIT_SURROUNDINGS, EXIT_USAGE, default_ledger};
-use crate::commands::calls::Calls;
-use crate::tools::Tools;
+use crate::cli::default_ledger;
 
-/// Where the ledger is.
+/// Where the workers' ledger is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LedgerArgument {
-    /// Where workers note which jobs they hold, so that a dead one's jobs go on: `s3://bucket/prefix` or `dir:PATH`
-    ///
-    /// A folder serves one worker on one machine that comes back after a crash. Several workers, or a container whose
-    /// disk goes with it, need S3. By default a folder in the user's state directory.
+    /// The workers' ledger: `s3://bucket/prefix` or `dir:PATH`; without it, what ECS remembers of 90 days has to do
     #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
     pub ledger: Location,
 }
 
-impl Default for LedgerArgument {
-    fn default() -> Self {
-        Self { ledger: default_ledger() }
+/// Where a command's data and words go.
+pub struct Screen<'a> {
+    /// Data, for people or machines.
+    pub out: &'a mut dyn Write,
+    /// Words, for people.
+    pub words: &'a mut dyn Write,
+    /// Whether somebody can be asked, and sees bars.
+    pub is_terminal: bool,
+    /// Asks; whether the answer was yes.
+    pub ask: &'a mut dyn FnMut(&str) -> bool,
+}
+
+impl Screen<'_> {
+    /// Says something to people. A reader that is gone does not change what is done.
+    pub fn say(&mut self, text: &str) {
+        let _ = writeln!(self.words, "{text}");
+    }
+
+    /// Shows data.
+    pub fn show(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}");
     }
 }
 
-/// How the answer is written.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub struct OutputArgument {
-    /// Write JSON for machines instead of tables for people
-    #[arg(long, env = "COALMINE_JSON")]
-    pub json: bool,
+/// Whether people sit at both ends.
+#[must_use]
+pub fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// The cluster that a service is in.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct ClusterArgument {
-    /// The ECS cluster; without it every cluster of the account in this region
-    #[arg(long, env = "COALMINE_CLUSTER", value_name = "NAME")]
-    pub cluster: Option<String>,
-}
-
-/// What every command works with: the adapters, made from the one door to the world.
-#[derive(Debug)]
-pub struct Desk {
-    /// The worker's adapters. No command holds a job.
-    pub tools: Tools,
-    /// The calls that operators alone make.
-    pub calls: Calls,
-}
-
-impl Desk {
-    /// A desk on a door and a ledger.
-    #[must_use]
-    pub fn new(door: &SdkConfig, ledger: &Location) -> Self {
-        let tools = Tools::new(door, std::time::Duration::ZERO, ledger);
-        Self { calls: Calls::new(&tools.door), tools }
-    }
-
-    /// The ledger.
-    #[must_use]
-    pub fn store(&self) -> &Store {
-        self.tools.held.store()
-    }
-
-    /// The date.
-    #[must_use]
-    pub fn now(&self) -> Time {
-        self.tools.clock.now()
-    }
-}
-
-/// Why a command has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// What was named is not there, or cannot be meant: for people, with the nearest names.
-    #[error("{0}")]
-    Unknown(String),
-    /// AWS gave no answer, or no.
-    #[error("{what}: {problem}")]
-    Aws {
-        /// What was being done.
-        what: String,
-        /// What AWS said.
-        problem: AwsError,
-    },
-    /// The ledger cannot be read.
-    #[error("reading the ledger: {0}; is --ledger (COALMINE_LEDGER) the workers'?")]
-    Ledger(#[from] StoreError),
-    /// The answer cannot be written.
-    #[error("writing the answer: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl Trouble {
-    /// Says what was being done when AWS failed.
-    pub fn while_(what: impl Into<String>) -> impl FnOnce(AwsError) -> Self {
-        |problem| Self::Aws { what: what.into(), problem }
-    }
-
-    /// The exit code.
-    #[must_use]
-    pub fn code(&self) -> u8 {
-        match self {
-            Self::Unknown(_) => EXIT_USAGE,
-            Self::Aws { .. } | Self::Ledger(_) | Self::Io(_) => EXIT_SURROUNDINGS,
-        }
-    }
-}
-
-/// Writes JSON, pretty on no terminal either: it is read by people, too.
-///
-/// # Errors
-/// What writing fails with.
-pub fn write_json(out: &mut impl Write, value: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
+/// Asks on the terminal; anything but yes is no.
+pub fn ask(question: &str) -> bool {
+    eprint!("{question} [y/N] ");
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }

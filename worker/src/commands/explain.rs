@@ -5,9 +5,10 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::commands::calls::ActionRun;
-use crate::commands::common::{Desk, LedgerArgument, OutputArgument, Trouble, write_json};
+use crate::commands::common::LedgerArgument;
+use crate::commands::desk::{Desk, OutputArgument, Trouble, write_json};
 use crate::commands::nearest::unknown;
-use crate::commands::table::{age, date, row, table};
+use crate::commands::table::{age, date, print, row, table};
 use crate::deploy::message::printable;
 use crate::deploy::progress::Progress;
 use crate::deploy::telling;
@@ -278,7 +279,7 @@ fn show(out: &mut impl Write, story: &Story) -> std::io::Result<()> {
                 ],
             );
         }
-        writeln!(out, "{shown}")?;
+        print(out, &shown)?;
     }
     for line in story.progress.iter().chain(&story.notes) {
         writeln!(out, "{}", printable(line))?;

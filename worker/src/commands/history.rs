@@ -6,9 +6,10 @@ use std::io::Write;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::commands::common::{ClusterArgument, Desk, LedgerArgument, OutputArgument, Trouble, write_json};
+use crate::commands::common::LedgerArgument;
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
 use crate::commands::nearest::unknown;
-use crate::commands::table::{age, date, row, short, table};
+use crate::commands::table::{age, date, print, row, short, table};
 use crate::ledger::history::{self, Entry, Ran};
 use crate::ledger::releases::{self, Release};
 
@@ -181,7 +182,7 @@ fn show(out: &mut impl Write, lines: &[Line], now: i64) -> std::io::Result<()> {
             ],
         );
     }
-    writeln!(out, "{shown}")
+    print(out, &shown)
 }
 
 /// Digests as people read them.
@@ -229,7 +230,7 @@ pub async fn releases(desk: &Desk, args: &ReleasesArgs, out: &mut impl Write) ->
             ],
         );
     }
-    writeln!(out, "{shown}")?;
+    print(out, &shown)?;
     if left > 0 {
         writeln!(out, "{left} older ones are on record; --most shows more.")?;
     }

@@ -5,10 +5,12 @@
 
 pub mod calls;
 pub mod common;
+pub mod desk;
 pub mod doctor;
 pub mod explain;
 pub mod history;
 pub mod nearest;
+pub mod question;
 pub mod status;
 pub mod table;
 pub mod whatif;

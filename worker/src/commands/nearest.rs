@@ -15,7 +15,7 @@ pub fn unknown<'a>(kind: &str, asked: &str, names: impl IntoIterator<Item = &'a 
 }
 
 /// The names that are nearest to `asked`, best first, at most three: those that contain it or are contained in it, and
-/// those that differ in at most a third of their letters.
+/// those that differ in at most half of their letters.
 #[must_use]
 pub fn nearest<'a>(asked: &str, names: &[&'a str]) -> Vec<&'a str> {
     let asked = asked.to_lowercase();
@@ -25,7 +25,7 @@ pub fn nearest<'a>(asked: &str, names: &[&'a str]) -> Vec<&'a str> {
             let lower = name.to_lowercase();
             let apart = distance(&asked, &lower);
             let within = asked.len() > 2 && (lower.contains(&asked) || asked.contains(&lower));
-            let near = apart * 3 <= asked.chars().count().max(lower.chars().count());
+            let near = apart * 2 <= asked.chars().count().max(lower.chars().count());
             (within || near).then_some((apart, *name))
         })
         .collect();

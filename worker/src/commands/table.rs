@@ -1,5 +1,7 @@
 //! Tables for people, and dates and ages as people say them.
 
+use std::io::{self, Write};
+
 use chrono::{DateTime, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
@@ -20,6 +22,14 @@ pub fn row<const N: usize>(table: &mut Table, cells: [String; N]) {
         let lines: Vec<String> = cell.split('\n').map(printable).collect();
         lines.join("\n")
     }));
+}
+
+/// Writes a table, without spaces at the ends of its lines.
+///
+/// # Errors
+/// What writing fails with.
+pub fn print(out: &mut impl Write, table: &Table) -> io::Result<()> {
+    writeln!(out, "{}", table.trim_fmt())
 }
 
 /// How long ago, in the largest unit and the next: `3d 4h`, `2h`, `40s`.

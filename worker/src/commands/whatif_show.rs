@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use coalmine_pipeline::ImageReference;
 
 use super::whatif::Answer;
-use crate::commands::table::{age, row, table};
+use crate::commands::table::{age, print, row, table};
 use crate::deploy::message::printable;
 use crate::deploy::outlook::{Side, brief, bytes};
 
@@ -25,7 +25,7 @@ pub fn answer(out: &mut impl Write, answer: &Answer, whole: bool, now: i64) -> i
             let container = if image.now.is_some() { "" } else { &image.container };
             row(&mut shown, cells(container, "then", &image.then, now));
         }
-        writeln!(out, "{shown}")?;
+        print(out, &shown)?;
     }
     if whole {
         for (service, differences) in &outlook.differences {

@@ -320,3 +320,6 @@ pub fn bytes(count: u64) -> String {
     }
     format!("{scaled} {}", UNITS[unit])
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,10 @@ use serde::Serialize;
 use crate::aws::cloudwatch::ALARMS_PER_CALL;
 use crate::aws::pipelines::Definition;
 use crate::cli::{EXIT_FINDINGS, EXIT_OK};
-use crate::commands::common::{ClusterArgument, Desk, LedgerArgument, OutputArgument, Trouble, write_json};
+use crate::commands::common::LedgerArgument;
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
 use crate::commands::status::{alarms_of, services};
-use crate::commands::table::{row, table};
+use crate::commands::table::{print, row, table};
 use crate::deploy::action::Action;
 use crate::deploy::message::counted;
 use crate::ledger::{history, percents};
@@ -184,7 +185,8 @@ fn show(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         for finding in &report.findings {
             row(&mut shown, [finding.about.clone(), finding.found.clone(), finding.remedy.clone()]);
         }
-        writeln!(out, "{shown}\n{} at {looked}.", counted(number(report.findings.len()), "finding"))?;
+        print(out, &shown)?;
+        writeln!(out, "{} at {looked}.", counted(number(report.findings.len()), "finding"))?;
     }
     writeln!(out, "Not tried, because it would change something: {}.", report.untried.join(", "))
 }

@@ -6,7 +6,7 @@ use coalmine_pipeline::ImageReference;
 use coalmine_pipeline::action_type;
 
 use super::judge::{Finding, Seen};
-use crate::commands::common::Desk;
+use crate::commands::desk::Desk;
 
 /// Every IAM action that the worker's calls need: those that a read tries first, then those that nothing tries.
 pub const ACTIONS: [(&str, Tried); 32] = [

@@ -8,7 +8,8 @@ use std::io::Write;
 
 use crate::aws::cloudwatch::ALARMS_PER_CALL;
 use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, REVISIONS_PER_CALL, SERVICES_PER_CALL};
-use crate::commands::common::{ClusterArgument, Desk, LedgerArgument, OutputArgument, Trouble, write_json};
+use crate::commands::common::LedgerArgument;
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
 use crate::commands::nearest::unknown;
 use crate::deploy::happening::State;
 use crate::deploy::view::{Alarm, Deployment, Service, ServiceRevision};

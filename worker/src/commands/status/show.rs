@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::CellAlignment;
 
 use super::fleet::{Held, Pair, Row};
-use crate::commands::table::{age, row, short, table};
+use crate::commands::table::{age, print, row, short, table};
 use crate::deploy::message::counted;
 
 /// Writes the fleet for people.
@@ -33,7 +33,7 @@ pub fn fleet(out: &mut impl Write, rows: &[Row], now: i64) -> io::Result<()> {
             ],
         );
     }
-    writeln!(out, "{shown}")?;
+    print(out, &shown)?;
     let ill = u32::try_from(rows.iter().filter(|row| !row.well).count()).unwrap_or(u32::MAX);
     let held = rows.iter().filter(|row| row.held.is_some()).count();
     let all = counted(u32::try_from(rows.len()).unwrap_or(u32::MAX), "service");

@@ -122,7 +122,18 @@ fn a_fleet_is_shown_as_a_table() {
     };
     let mut out = Vec::new();
     super::super::show::fleet(&mut out, &rows(&services, &history, &[hold]), 5_700).unwrap();
-    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @"");
+    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+    ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+     Service       Release    Age       Tasks   Runs            Canary                         Health
+    ══════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════
+     mail          —          1h 20m      1/4   mail:7                                         1 of 4 tasks run
+    ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+     shop          0b2f1c3d   1h 17m      4/4   shop:7          shop-canary: another release   well
+    ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+     shop-canary   77aa88bb   10m 40s     4/4   shop-canary:7   is that of shop                holds 77aa88bb for 5m; waits for shop: Release/Approve
+    ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    3 services: 1 not well, 1 held for people.
+    ");
 }
 
 proptest! {
