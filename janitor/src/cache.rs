@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::AwsError;
+use coalmine_door::clock::Time;
 use coalmine_pipeline::{Digest, Home};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Place;
-use crate::aws::ecs::Service;
+use crate::aws::ecs::{Service, Task};
 use crate::aws::ecs_deployments::{Revision, Successful};
 use crate::in_use::{Arn, Content};
 use crate::inventory::{Manifest, Manifests};
@@ -32,12 +33,24 @@ pub struct Kept {
     pub revisions: BTreeMap<String, Revision>,
     /// The last successful deployments by service, as of a generation of its deployments.
     pub deployments: BTreeMap<String, (String, Vec<Successful>)>,
+    /// Repositories in which something is condemned: when it was asked whether ECR deletes from them by itself, and
+    /// whether it does.
+    #[serde(default)]
+    pub lifecycles: BTreeMap<String, (Time, bool)>,
 }
+
+/// Whether a repository has a lifecycle policy is a notice, not a decision: it is read once, and then of a seventh of the
+/// repositories in each run, so that a change is noticed within a week of daily runs.
+const LIFECYCLES_PER_RUN: usize = 7;
 
 /// What belongs to one run.
 #[derive(Debug, Default)]
 struct Run {
     services: BTreeMap<Home, Vec<Service>>,
+    /// Tasks whose digests are known: nothing of them changes any more.
+    tasks: BTreeMap<Box<str>, Task>,
+    /// Task definitions as their tasks show them, without a date.
+    shown: BTreeMap<Arn, Content>,
     revisions: BTreeSet<String>,
     deployments: BTreeSet<String>,
 }
@@ -57,10 +70,11 @@ impl Cache {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A task definition that was read before.
+    /// A task definition that was read before, or that a task of it shows.
     #[must_use]
     pub fn definition(&self, arn: &Arn) -> Option<Content> {
-        self.kept().definitions.get(arn).cloned()
+        let kept = self.kept().definitions.get(arn).cloned();
+        kept.or_else(|| self.run().shown.get(arn).cloned())
     }
 
     /// Keeps a task definition. That one does not exist is not for ever: it is asked for again.
@@ -112,6 +126,34 @@ impl Cache {
         Ok(found)
     }
 
+    /// Tasks of a cluster by ARN, described where they were not seen in this run with all of their digests. One that is
+    /// gone is left out.
+    ///
+    /// # Errors
+    /// When ECS cannot be asked.
+    pub async fn tasks(&self, place: &Place, cluster: &str, arns: &[String]) -> Result<Vec<Task>, AwsError> {
+        let mut found = Vec::new();
+        let mut unknown = Vec::new();
+        for arn in arns {
+            match self.run().tasks.get(arn.as_str()) {
+                Some(known) => found.push(known.clone()),
+                None => unknown.push(arn.clone()),
+            }
+        }
+        for task in place.tasks(cluster, &unknown).await? {
+            let mut run = self.run();
+            if let Some((definition, content)) = shown_by(&task) {
+                run.shown.insert(definition, content);
+            }
+            if task.containers.iter().all(|container| container.digest.is_some()) {
+                run.tasks.insert(task.arn.clone(), task.clone());
+            }
+            drop(run);
+            found.push(task);
+        }
+        Ok(found)
+    }
+
     /// The last successful deployments of a service, read again when its deployments have changed.
     ///
     /// # Errors
@@ -133,6 +175,29 @@ impl Cache {
         let found = place.successful_deployments(&service.arn, most).await?;
         self.kept().deployments.insert(service.arn.clone(), (asked, found.clone()));
         Ok(found)
+    }
+
+    /// Which of some repositories are to be asked for their lifecycle policies in this run. Others are forgotten.
+    #[must_use]
+    pub fn lifecycles_due(&self, repositories: &BTreeSet<&str>) -> Vec<String> {
+        let mut kept = self.kept();
+        kept.lifecycles.retain(|name, _| repositories.contains(name.as_str()));
+        let mut known: Vec<(Time, &String)> = kept.lifecycles.iter().map(|(name, (at, _))| (*at, name)).collect();
+        known.sort_unstable();
+        let oldest = known.iter().take(known.len().div_ceil(LIFECYCLES_PER_RUN)).map(|(_, name)| (*name).clone());
+        let unknown = repositories.iter().filter(|name| !kept.lifecycles.contains_key(**name));
+        unknown.map(|name| (*name).to_owned()).chain(oldest).collect()
+    }
+
+    /// Keeps whether a repository has a lifecycle policy.
+    pub fn keep_lifecycle(&self, repository: String, now: Time, has: bool) {
+        self.kept().lifecycles.insert(repository, (now, has));
+    }
+
+    /// Repositories that have a lifecycle policy.
+    #[must_use]
+    pub fn lifecycles(&self) -> Vec<String> {
+        self.kept().lifecycles.iter().filter(|(_, (_, has))| *has).map(|(name, _)| name.clone()).collect()
     }
 
     /// Hands the services of a place on to the source of their deployments.
@@ -164,4 +229,14 @@ impl Cache {
     pub fn all(&self) -> Kept {
         self.kept().clone()
     }
+}
+
+/// A task has all containers of its task definition, with their images as they are written there, and maybe more that
+/// ECS adds: its task definition need not be read for these.
+fn shown_by(task: &Task) -> Option<(Arn, Content)> {
+    let containers = task.containers.iter();
+    let containers: Option<Vec<_>> =
+        containers.map(|one| (!one.image.is_empty()).then(|| (one.container.clone(), one.image.clone()))).collect();
+    let containers = containers.filter(|containers| !containers.is_empty())?;
+    Some((task.definition.clone()?, Content::Read { registered: None, containers: containers.into() }))
 }

@@ -5,7 +5,7 @@ use coalmine_pipeline::Home;
 use serde_json::{Value, json};
 
 use crate::in_use::Reach;
-use crate::plan::{Kept, Outcome, Plan, Verdict};
+use crate::plan::{Outcome, Plan};
 use crate::report::deletions;
 use crate::sweep::Swept;
 
@@ -13,11 +13,15 @@ use crate::sweep::Swept;
 pub const NAMESPACE: &str = "Coalmine/Janitor";
 
 /// What is counted, in this order.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 21] = [
     "ImagesInUse",
     "ImagesNewest",
     "ImagesYoung",
     "ImagesWaiting",
+    "ImagesProtected",
+    "ImagesFrozen",
+    "ImagesArchived",
+    "ImagesUnknown",
     "ImagesKept",
     "ImagesPlanned",
     "ImagesDeleted",
@@ -29,6 +33,7 @@ const NAMES: [&str; 16] = [
     "RepositoriesFrozen",
     "DanglingReferences",
     "ArchivedInUse",
+    "BytesFreedAtLeast",
     "BytesFreedAtMost",
 ];
 
@@ -41,10 +46,8 @@ impl Metrics {
     #[must_use]
     pub fn of(plan: &Plan<'_>, swept: Option<&Swept>) -> Self {
         let ruled = || plan.repositories.iter().filter(|judged| judged.rule.is_some());
-        let verdicts = || ruled().flat_map(|judged| judged.images().map(|(_, verdict)| verdict));
-        let kept = |is_meant: fn(&Kept) -> bool| {
-            verdicts().filter(|verdict| matches!(verdict, Verdict::Keep(kept) if is_meant(kept))).count()
-        };
+        let kept = plan.kept_by_reason();
+        let by = |reasons: &[&str]| reasons.iter().filter_map(|reason| kept.get(reason)).sum::<usize>();
         let outcomes = || swept.into_iter().flat_map(|swept| swept.outcomes.values().flatten());
         let outcome = |is_meant: fn(&Outcome) -> bool| outcomes().filter(|(_, outcome)| is_meant(outcome)).count();
         let guards = || ruled().filter_map(|judged| judged.guard);
@@ -52,11 +55,15 @@ impl Metrics {
         let incomplete = sources.filter(|report| matches!(report.reach, Reach::Incomplete { .. })).count();
         let is_incomplete = !plan.is_complete() || swept.is_some_and(|swept| swept.stopped.is_some());
         let counts = [
-            kept(|kept| matches!(kept, Kept::Root(_) | Kept::Child(_) | Kept::Referrer(_))),
-            kept(|kept| matches!(kept, Kept::Newest)),
-            kept(|kept| matches!(kept, Kept::Young(..))),
-            kept(|kept| matches!(kept, Kept::Quarantined(_) | Kept::Incomplete)),
-            kept(|_| true),
+            by(&["in_use"]),
+            by(&["newest"]),
+            by(&["young"]),
+            by(&["waiting", "incomplete"]),
+            by(&["protected_tag"]),
+            by(&["frozen"]),
+            by(&["archived"]),
+            by(&["unknown"]),
+            kept.values().sum(),
             ruled().map(deletions).sum(),
             outcome(|outcome| matches!(outcome, Outcome::Deleted)),
             outcome(|outcome| matches!(outcome, Outcome::Later { .. })),
@@ -72,7 +79,10 @@ impl Metrics {
         for (number, count) in numbers.iter_mut().zip(counts) {
             *number = count as u64;
         }
-        numbers[NAMES.len() - 1] = plan.freed().high;
+        let freed = plan.freed();
+        for (number, bytes) in numbers.iter_mut().rev().zip([freed.high, freed.low]) {
+            *number = bytes;
+        }
         Self(numbers)
     }
 

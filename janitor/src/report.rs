@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
 
 use crate::in_use::Reach;
-use crate::plan::{Freed, Judged, Kept, Outcome, Plan, Verdict};
+use crate::plan::{Freed, Judged, Outcome, Plan, Verdict};
 use crate::sweep::Swept;
 
 /// A repository's longest list of outcomes that is shown to people.
@@ -50,7 +50,7 @@ impl<'p, 'a> Report<'p, 'a> {
         for judged in &self.plan.repositories {
             let images = judged.images();
             let size: u64 = images.filter_map(|(image, _)| image.size_bytes).sum();
-            let referred = count(judged, |kept| matches!(kept, Kept::Root(_) | Kept::Child(_) | Kept::Referrer(_)));
+            let referred = judged.kept_by_reason().get("in_use").copied().unwrap_or_default();
             let listed = judged.images().count();
             table.add_row(match judged.rule {
                 Some((_, rule)) => [
@@ -101,10 +101,10 @@ impl<'p, 'a> Report<'p, 'a> {
         let mut table =
             table(&["Repository", "Images", "In use", "Newest", "Young", "Waiting", "Other", "To delete", "Frees"]);
         for judged in self.ruled() {
-            let used = count(judged, |kept| matches!(kept, Kept::Root(_) | Kept::Child(_) | Kept::Referrer(_)));
-            let newest = count(judged, |kept| matches!(kept, Kept::Newest));
-            let young = count(judged, |kept| matches!(kept, Kept::Young(..)));
-            let waiting = count(judged, |kept| matches!(kept, Kept::Quarantined(_) | Kept::Guarded | Kept::Incomplete));
+            let kept = judged.kept_by_reason();
+            let by = |reasons: &[&str]| reasons.iter().filter_map(|reason| kept.get(reason)).sum::<usize>();
+            let (used, newest, young) = (by(&["in_use"]), by(&["newest"]), by(&["young"]));
+            let waiting = by(&["waiting", "guarded", "incomplete"]);
             let (all, gone) = (judged.images().count(), deletions(judged));
             let other = all - used - newest - young - waiting - gone;
             let numbers = [all, used, newest, young, waiting, other, gone].map(|number| number.to_string());
@@ -219,7 +219,8 @@ impl<'p, 'a> Report<'p, 'a> {
     }
 
     fn waiting(&self) -> usize {
-        self.ruled().map(|one| count(one, |kept| matches!(kept, Kept::Quarantined(_) | Kept::Incomplete))).sum()
+        let kept = self.plan.kept_by_reason();
+        ["waiting", "incomplete"].iter().filter_map(|reason| kept.get(reason)).sum()
     }
 
     fn head(&self) -> Value {
@@ -241,6 +242,7 @@ impl<'p, 'a> Report<'p, 'a> {
             "sources": reports.collect::<Vec<_>>(),
             "to_delete": plan.repositories.iter().map(deletions).sum::<usize>(),
             "waiting": self.waiting(),
+            "kept": plan.kept_by_reason(),
             "frees": plan.freed(),
             "frozen": frozen.collect::<serde_json::Map<_, _>>(),
             "held_back_by_guards": guards.collect::<serde_json::Map<_, _>>(),
@@ -298,19 +300,20 @@ fn table(head: &[&str]) -> Table {
     table
 }
 
-fn count(judged: &Judged<'_>, is_meant: impl Fn(&Kept) -> bool) -> usize {
-    judged.images().filter(|(_, verdict)| matches!(verdict, Verdict::Keep(kept) if is_meant(kept))).count()
-}
-
 pub(crate) fn deletions(judged: &Judged<'_>) -> usize {
     judged.images().filter(|(_, verdict)| matches!(verdict, Verdict::Delete(_))).count()
 }
 
 fn freed(freed: Freed) -> String {
-    match (freed.low, freed.high) {
+    let range = match (freed.low, freed.high) {
         (_, 0) => String::from("nothing"),
         (0, high) => format!("up to {}", bytes(high)),
         (low, high) => format!("{} to {}", bytes(low), bytes(high)),
+    };
+    match freed.unknown {
+        0 => range,
+        1 => format!("{range}, and 1 image of unknown size"),
+        unknown => format!("{range}, and {unknown} images of unknown size"),
     }
 }
 

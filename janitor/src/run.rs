@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::plan::{Outcome, Plan, PlanFile, PlanFileError, Refusal, plan};
 use crate::policy::{Policy, Problems};
 use crate::progress::Progress;
-use crate::report::{Report, deletions};
+use crate::report::Report;
 use crate::scan::{Scan, Seen, words};
 use crate::state::{self, Loaded};
 use crate::sweep::Swept;
@@ -111,12 +111,12 @@ impl<'p> Run<'p> {
         let memory = self.loaded.lock().await.state.memory.clone();
         let seen = self.look(&memory).await?;
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
+        let lifecycles = self.lifecycles(&plan).await;
         self.remember(&plan, &seen).await?;
         if let Some(path) = file {
             let file = fs::File::create(path).map_err(|problem| RunError::PlanFile(path.to_owned(), problem))?;
             plan.write(file).map_err(|problem| RunError::PlanFile(path.to_owned(), problem))?;
         }
-        let lifecycles = self.lifecycles(&plan).await;
         let report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(lifecycles);
         report.plan(out, json).map_err(RunError::Output)?;
         self.measure(&plan, None);
@@ -139,8 +139,9 @@ impl<'p> Run<'p> {
         let memory = self.loaded.lock().await.state.memory.clone();
         let seen = self.look(&memory).await?;
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
+        let lifecycles = self.lifecycles(&plan).await;
         self.remember(&plan, &seen).await?;
-        let report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(self.lifecycles(&plan).await);
+        let report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(lifecycles);
         let mut todo = plan.file();
         if let Some(agreed) = &agreed {
             let ruled = plan.repositories.iter().filter(|judged| judged.rule.is_some());
@@ -214,20 +215,21 @@ impl<'p> Run<'p> {
         Ok(loaded.save(&self.ground.store, plan.memory(), kept).await?)
     }
 
-    /// Repositories with deletions from which ECR deletes by itself, too. It is a notice: what cannot be read is left out.
+    /// Repositories that lose images and from which ECR deletes by itself, too. It is a notice: what cannot be read is left
+    /// out.
     async fn lifecycles(&self, plan: &Plan<'_>) -> Vec<String> {
-        let mut found = Vec::new();
-        for judged in plan.repositories.iter().filter(|judged| deletions(judged) > 0) {
-            let name = &judged.repository.name;
-            match self.ground.registry.has_lifecycle_policy(name).await {
-                Ok(true) => found.push(name.clone()),
-                Ok(false) => {}
+        let losing = plan.repositories.iter().filter(|judged| judged.has_condemned());
+        let losing: BTreeSet<&str> = losing.map(|judged| judged.repository.name.as_str()).collect();
+        let due = if plan.is_complete() { self.cache.lifecycles_due(&losing) } else { Vec::new() };
+        for name in due {
+            match self.ground.registry.has_lifecycle_policy(&name).await {
+                Ok(has) => self.cache.keep_lifecycle(name, self.ground.clock.now(), has),
                 Err(problem) => {
                     warn!(repository = name, error = %problem, "cannot tell whether there is a lifecycle policy");
                 }
             }
         }
-        found
+        self.cache.lifecycles()
     }
 
     fn used(&self, seen: &Seen) -> Kept {

@@ -2,31 +2,32 @@
 //!
 //! ```text
 //!   1  ECR: replication, repositories, images                what could go, before what keeps it
-//!   2  manifests, repository policies                        of repositories with candidates
+//!   2  manifests                                             of repositories with candidates
 //!   3  each place: definitions → services → tasks → …        a reference can only move ahead of the scan
 //!   4  the ledger, keep-lists
 //!   5  task definitions that something refers to             until nothing is missing
+//!   6  repository policies                                   where something is condemned by all of this
 //! ```
 //!
 //! A source that cannot be read to its end is noted with the reason, and the others are read on, so that all that is
 //! missing is told at once. With any of them missing, nothing is deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::clock::{Clock, Time};
 use coalmine_door::store::Store;
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::{Digest, Home};
 use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{future, stream};
 
 use crate::aws::Place;
 use crate::cache::Cache;
-use crate::in_use::{Arn, Content, Definition, InUse, Reach, Source, SourceReport};
+use crate::in_use::{Arn, Content, Definition, InUse, Reach, Source, SourceReport, Use, Used};
 use crate::inventory::{Image, Inventory, Manifests, Names, Repository};
 use crate::memory::Memory;
-use crate::plan::{Snapshot, candidates};
+use crate::plan::{Snapshot, candidates, plan};
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::sources::{self, From, IN_PLACES};
@@ -61,9 +62,17 @@ pub struct Seen {
     /// Everything.
     pub snapshot: Snapshot,
     /// Repositories in which something could go if nothing referred to it.
-    pub candidates: Vec<String>,
+    pub candidates: BTreeSet<String>,
     /// When the scan began: the date by which it is judged.
     pub began: Time,
+}
+
+/// What the sources of a place have told.
+#[derive(Debug, Default)]
+struct Found {
+    active: Vec<Arn>,
+    uses: Vec<Use>,
+    reports: Vec<SourceReport>,
 }
 
 impl Scan<'_> {
@@ -73,23 +82,23 @@ impl Scan<'_> {
     /// When the registry itself cannot be read: then there is nothing to judge.
     pub async fn all(&self) -> Result<Seen, AwsError> {
         let began = self.clock.now();
-        let mut inventory = self.inventory().await?;
+        let inventory = self.inventory().await?;
         let candidates = candidates(&inventory, self.policy, began);
-        let mut reports = vec![self.report(Source::Registry, Some(&self.registry.home), Ok(()))];
-        let manifests = match self.details(&mut inventory, &candidates).await {
-            Ok(manifests) => {
-                reports.push(self.report(Source::Manifests, Some(&self.registry.home), Ok(())));
-                manifests
-            }
-            Err(problem) => {
-                reports.push(self.report(Source::Manifests, Some(&self.registry.home), Err(words(&problem))));
-                Manifests::default()
-            }
-        };
+        let home = Some(&self.registry.home);
+        let mut reports = vec![self.report(Source::Registry, home, Ok(()))];
+        let manifests = self.manifests_of(&inventory, &candidates).await;
+        reports.push(self.report(Source::Manifests, home, manifests.as_ref().map(|_| ()).map_err(words)));
         let mut in_use = self.in_use(!candidates.is_empty()).await;
         reports.append(&mut in_use.sources);
         in_use.sources = reports;
-        Ok(Seen { snapshot: Snapshot { inventory, manifests, in_use }, candidates, began })
+        let mut snapshot = Snapshot { inventory, manifests: manifests.unwrap_or_default(), in_use };
+        if !candidates.is_empty() {
+            let wanted = plan(&snapshot, self.policy, self.memory, began).without_access();
+            if let Err(problem) = self.access(&mut snapshot.inventory, &wanted).await {
+                snapshot.in_use.sources[0] = self.report(Source::Registry, home, Err(words(&problem)));
+            }
+        }
+        Ok(Seen { snapshot, candidates, began })
     }
 
     /// What may refer to images; `with_deployments` also the last successful deployments of each service, which take a
@@ -97,13 +106,13 @@ impl Scan<'_> {
     pub async fn in_use(&self, with_deployments: bool) -> InUse {
         let mut in_use = InUse::default();
         let places = self.places.iter().map(|place| self.place(place, with_deployments));
-        for (active, uses, reports) in futures_util::future::join_all(places).await {
-            for arn in active {
+        for found in future::join_all(places).await {
+            for arn in found.active {
                 let definition = self.definition(&arn, true);
                 in_use.definitions.extend(definition.map(|definition| (arn, definition)));
             }
-            in_use.uses.extend(uses);
-            in_use.sources.extend(reports);
+            in_use.uses.extend(found.uses);
+            in_use.sources.extend(found.reports);
         }
         let now = self.clock.now();
         if let Some((report, uses)) = sources::ledger(self.ledger, self.policy).await {
@@ -114,7 +123,7 @@ impl Scan<'_> {
             in_use.sources.push(report);
             in_use.uses.extend(uses);
         }
-        self.complete(&mut in_use, now).await;
+        self.complete(&mut in_use).await;
         in_use
     }
 
@@ -142,15 +151,32 @@ impl Scan<'_> {
         Ok(Inventory { home: self.registry.home.clone(), repositories, replication })
     }
 
-    /// Manifests and policies of the repositories with candidates.
-    async fn details(&self, inventory: &mut Inventory, candidates: &[String]) -> Result<Manifests, AwsError> {
-        self.progress.begin("manifests");
-        self.progress.expect(candidates.len());
-        let names = Mutex::new(Names::default());
-        let wanted = inventory.repositories.iter_mut().filter(|repository| candidates.contains(&repository.name));
+    /// Policies of some repositories.
+    async fn access(&self, inventory: &mut Inventory, wanted: &BTreeSet<String>) -> Result<(), AwsError> {
+        self.progress.begin("repository policies");
+        self.progress.expect(wanted.len());
+        let wanted = inventory.repositories.iter_mut().filter(|repository| wanted.contains(&repository.name));
         let mut reading = stream::iter(wanted)
             .map(|repository| async {
                 repository.access = self.registry.access(&repository.name).await?;
+                self.progress.step();
+                Ok::<(), AwsError>(())
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some(read) = reading.next().await {
+            read?;
+        }
+        Ok(())
+    }
+
+    /// Manifests of the repositories with candidates.
+    async fn manifests_of(&self, inventory: &Inventory, candidates: &BTreeSet<String>) -> Result<Manifests, AwsError> {
+        self.progress.begin("manifests");
+        self.progress.expect(candidates.len());
+        let names = Mutex::new(Names::default());
+        let wanted = inventory.repositories.iter().filter(|repository| candidates.contains(&repository.name));
+        let mut reading = stream::iter(wanted)
+            .map(|repository| async {
                 let parents = may_be_parents(repository);
                 let (mut manifests, unknown) = self.cache.manifests(&parents);
                 for (digest, manifest) in self.registry.manifests(&repository.name, &unknown, &names).await? {
@@ -168,40 +194,80 @@ impl Scan<'_> {
         Ok(all)
     }
 
-    /// All sources of one place, in their order.
-    async fn place(
-        &self,
-        place: &Place,
-        with_deployments: bool,
-    ) -> (Vec<Arn>, Vec<crate::in_use::Use>, Vec<SourceReport>) {
-        let from = From { place, cache: self.cache, deployments: self.policy.recent.deployments as usize };
-        let (mut active, mut uses, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-        for source in IN_PLACES {
-            if !self.policy.reads(source) {
-                reports.push(SourceReport { source, home: Some(place.home.clone()), reach: Reach::Off });
-                continue;
+    /// All sources of one place, in their order. While those behind the task definitions are read, these are described:
+    /// they take the most calls, from a bucket that the others do not need.
+    async fn place(&self, place: &Place, with_deployments: bool) -> Found {
+        let mut found = Found::default();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let mut tell = Some(tell);
+        let reading = async {
+            for source in IN_PLACES {
+                if source == Source::ServiceDeployments && !with_deployments && self.policy.reads(source) {
+                    let home = Some(place.home.clone());
+                    found.reports.push(SourceReport { source, home, reach: Reach::NotNeeded });
+                    continue;
+                }
+                self.source(place, source, &mut found).await;
+                if let Some(tell) = tell.take_if(|_| source == Source::TaskDefinitions) {
+                    let _ = tell.send(found.active.clone());
+                }
             }
-            if source == Source::ServiceDeployments && !with_deployments {
-                continue;
+        };
+        let ahead = async {
+            if let Ok(listed) = told.await {
+                self.describe_ahead(place, &listed).await;
             }
-            self.progress.begin(source.name());
-            let read = sources::read(source, from).await;
-            let outcome = read.as_ref().map(|_| ()).map_err(words);
-            reports.push(self.report(source, Some(&place.home), outcome));
-            if let Ok(found) = read {
-                active.extend(found.active);
-                uses.extend(found.uses);
-            }
+        };
+        future::join(reading, ahead).await;
+        found
+    }
+
+    async fn source(&self, place: &Place, source: Source, found: &mut Found) {
+        let home = Some(&place.home);
+        if !self.policy.reads(source) {
+            found.reports.push(SourceReport { source, home: home.cloned(), reach: Reach::Off });
+            return;
         }
-        (active, uses, reports)
+        self.progress.begin(source.name());
+        let from = From { place, cache: self.cache, deployments: self.policy.recent.deployments as usize };
+        let read = sources::read(source, from).await;
+        found.reports.push(self.report(source, home, read.as_ref().map(|_| ()).map_err(words)));
+        if let Ok(read) = read {
+            found.active.extend(read.active);
+            found.uses.extend(read.uses);
+        }
+    }
+
+    /// Describes recent revisions before it is known what else refers to them, but for the newest two of each family: most
+    /// of what runs is among these, and its tasks show as much. What fails here is asked for again, and told, in [`Scan::complete`].
+    async fn describe_ahead(&self, place: &Place, listed: &[Arn]) {
+        let mut in_use = InUse::default();
+        for arn in listed {
+            let definition = self.definition(arn, true);
+            in_use.definitions.extend(definition.map(|definition| (arn.clone(), definition)));
+        }
+        let mut newest: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
+        for Definition { family, revision, .. } in in_use.definitions.values() {
+            let [first, second] = newest.entry(family).or_default();
+            *second = (*revision).min(*first).max(*second);
+            *first = (*revision).max(*first);
+        }
+        let is_newest = |one: &&Definition| newest.get(&*one.family).is_some_and(|two| two.contains(&one.revision));
+        let by_arn = in_use.definitions.iter().filter(|(_, definition)| is_newest(definition));
+        let newest: BTreeSet<Arn> = by_arn.map(|(arn, _)| arn.clone()).collect();
+        let nothing = Memory::default();
+        self.describe(&mut in_use, &nothing, |arn| {
+            (!newest.contains(arn) && home(arn).as_ref() == Some(&place.home)).then_some(place)
+        })
+        .await;
     }
 
     /// Reads the task definitions that something refers to, until nothing is missing.
-    async fn complete(&self, in_use: &mut InUse, now: Time) {
+    async fn complete(&self, in_use: &mut InUse) {
         self.progress.begin("task definitions");
         let remembered = self.memory.active.keys().cloned();
         let referred = in_use.uses.iter().filter_map(|one| match &one.of {
-            crate::in_use::Used::Definition(arn) => Some(arn.clone()),
+            Used::Definition(arn) => Some(arn.clone()),
             _ => None,
         });
         for arn in referred.chain(remembered).collect::<BTreeSet<Arn>>() {
@@ -211,19 +277,37 @@ impl Scan<'_> {
                 in_use.definitions.insert(arn, definition);
             }
         }
+        for (home, why) in self.describe(in_use, self.memory, |arn| self.place_of(arn)).await {
+            in_use.sources.push(self.report(Source::TaskDefinitions, Some(&home), Err(why)));
+        }
+    }
+
+    /// Describes the task definitions that are needed, where `place` says, until nothing is missing; what went wrong.
+    async fn describe<'p>(
+        &self,
+        in_use: &mut InUse,
+        memory: &Memory,
+        place: impl Fn(&Arn) -> Option<&'p Place>,
+    ) -> BTreeMap<Home, String> {
+        let now = self.clock.now();
         let mut failed: BTreeMap<Home, String> = BTreeMap::new();
+        let mut asked: BTreeSet<Arn> = BTreeSet::new();
         loop {
-            let unread = in_use.unread(&self.policy.recent, self.memory, now);
+            let unread = in_use.unread(&self.policy.recent, memory, now);
             let unread: Vec<(Arn, &Place)> = unread
                 .into_iter()
-                .filter_map(|arn| self.place_of(&arn).map(|place| (arn, place)))
-                .filter(|(_, place)| !failed.contains_key(&place.home))
+                .filter_map(|arn| place(&arn).map(|place| (arn, place)))
+                .filter(|(arn, place)| !failed.contains_key(&place.home) && asked.insert(arn.clone()))
                 .collect();
             if unread.is_empty() {
-                break;
+                return failed;
             }
             self.progress.expect(unread.len());
+            let refused: Mutex<BTreeSet<&Home>> = Mutex::default();
+            let has_refused = |place: &Place| lock(&refused).contains(&place.home);
             let mut reading = stream::iter(unread)
+                // Where one cannot be read, the others are not asked for.
+                .filter(|(_, place)| future::ready(!has_refused(place)))
                 .map(|(arn, place)| async move {
                     let read = if is_daemons(&arn) {
                         place.daemon_definition(&arn).await
@@ -242,12 +326,12 @@ impl Scan<'_> {
                             definition.content = content;
                         }
                     }
-                    Err(problem) => drop(failed.insert(place.home.clone(), words(&problem))),
+                    Err(problem) => {
+                        lock(&refused).insert(&place.home);
+                        failed.entry(place.home.clone()).or_insert_with(|| words(&problem));
+                    }
                 }
             }
-        }
-        for (home, why) in failed {
-            in_use.sources.push(self.report(Source::TaskDefinitions, Some(&home), Err(why)));
         }
     }
 
@@ -271,6 +355,10 @@ impl Scan<'_> {
         };
         SourceReport { source, home: home.cloned(), reach }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Images whose manifests may list others.

@@ -15,11 +15,11 @@ use crate::memory::Memory;
 use crate::plan::{Answer, Fresh, Outcome, PlanFile, RepositoryPlan, Sweep, recheck};
 use crate::scan::{Scan, words};
 
-/// What refers to images is read again for a repository when it was read longer ago than this, or twice as long as
-/// reading it takes; the latter keeps a small account's look seconds old, and a large one's from taking all of AWS's rate.
+/// How long a look at what refers to images is good for: so many times as long as it took, within these bounds. It keeps
+/// a small account's look seconds old, and a large one's from taking more than a fifth of the time, and of AWS's rates.
+const FRESH_TIMES: u32 = 4;
 const FRESH_MIN: Duration = Duration::from_secs(1);
-/// The oldest that a look may be, however long it takes.
-const FRESH_MAX: Duration = Duration::from_secs(15);
+const FRESH_MAX: Duration = Duration::from_secs(30);
 /// Rounds of deleting and confirming in one repository: indexes in indexes are not nested deeper.
 const ROUNDS_MAX: usize = 1_000;
 
@@ -90,7 +90,7 @@ impl Scan<'_> {
                 info!(repository = plan.name, digest = %digest, why, "an image stays after the last look");
             }
         }
-        Ok(self.delete(plan, &answers).await)
+        Ok(self.delete(plan, &answers, images.len()).await)
     }
 
     /// What refers to images, read again unless that was done a moment ago.
@@ -105,7 +105,7 @@ impl Scan<'_> {
             }
             let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
             let took = (self.clock.now() - now).to_std().unwrap_or_default();
-            let good_for = took + (took * 2).clamp(FRESH_MIN, FRESH_MAX);
+            let good_for = took + (took * FRESH_TIMES).clamp(FRESH_MIN, FRESH_MAX);
             *last = Some(Look { in_use, replication, began: now, good_for });
         }
         last.as_ref().ok_or_else(|| String::from("nothing was read"))
@@ -124,7 +124,12 @@ impl Scan<'_> {
         Ok(manifests)
     }
 
-    async fn delete(&self, plan: &RepositoryPlan, answers: &[(Digest, Answer)]) -> Vec<(Digest, Outcome)> {
+    async fn delete(
+        &self,
+        plan: &RepositoryPlan,
+        answers: &[(Digest, Answer)],
+        count: usize,
+    ) -> Vec<(Digest, Outcome)> {
         let registry = self.registry.without_end();
         let mut sweep = Sweep::begin(plan, answers);
         for _ in 0..ROUNDS_MAX {
@@ -138,7 +143,7 @@ impl Scan<'_> {
             if waiting.is_empty() {
                 break;
             }
-            match registry.images_again(&plan.name, &waiting).await {
+            match registry.images_again(&plan.name, &waiting, count).await {
                 Ok(images) => {
                     let existing: Vec<Digest> = images.iter().map(|image| image.digest).collect();
                     sweep.confirm(&waiting, &existing);

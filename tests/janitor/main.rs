@@ -2,5 +2,8 @@
 #![expect(clippy::expect_used, reason = "a story that cannot go on fails")]
 
 mod cases;
+mod costs;
+mod large;
 mod sweeps;
+mod views;
 mod yard;

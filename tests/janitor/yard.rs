@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_types::SdkConfig;
 use coalmine_door::store::Location;
 use coalmine_janitor::policy::Policy;
 use coalmine_janitor::progress::Progress;
@@ -44,7 +45,11 @@ pub(crate) struct Ended {
 impl Yard {
     /// An empty account, and a policy.
     pub(crate) fn new(seed: u64, policy: &str) -> Self {
-        let simulator = Simulator::new(Settings::seeded(seed));
+        Self::of(Simulator::new(Settings::seeded(seed)), policy)
+    }
+
+    /// An account, and a policy.
+    pub(crate) fn of(simulator: Simulator, policy: &str) -> Self {
         simulator.with_world(|world| {
             let now = world.now;
             world.s3.create_bucket("state", now);
@@ -85,23 +90,37 @@ impl Yard {
     }
 
     async fn begin(&self) -> Result<Run<'_>, RunError> {
-        let door = self.simulator.sdk_config(JANITOR_KEY);
+        self.begin_through(&self.simulator.sdk_config(JANITOR_KEY)).await
+    }
+
+    async fn begin_through(&self, door: &SdkConfig) -> Result<Run<'_>, RunError> {
         let state = Location::S3 { bucket: "state".into(), prefix: "coalmine".into() };
-        Run::begin(&door, &self.policy, &state, self.policy.run.budget, Progress::new(false)).await
+        Run::begin(door, &self.policy, &state, self.policy.run.budget, Progress::new(false)).await
     }
 
     /// `coalmine-janitor plan --json`.
     pub(crate) async fn plan(&self) -> Ended {
+        self.plan_through(&self.simulator.sdk_config(JANITOR_KEY)).await
+    }
+
+    /// The same through a door of another kind.
+    pub(crate) async fn plan_through(&self, door: &SdkConfig) -> Ended {
         let mut out = Vec::new();
-        let code = self.begin().await.expect("a run").plan(&mut out, true, None).await.expect("a plan");
+        let run = self.begin_through(door).await.expect("a run");
+        let code = run.plan(&mut out, true, None).await.expect("a plan");
         Ended::of(code, &out)
     }
 
     /// `coalmine-janitor sweep --yes --json`.
     pub(crate) async fn sweep(&self) -> Ended {
+        self.sweep_asking(&|_| true).await
+    }
+
+    /// `coalmine-janitor sweep --json`, where somebody answers.
+    pub(crate) async fn sweep_asking(&self, ask: &dyn Fn(&str) -> bool) -> Ended {
         let mut out = Vec::new();
         let run = self.begin().await.expect("a run");
-        let code = run.sweep(&mut out, true, None, false, &|_| true).await.expect("a sweep");
+        let code = run.sweep(&mut out, true, None, false, ask).await.expect("a sweep");
         Ended::of(code, &out)
     }
 

@@ -30,7 +30,8 @@ pub struct Estate {
     pub tasks: usize,
     /// Clusters.
     pub clusters: usize,
-    /// Time between two releases of a repository; the last is as old.
+    /// Time between two releases of a repository; the last is as old. Repositories take turns: each released a little
+    /// before the last one.
     pub between_releases: Duration,
 }
 
@@ -46,6 +47,21 @@ impl Estate {
             revisions: 10,
             tasks: 2_000,
             clusters: 5,
+            between_releases: Duration::from_secs(9 * 24 * 60 * 60),
+        }
+    }
+
+    /// 1,000,000 images in 2,000 repositories, 75,000 task definitions in 7,500 families, 7,500 services with 10,000 tasks
+    /// in 20 clusters; a release every nine days.
+    #[must_use]
+    pub const fn huge() -> Self {
+        Self {
+            repositories: 2_000,
+            images: 500,
+            families: 7_500,
+            revisions: 10,
+            tasks: 10_000,
+            clusters: 20,
             between_releases: Duration::from_secs(9 * 24 * 60 * 60),
         }
     }
@@ -76,7 +92,7 @@ impl Estate {
         let releases = self.images / IMAGES_OF_A_RELEASE;
         for repository in 0..self.repositories {
             for release in 0..releases {
-                let pushed_at = self.released_at(world.now, releases - release);
+                let pushed_at = self.released_at(world.now, repository, releases - release);
                 world.ecr.push(ImageSpec::new(&self.repository(repository), &tag(release), pushed_at));
             }
         }
@@ -87,7 +103,7 @@ impl Estate {
             let first = releases.saturating_sub(self.revisions);
             for revision in 1..self.revisions {
                 let definition = self.definition(world, family, first + revision - 1);
-                let registered_at = self.released_at(world.now, self.revisions - revision + 1);
+                let registered_at = self.released_at(world.now, family, self.revisions - revision + 1);
                 world.add_task_definition_at(&definition, registered_at)?;
             }
             let newest = self.definition(world, family, releases.saturating_sub(1));
@@ -109,8 +125,10 @@ impl Estate {
         world.add_task_definition(&definition)
     }
 
-    fn released_at(&self, now: SystemTime, releases_ago: usize) -> SystemTime {
-        now - self.between_releases * u32::try_from(releases_ago).unwrap_or(u32::MAX)
+    /// When the repository of that number, or of the family of that number, was so many releases ago.
+    fn released_at(&self, now: SystemTime, number: usize, releases_ago: usize) -> SystemTime {
+        let turn = (number % self.repositories) as f64 / self.repositories as f64;
+        now - self.between_releases.mul_f64(releases_ago as f64 + turn)
     }
 
     fn definition(&self, world: &World, family: usize, release: usize) -> Value {
@@ -166,7 +184,8 @@ mod tests {
         let age = simulator
             .with_world(|world| world.now)
             .duration_since(SystemTime::try_from(*old.registered_at().unwrap()).unwrap());
-        assert_eq!(age.unwrap().as_secs() / (24 * 60 * 60), 90);
+        // Ten releases ago, and the repository's turn: a seventh of fifty.
+        assert_eq!(age.unwrap().as_secs() / (60 * 60), 90 * 24 + 30);
         let arn = simulator.with_world(|world| estate.release(world, 7, "next")).unwrap();
         assert!(arn.ends_with("family-0007:11"));
     }

@@ -63,6 +63,13 @@ impl Calls {
         self.until.is_some_and(|until| self.clock.now() >= until)
     }
 
+    fn in_time(&self, operation: &'static str) -> Result<(), AwsError> {
+        if self.is_out_of_time() {
+            return Err(AwsError::unusable(operation, "the run's time is over"));
+        }
+        Ok(())
+    }
+
     /// The same calls without an end of time, for what must not stop halfway.
     #[must_use]
     pub fn without_end(&self) -> Self {
@@ -85,10 +92,10 @@ impl Calls {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            // Before it waits for a token, and after.
+            self.in_time(operation)?;
             self.buckets.take(bucket).await;
-            if self.is_out_of_time() {
-                return Err(AwsError::unusable(operation, "the run's time is over"));
-            }
+            self.in_time(operation)?;
             self.counts.add(operation);
             let problem = match send().await {
                 Ok(answer) => {

@@ -56,11 +56,22 @@ impl Place {
         }
     }
 
-    /// Those of some images that still exist.
+    /// Those of some images that still exist, of a repository that has about `count` images. Where it takes fewer calls,
+    /// all images are listed instead: what is gone can be asked for only one by one.
     ///
     /// # Errors
     /// When ECR cannot be asked.
-    pub async fn images_again(&self, repository: &str, digests: &[Digest]) -> Result<Vec<Image>, AwsError> {
+    pub async fn images_again(
+        &self,
+        repository: &str,
+        digests: &[Digest],
+        count: usize,
+    ) -> Result<Vec<Image>, AwsError> {
+        let pages = count.div_ceil(PAGE.unsigned_abs() as usize).max(1);
+        if pages < calls_if_all_are_gone(digests.len()) {
+            let listed = self.images(repository, &Mutex::default()).await?.unwrap_or_default();
+            return Ok(digests.iter().filter_map(|digest| listed.get(digest)).cloned().collect());
+        }
         let mut found = Vec::new();
         for chunk in digests.chunks(IMAGES_PER_CALL) {
             found.extend(self.some_images(repository, chunk).await?);
@@ -177,6 +188,11 @@ impl Place {
         });
         Ok(Reply { deleted: deleted.collect(), failures: failures.collect() })
     }
+}
+
+/// Calls of [`Place::some_images`]: a tree of halves, with an image at each leaf.
+const fn calls_if_all_are_gone(digests: usize) -> usize {
+    (2 * digests).saturating_sub(1)
 }
 
 fn image(detail: &ImageDetail, names: &mut Names) -> Result<Image, AwsError> {

@@ -44,8 +44,8 @@ pub struct Service {
 /// A task as it is now.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// Its id.
-    pub id: Box<str>,
+    /// Its ARN.
+    pub arn: Box<str>,
     /// Its task definition.
     pub definition: Option<Arn>,
     /// Name, image and digest of its containers.
@@ -166,13 +166,12 @@ impl Place {
         Ok(found)
     }
 
-    /// All tasks of a cluster that run, will run, or stopped a moment ago.
+    /// ARNs of all tasks of a cluster that run, will run, or stopped a moment ago.
     ///
     /// # Errors
-    /// When not every page can be read, or a task cannot be described.
-    pub async fn tasks(&self, cluster: &str) -> Result<Vec<Task>, AwsError> {
+    /// When not every page can be read.
+    pub async fn task_arns(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
         const LIST: &str = "ecs ListTasks";
-        const DESCRIBE: &str = "ecs DescribeTasks";
         use aws_sdk_ecs::types::DesiredStatus;
         let mut arns = Vec::new();
         // RUNNING includes what is pending; a task that is being stopped is told to be STOPPED, and still runs.
@@ -189,6 +188,15 @@ impl Place {
         }
         arns.sort();
         arns.dedup();
+        Ok(arns)
+    }
+
+    /// Tasks of a cluster. One that is gone is left out.
+    ///
+    /// # Errors
+    /// When ECS cannot be asked, or says nothing of one.
+    pub async fn tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<Task>, AwsError> {
+        const DESCRIBE: &str = "ecs DescribeTasks";
         let mut found = Vec::new();
         for chunk in arns.chunks(TASKS_PER_CALL) {
             let output = self.calls.one(Bucket::ClusterResourceRead, DESCRIBE, || async {
@@ -258,7 +266,7 @@ fn task(described: &DescribedTask) -> Task {
         digest: container.image_digest().map(Into::into),
     });
     Task {
-        id: last_part(described.task_arn().unwrap_or_default()).into(),
+        arn: described.task_arn().unwrap_or_default().into(),
         definition: described.task_definition_arn().map(Arn::from),
         containers: containers.collect(),
     }

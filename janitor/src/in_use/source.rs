@@ -100,6 +100,8 @@ pub enum Reach {
     Complete,
     /// Switched off in the policy. Reports name it.
     Off,
+    /// Not read, because the policy alone keeps every image.
+    NotNeeded,
     /// Not to the end. Nothing is deleted.
     Incomplete {
         /// What is missing, and what to do about it: `ListTasks in cluster prod: access denied, allow ecs:ListTasks`.
@@ -116,6 +118,7 @@ impl fmt::Display for SourceReport {
         match &self.reach {
             Reach::Complete => f.write_str(": complete"),
             Reach::Off => f.write_str(": switched off"),
+            Reach::NotNeeded => f.write_str(": not needed, for the policy alone keeps every image"),
             Reach::Incomplete { why } => write!(f, ": incomplete: {why}"),
         }
     }

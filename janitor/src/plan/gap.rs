@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use coalmine_pipeline::Home;
 
-use super::Snapshot;
+use super::{Snapshot, candidates};
 use crate::in_use::{Missing, Reach, Source, SourceReport};
 use crate::memory::Memory;
 use crate::policy::Policy;
@@ -74,6 +74,7 @@ pub(super) fn of_sources(snapshot: &Snapshot, policy: &Policy, memory: &Memory, 
     let reports = &snapshot.in_use.sources;
     let is_fine = |report: &SourceReport| match report.reach {
         Reach::Complete => true,
+        Reach::NotNeeded => candidates(&snapshot.inventory, policy, now).is_empty(),
         Reach::Off => !policy.reads(report.source),
         Reach::Incomplete { .. } => false,
     };

@@ -1,6 +1,6 @@
 //! Making a plan: every repository of a snapshot, judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::Digest;
@@ -59,8 +59,8 @@ pub struct Judged<'a> {
 }
 
 /// Repositories in which something could go if nothing referred to it: what the policy alone condemns. Only these need
-/// their manifests and repository policies read, and only for these lifecycle policies and service deployments.
-pub fn candidates(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Vec<String> {
+/// their manifests read, and only for these service deployments.
+pub fn candidates(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> BTreeSet<String> {
     let has_any = |repository: &&Repository| {
         let listed = policy.rule(&repository.name).zip(repository.images.as_ref());
         listed.is_some_and(|(rule, images)| {
@@ -199,6 +199,27 @@ impl<'a> Judged<'a> {
         self.listed().iter().zip(&self.verdicts)
     }
 
+    /// How many of its images stay, by reason. What belongs to an image that stays has that one's reason.
+    pub fn kept_by_reason(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for verdict in &self.verdicts {
+            let Verdict::Keep(mut kept) = *verdict else { continue };
+            // No chain is longer than there are images.
+            for _ in 0..self.verdicts.len() {
+                let (Kept::Child(keeper) | Kept::Referrer(keeper)) = kept else { break };
+                let Some(Verdict::Keep(further)) = self.verdicts.get(keeper as usize) else { break };
+                kept = *further;
+            }
+            *counts.entry(kept.reason()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Whether something of it is old and unreferenced, whatever quarantine and guards say.
+    pub fn has_condemned(&self) -> bool {
+        !self.condemned.is_empty()
+    }
+
     pub(super) fn listed(&self) -> &'a [Image] {
         self.repository.images.as_ref().map_or(&[], |images: &'a Images| images)
     }
@@ -208,6 +229,24 @@ impl Plan<'_> {
     /// Whether the scan was complete.
     pub fn is_complete(&self) -> bool {
         self.gaps.is_empty()
+    }
+
+    /// Repositories in which something is old and unreferenced, and that are frozen for one reason alone: their policies
+    /// were not read.
+    pub fn without_access(&self) -> BTreeSet<String> {
+        let frozen = self.repositories.iter().filter(|judged| judged.frozen.contains(&Freeze::PolicyNotRead));
+        frozen.map(|judged| judged.repository.name.clone()).collect()
+    }
+
+    /// How many images stay, by reason, of the repositories that a rule names.
+    pub fn kept_by_reason(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for judged in self.repositories.iter().filter(|judged| judged.rule.is_some()) {
+            for (reason, count) in judged.kept_by_reason() {
+                *counts.entry(reason).or_default() += count;
+            }
+        }
+        counts
     }
 
     /// The bytes that all deletions free.

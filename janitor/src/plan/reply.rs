@@ -123,9 +123,7 @@ fn of_failure(failure: &Failure) -> Outcome {
         "ImageNotFound" => Outcome::Gone,
         "ImageReferencedByManifestList" => Outcome::Kept { why: "an index that exists still lists it".to_owned() },
         "ImageTagDoesNotMatchDigest" => Outcome::Kept { why: "a tag of it was moved a moment ago".to_owned() },
-        "KmsError" | "UpstreamUnavailable" | "UpstreamTooManyRequests" => {
-            Outcome::Later { why: format!("{code}: {reason}") }
-        }
-        _ => Outcome::Kept { why: format!("{code}: {reason}") },
+        // Whatever else AWS says may have passed by the next run, and has to be told apart from what was kept on purpose.
+        _ => Outcome::Later { why: format!("{code}: {reason}") },
     }
 }

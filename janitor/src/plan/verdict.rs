@@ -45,6 +45,25 @@ pub enum Kept {
     Incomplete,
 }
 
+impl Kept {
+    /// The reason as reports count it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Root(_) | Self::Child(_) | Self::Referrer(_) => "in_use",
+            Self::Untouched => "no_rule",
+            Self::Frozen => "frozen",
+            Self::Archived => "archived",
+            Self::Unknown => "unknown",
+            Self::ProtectedTag => "protected_tag",
+            Self::Newest => "newest",
+            Self::Young(..) => "young",
+            Self::Quarantined(_) => "waiting",
+            Self::Guarded => "guarded",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
 /// Why an image goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Condemned {

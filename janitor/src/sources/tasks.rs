@@ -9,8 +9,9 @@ use crate::in_use::Step;
 pub(super) async fn read(from: From<'_>) -> Result<Found, AwsError> {
     let mut found = Found::default();
     for cluster in from.place.clusters().await? {
-        for task in from.place.tasks(&cluster).await? {
-            let by = [Step::Task(last_part(&cluster).into(), task.id)];
+        let listed = from.place.task_arns(&cluster).await?;
+        for task in from.cache.tasks(from.place, &cluster, &listed).await? {
+            let by = [Step::Task(last_part(&cluster).into(), last_part(&task.arn).into())];
             if let Some(definition) = &task.definition {
                 found.definition(&by, definition);
             }

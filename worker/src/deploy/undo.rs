@@ -323,18 +323,18 @@ mod tests {
         rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:1", 3), rollout("ACTIVE", "", "app:2", 7)];
         rolling.percents = terms(Role::Full).percents(&rolling);
         // What ran before, and what was successful before that.
-        for revision in ["app:1", "app:0"] {
+        for revision in ["app:1", "app-old:1"] {
             rolling.revision = revision.parse().unwrap();
             let sight = Sight { deployment: Some(&deployment), ..sight(&rolling, &canary) };
             let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
             assert_eq!(decision.step, Step::Wait, "{revision}");
         }
         deployment = crate::deploy::fixtures::deployment("ROLLBACK_SUCCESSFUL");
-        let back = service("app", 10, "app:0");
+        let back = service("app", 10, "app-old:1");
         let sight = Sight { deployment: Some(&deployment), ..sight(&back, &canary) };
         let decision = super::full(&terms(Role::Full), &progress(), &sight, (0, true), 60);
         assert!(matches!(decision.step, Step::Enter(Phase::RestoreCanary { .. })));
-        assert_eq!(decision.reason, "main/app runs app:0 again");
+        assert_eq!(decision.reason, "main/app runs app-old:1 again");
     }
 
     #[test]

@@ -73,8 +73,10 @@ impl Naive<'_> {
             let unread = |image: &Image| {
                 image.media_type.may_have_children() && !self.snapshot.manifests.contains_key(&image.digest)
             };
-            !self.images(repository).any(unread)
-                || !self.images(repository).any(|image| self.could_go(repository, image))
+            // What belongs to an image that stays cannot go, and needs nothing to be known.
+            let stays = self.images(repository).filter(|image| !self.could_go(repository, image));
+            let stays = self.closed(repository, stays.map(|image| image.digest).collect());
+            !self.images(repository).any(unread) || self.images(repository).all(|image| stays.contains(&image.digest))
         });
         let clock = self.memory.scanned.is_none_or(|scanned| scanned <= self.now + TimeDelta::minutes(10));
         Source::ALL.iter().filter(|source| reads(**source)).all(complete)

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use coalmine_pipeline::Home;
 
 use super::world::{World, digest, reference};
-use crate::in_use::{Content, Reach, Source, Step, Use, Used};
+use crate::in_use::{Content, Reach, Source, SourceReport, Step, Use, Used};
 use crate::inventory::{Access, Manifest, Reading, Replication};
 use crate::plan::{Freeze, Gap, Kept, Verdict};
 use crate::policy::Policy;
@@ -161,9 +161,22 @@ fn a_source_that_is_incomplete_or_forgotten_stops_everything() {
         assert!(world.why(1).ends_with("incomplete: access denied in cluster prod"), "{}", world.why(1));
         world.in_use.sources[at].reach = Reach::Off;
         assert_eq!(world.deleted(), NOTHING, "{source}");
+        // Something could go, so whoever thought it was not needed is wrong.
+        world.in_use.sources[at].reach = Reach::NotNeeded;
+        assert_eq!(world.deleted(), NOTHING, "{source}");
         world.in_use.sources.remove(at);
         assert_eq!(world.deleted(), NOTHING, "{source}");
     }
+}
+
+#[test]
+fn a_source_that_was_not_needed_is_not_missed_where_everything_is_young() {
+    let mut world = World::new();
+    world.image("shop/app", 1, &["v1"], 5);
+    let is_deployments = |report: &&mut SourceReport| report.source == Source::ServiceDeployments;
+    let report = world.in_use.sources.iter_mut().find(is_deployments).unwrap();
+    report.reach = Reach::NotNeeded;
+    world.planned(|plan| assert_eq!(plan.gaps, []));
 }
 
 #[test]

@@ -188,8 +188,8 @@ fn failures_are_read_and_not_found_is_success() {
         ("ImageNotFound", "gone"),
         ("ImageReferencedByManifestList", "kept"),
         ("ImageTagDoesNotMatchDigest", "kept"),
-        ("InvalidImageDigest", "kept"),
-        ("SomethingNew", "kept"),
+        ("InvalidImageDigest", "later"),
+        ("SomethingNew", "later"),
         ("KmsError", "later"),
         ("UpstreamUnavailable", "later"),
     ] {
