@@ -22,8 +22,7 @@ const READS: [&str; 5] = ["Describe", "List", "Get", "BatchGet", "Poll"];
 
 /// What a command line is answered: exit code and text.
 async fn ask(story: &Story, line: &[&str]) -> (u8, String) {
-    let answered = try_ask(story, line).await;
-    answered.unwrap_or_else(|problem| panic!("{line:?}: {problem}"))
+    try_ask(story, line).await.expect("an answer")
 }
 
 async fn try_ask(story: &Story, line: &[&str]) -> Result<(u8, String), Trouble> {

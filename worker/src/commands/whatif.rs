@@ -72,7 +72,7 @@ pub struct Args {
     /// The property Alarms
     #[arg(long, env = "COALMINE_ALARMS", value_name = "NAMES")]
     pub alarms: Option<String>,
-    /// The property TemplateFamily
+    /// The property `TemplateFamily`
     #[arg(long, env = "COALMINE_TEMPLATE_FAMILY", value_name = "FAMILY")]
     pub template_family: Option<String>,
     /// The property Options
