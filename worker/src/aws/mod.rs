@@ -1,5 +1,6 @@
 //! Thin adapters on AWS. The SDK's types end in here; what leaves are plain values and [`AwsError`](coalmine_door::AwsError)s.
 
+pub mod calls;
 pub mod cloudwatch;
 pub mod codepipeline;
 pub mod ecr;

@@ -7,8 +7,8 @@ use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Location, Store, StoreError};
 
+use crate::aws::calls::Calls;
 use crate::cli::{EXIT_SURROUNDINGS, EXIT_USAGE, default_ledger};
-use crate::commands::calls::Calls;
 use crate::commands::common::LedgerArgument;
 use crate::tools::Tools;
 

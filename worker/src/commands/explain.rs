@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::commands::calls::ActionRun;
+use crate::aws::calls::ActionRun;
 use crate::commands::common::LedgerArgument;
 use crate::commands::desk::{Desk, OutputArgument, Trouble, write_json};
 use crate::commands::nearest::unknown;

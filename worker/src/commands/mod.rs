@@ -3,7 +3,6 @@
 //!
 //! A command is an `Args` with a `run`: it observes, lets a pure function decide what that means, and shows it.
 
-pub mod calls;
 pub mod common;
 pub mod desk;
 pub mod doctor;
