@@ -42,4 +42,4 @@ pub use crate::config::{Back, CanaryConfig, FullConfig, Problem, Problems, Rollb
 pub use crate::image::{BrokenReference, Digest, EcrRepository, HostFamily, ImageReference};
 pub use crate::mismatch::Mismatch;
 pub use crate::names::Home;
-pub use crate::options::{AlreadyRed, Options};
+pub use crate::options::{AlreadyRed, Mode, Options};

@@ -36,9 +36,10 @@ async fn a_canary_that_fell_ill_while_people_thought_is_not_turned_over_but_give
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     let message = refused_and_given_back(&app, &story, &execution, &full).await;
     assert!(message.starts_with("Nothing was deployed to full service main/app:"), "{message}");
-    assert!(message.contains("app-canary is not well any more:"), "{message}");
+    // The watch saw it first: Full says what it did, and why.
+    assert!(message.contains("app-canary was returned while it was held: it is not well any more:"), "{message}");
     assert!(message.contains("container app ended with exit code 137"), "{message}");
-    assert!(message.contains("\nDone: canary main/app-canary runs app-canary:3 again."), "{message}");
+    assert!(message.contains("; canary main/app-canary runs app-canary:1 again."), "{message}");
 }
 
 #[tokio::test(start_paused = true)]

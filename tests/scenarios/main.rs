@@ -23,6 +23,7 @@ mod history;
 mod hostile_text;
 mod judged_once_more;
 mod ledger_stores;
+mod operators;
 mod pages;
 mod patience;
 mod people_decide;

@@ -5,19 +5,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
+use coalmine_worker::run::{Settings as WorkerSettings, Telling};
 use serde_json::json;
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};
 
 use crate::stage::{Application, Story, WORKER_KEY, Worker, permissions, settings};
 
-/// Two releases: one that is ill in the turnover and undone with log lines, by two workers that look after each other; and
-/// one whose service was busy for so long that the artifact's credentials had to be renewed.
+/// Two releases: one that is ill in the turnover and undone with log lines, by two workers that look after each other and
+/// tell others; and one whose service was busy for so long that the artifact's credentials had to be renewed. Then a plan.
 async fn what_a_worker_uses() -> BTreeSet<String> {
     let mut app = Application::web("app", 10).with_alarm("app-5xx").canary_with("Options", "wait=40m");
     app.definition.0 = json!({"taskRoleArn": "arn:aws:iam::123456789012:role/app"});
     let mut story = Story::begin(Simulator::new(Settings::seeded(301)), &[&app]);
-    let peer = Worker::start(&story.simulator, "AKIAPEER", settings("default", 20));
+    let telling = Telling { bus: Some("default".into()), webhook: None };
+    let peer = Worker::start(&story.simulator, "AKIAPEER", WorkerSettings { telling, ..settings("default", 20) });
     let crash = Behaviour::CrashesAfter { after: Duration::from_secs(2), exit_code: 70, lines: vec!["no".into()] };
     let execution = story.release_to_full(&app, "v2", crash).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
@@ -30,7 +32,20 @@ async fn what_a_worker_uses() -> BTreeSet<String> {
     let execution = story.release_to_canary(&app, "v3", Behaviour::Good).await;
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-    &used | &story.simulator.actions_used(WORKER_KEY)
+    let used = &used | &story.simulator.actions_used(WORKER_KEY);
+    &used | &what_a_plan_uses().await
+}
+
+async fn what_a_plan_uses() -> BTreeSet<String> {
+    let app = Application::web("app", 2).canary_with("Options", "mode=plan");
+    let story = Story::begin(Simulator::new(Settings::seeded(303)), &[&app]);
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story
+        .until("a plan", |world| world.codepipeline.open_approvals("app").iter().any(|run| run.stage == "Release"))
+        .await;
+    story.answer("app", "Release", ApprovalStatus::Rejected).await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    story.simulator.actions_used(WORKER_KEY)
 }
 
 #[tokio::test(start_paused = true)]

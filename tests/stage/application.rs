@@ -42,6 +42,8 @@ pub(crate) struct Application {
     pub(crate) definition: (Value, Value),
     /// Minutes that people have for each approval; seven days where it is not said.
     pub(crate) patience: Option<u32>,
+    /// Whether a plan is made before the first approval, for its text.
+    pub(crate) planned: bool,
     /// Whether `v1` was ever pushed; otherwise the services were made just now, with an image that is not there.
     pub(crate) deployed: bool,
 }
@@ -65,6 +67,7 @@ impl Application {
             environment: Vec::new(),
             definition: (json!({}), json!({})),
             patience: None,
+            planned: false,
             deployed: true,
         }
     }
@@ -100,6 +103,12 @@ impl Application {
     /// The same with another property of the full action.
     pub(crate) fn full_with(mut self, property: &str, value: &str) -> Self {
         self.full_action.push((property.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with a plan before the first approval.
+    pub(crate) fn planned(mut self) -> Self {
+        self.planned = true;
         self
     }
 

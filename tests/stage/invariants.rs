@@ -246,9 +246,14 @@ fn runs<'a>(world: &'a World, names: &'a Names) -> impl Iterator<Item = (&'a Exe
                 "Coalmine-Canary" => &names.canary,
                 _ => return false,
             };
-            run.resolved.get("Service").and_then(|name| name.rsplit('/').next()) == Some(own)
+            !only_plans(run) && run.resolved.get("Service").and_then(|name| name.rsplit('/').next()) == Some(own)
         },
     )
+}
+
+/// Whether a run only says what would be done: it may touch nothing, and is no canary.
+fn only_plans(run: &ActionRun) -> bool {
+    run.resolved.get("Options").is_some_and(|options| options.contains("mode=plan"))
 }
 
 /// Whether a run may act on its services: it is in progress, or was abandoned so lately that a call is under way.
@@ -262,7 +267,8 @@ fn may_act(world: &World, run: &ActionRun) -> bool {
 /// The canary may have a stage of its own. Where the stage of the turnover alone is rolled back, the execution has none.
 fn is_approved(execution: &Execution, run: &ActionRun) -> bool {
     let of = |provider: &str, stage: Option<&str>| {
-        let actions = execution.actions.iter().filter(|other| other.action_type.provider == provider);
+        let actions =
+            execution.actions.iter().filter(|other| other.action_type.provider == provider && !only_plans(other));
         actions.filter(|other| stage.is_none_or(|stage| other.stage == stage)).collect::<Vec<_>>()
     };
     let succeeded = |runs: Vec<&ActionRun>| {

@@ -36,7 +36,7 @@ pub(crate) fn pipeline_json(app: &Application) -> Value {
                 },
                 "outputArtifacts": [{"name": "images"}],
             }]},
-            {"name": "Approve", "actions": [approval(app, 1, "Deploy this release to the canary?")]},
+            {"name": "Approve", "actions": before_the_canary(app, &canary)},
             {"name": "Release", "actions": [
                 {
                     "name": "Canary", "runOrder": 1, "namespace": "canary",
@@ -54,6 +54,22 @@ pub(crate) fn pipeline_json(app: &Application) -> Value {
             ]},
         ],
     }})
+}
+
+/// The first approval, and the plan that it shows where one is made.
+fn before_the_canary(app: &Application, canary: &Value) -> Vec<Value> {
+    if !app.planned {
+        return vec![approval(app, 1, "Deploy this release to the canary?")];
+    }
+    let mut configuration = canary.clone();
+    configuration["Options"] = json!("mode=plan");
+    let plan = json!({
+        "name": "Plan", "runOrder": 1, "namespace": "plan",
+        "actionTypeId": custom("Coalmine-Canary"),
+        "configuration": configuration,
+        "inputArtifacts": [{"name": "images"}],
+    });
+    vec![plan, approval(app, 2, "#{plan.Summary}")]
 }
 
 fn custom(provider: &str) -> Value {

@@ -12,6 +12,8 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
+use crate::commands::desk::{Desk, Trouble};
+use crate::commands::question::Question;
 use crate::commands::rollback::RollbackArguments;
 use crate::commands::{answer, drift};
 use crate::health::ask;
@@ -44,6 +46,10 @@ pub const EXIT_NOT_POSSIBLE: u8 = 20;
 pub const EXIT_NOT_BACK: u8 = 21;
 /// `rollback` alone: interrupted before every service was back.
 pub const EXIT_INTERRUPTED: u8 = 22;
+/// `doctor`: something is to be mended.
+pub const EXIT_FINDINGS: u8 = 10;
+/// `diff`, `verify`: the release cannot be deployed now; the reasons are said.
+pub const EXIT_NOT_DEPLOYABLE: u8 = 11;
 
 /// Deploys releases to Amazon ECS in stages, as a CodePipeline custom-action worker.
 #[derive(Debug, Parser)]
@@ -61,6 +67,8 @@ Exit codes:
  20  rollback: some service cannot be rolled back; nothing was done
  21  rollback: services were told to go back, and some are not back
  22  rollback: interrupted before every service was back
+  10 doctor: something is to be mended
+  11 diff, verify: the release cannot be deployed now
 
 AWS credentials, region and endpoint come from where the AWS CLI takes them: AWS_REGION, AWS_PROFILE,
 AWS_ENDPOINT_URL, the task's role, …"
@@ -110,6 +118,8 @@ enum Command {
     /// leave is refused by the pipelines' checks from then on, until `allow=<digest>` in an action's Options allows it.
     /// Works in the middle of a canary, a turnover or another rollback; run again, it goes on from where things are.
     Rollback(Box<RollbackArguments>),
+    #[command(flatten)]
+    Ask(Question),
     /// Print a completion script for a shell
     ///
     /// For example: coalmine-worker completions bash > /etc/bash_completion.d/coalmine-worker
@@ -193,6 +203,18 @@ fn linger(text: &str) -> Result<Duration, String> {
 }
 
 impl Cli {
+    /// Answers the operator's question that a command line asks, at any door; the exit code.
+    ///
+    /// # Errors
+    /// [`Trouble::Unknown`] also where the command line is wrong, or asks nothing.
+    pub async fn ask(door: &SdkConfig, line: &[&str], out: &mut impl Write) -> Result<u8, Trouble> {
+        let cli = Self::try_parse_from(line).map_err(|problem| Trouble::Unknown(problem.to_string()))?;
+        match cli.command {
+            Command::Ask(question) => question.answer(&Desk::new(door, &question.ledger().ledger), out).await,
+            _ => Err(Trouble::Unknown("that is no question".to_owned())),
+        }
+    }
+
     /// Reads the command line and does what it says.
     #[must_use]
     pub fn parse_and_run() -> ExitCode {
@@ -226,8 +248,38 @@ impl Cli {
                 logging::to_stderr(&cli.log, cli.log_format);
                 block_on(tell_drift(&arguments))
             }
+            Command::Ask(question) => {
+                logging::to_stderr(&cli.log, cli.log_format);
+                block_on(answer(&question))
+            }
         }
     }
+}
+
+/// Answers an operator's question.
+async fn answer(question: &Question) -> ExitCode {
+    let door = coalmine_door::open().await;
+    if is_nowhere(&door) {
+        return ExitCode::from(EXIT_SURROUNDINGS);
+    }
+    match question.answer(&Desk::new(&door, &question.ledger().ledger), &mut io::stdout()).await {
+        Ok(code) => ExitCode::from(code),
+        // A reader that is gone already has seen what it wanted.
+        Err(Trouble::Io(problem)) if problem.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_OK),
+        Err(problem) => {
+            error!("{problem}");
+            ExitCode::from(problem.code())
+        }
+    }
+}
+
+/// Whether no region is configured; then it says so.
+fn is_nowhere(door: &SdkConfig) -> bool {
+    let nowhere = door.region().is_none_or(|region| region.as_ref().is_empty());
+    if nowhere {
+        error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
+    }
+    nowhere
 }
 
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
@@ -260,8 +312,7 @@ async fn ask_for_health(address: SocketAddr) -> ExitCode {
 /// The door to the world; without a region there is none, which is said.
 async fn door() -> Option<SdkConfig> {
     let door = coalmine_door::open().await;
-    if door.region().is_none_or(|region| region.as_ref().is_empty()) {
-        error!("no AWS region is configured: set AWS_REGION, or a region in the AWS profile");
+    if is_nowhere(&door) {
         return None;
     }
     Some(door)

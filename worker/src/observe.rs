@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use coalmine_pipeline::{ContainerImage, ImageReference};
 
-use crate::artifact;
 use crate::aws::ecr::ImageError;
 use crate::aws::executions::Execution;
 use crate::aws::observer::{AlarmWatch, Seen, ServiceWatch};
-use crate::aws::s3::{self, ReadError};
 use crate::deploy::action::Action;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Sight, Which};
@@ -22,6 +20,7 @@ use crate::deploy::rollback::refused::Refused;
 use crate::deploy::task_definition::TaskDefinition;
 use crate::deploy::view::{Alarm, Service, ServiceRevision};
 use crate::earlier;
+use crate::images::release;
 use crate::ledger;
 use crate::tools::Tools;
 use crate::turn::Turn;
@@ -225,29 +224,65 @@ pub(crate) struct Gathered {
     earlier: Option<ServiceRevision>,
 }
 
+/// Who asks for a preflight: a turn, or somebody who wants to know beforehand.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    pub(crate) tools: &'a Tools,
+    pub(crate) action: &'a Action,
+    /// The pipeline execution's id.
+    pub(crate) execution: &'a str,
+    pub(crate) own: Option<&'a Service>,
+    pub(crate) partner: Option<&'a Service>,
+    pub(crate) alarms: &'a [Alarm],
+    /// When the action began, in epoch seconds.
+    pub(crate) started: i64,
+}
+
+impl<'a> Asker<'a> {
+    pub(crate) fn of(turn: &'a Turn<'_>) -> Self {
+        Self {
+            tools: turn.tools,
+            action: &turn.action,
+            execution: &turn.job.context.execution,
+            own: turn.view.own_seen.service.as_ref(),
+            partner: turn.view.partner_seen.service.as_ref(),
+            alarms: &turn.view.alarms_seen,
+            started: turn.progress.started,
+        }
+    }
+}
+
 impl Gathered {
     /// Reads the artifact, the task definitions and what the registries say.
     pub(crate) async fn gather(turn: &Turn<'_>) -> Result<Self, AwsError> {
-        let tools = turn.tools;
-        let pipeline = tools.codepipeline.execution(&turn.job.context).await?;
-        let execution = &turn.job.context.execution;
-        let (own, partner) = (turn.view.own_seen.service.as_ref(), turn.view.partner_seen.service.as_ref());
-        let canary = match (turn.action.role, partner) {
-            (Role::Full, Some(canary)) => canary_found(tools, canary, execution).await?,
-            _ => None,
-        };
+        let pipeline = turn.tools.codepipeline.execution(&turn.job.context).await?;
+        let gathered = Self::of(Asker::of(turn), pipeline, async |containers| release(turn, containers).await).await?;
         let returned = match turn.action.role {
             Role::Full => turn.returned().await,
             Role::Canary => None,
+        };
+        Ok(Self { returned, ..gathered })
+    }
+
+    /// The same for anybody who says which images a release has.
+    pub(crate) async fn of(
+        asker: Asker<'_>,
+        pipeline: Execution,
+        release: impl AsyncFnOnce(&[String]) -> Result<Result<Vec<ContainerImage>, String>, AwsError>,
+    ) -> Result<Self, AwsError> {
+        let Asker { tools, action, execution, own, partner, .. } = asker;
+        let canary = match (action.role, partner) {
+            (Role::Full, Some(canary)) => canary_found(tools, canary, execution).await?,
+            _ => None,
         };
         let running = match own {
             Some(service) => tools.ecs.task_definition(&service.revision.to_string()).await?,
             None => None,
         };
-        let base = base(turn, running.as_ref(), canary.as_ref(), &pipeline).await?;
+        let base = base(asker, running.as_ref(), canary.as_ref(), &pipeline).await?;
         let containers: Vec<String> =
             base.iter().flat_map(TaskDefinition::images).map(|(container, _)| container).collect();
-        let (images, no_images) = match release(turn, &containers).await? {
+        let (images, no_images) = match release(&containers).await? {
             Ok(images) => (images, None),
             Err(problem) => (Vec::new(), Some(problem)),
         };
@@ -287,7 +322,7 @@ impl Gathered {
             if service.is_rolling() {
                 in_progress = earlier::in_progress(tools, service).await?;
             }
-            if pipeline.rolls_back && turn.action.role == Role::Full {
+            if pipeline.rolls_back && action.role == Role::Full {
                 earlier = earlier::that_ran(tools, service, &asked).await?;
             }
         }
@@ -296,7 +331,7 @@ impl Gathered {
             asked,
             no_images,
             canary,
-            returned,
+            returned: None,
             pipeline,
             never_deployed,
             percents,
@@ -308,11 +343,11 @@ impl Gathered {
     }
 
     /// All that the preflight decides on.
-    pub(crate) fn facts<'a>(&'a self, turn: &'a Turn<'_>, busy_since: Option<i64>) -> Facts<'a> {
-        let action = &turn.action;
+    pub(crate) fn facts<'a>(&'a self, asker: Asker<'a>, busy_since: Option<i64>) -> Facts<'a> {
+        let action = asker.action;
         Facts {
             role: action.role,
-            execution: &turn.job.context.execution,
+            execution: asker.execution,
             mode: &self.pipeline.mode,
             rolls_back: self.pipeline.rolls_back,
             earlier: self.earlier.clone(),
@@ -324,17 +359,17 @@ impl Gathered {
             home: action.home.as_ref(),
             template: action.template.as_deref(),
             alarm_names: &action.alarms,
-            service: (&action.service, turn.view.own_seen.service.clone()),
-            partner: (&action.partner, turn.view.partner_seen.service.clone()),
+            service: (&action.service, asker.own.cloned()),
+            partner: (&action.partner, asker.partner.cloned()),
             base: self.base.clone(),
             asked: self.asked.clone(),
             no_images: self.no_images.clone(),
-            alarms: turn.view.alarms_seen.clone(),
+            alarms: asker.alarms.to_vec(),
             canary: self.canary.clone(),
             returned: self.returned.clone(),
             never_deployed: self.never_deployed,
             busy_since,
-            started: turn.progress.started,
+            started: asker.started,
             deadline: action.deadline,
         }
     }
@@ -362,16 +397,16 @@ async fn never_deployed(tools: &Tools, service: &Service) -> Result<bool, AwsErr
 /// that its canary was based on, so that a `terraform apply` during the hold changes nothing under the approver. A
 /// rollback without a canary of its own stays on the one that the service is based on now.
 async fn base(
-    turn: &Turn<'_>,
+    asker: Asker<'_>,
     running: Option<&TaskDefinition>,
     canary: Option<&CanaryFound>,
     pipeline: &Execution,
 ) -> Result<Option<TaskDefinition>, AwsError> {
     let Some(running) = running else { return Ok(None) };
-    let of_canary = |canary: &&CanaryFound| restore::is_ours(&canary.definition, &turn.job.context.execution);
-    let revision = match (&turn.action.template, turn.action.role) {
+    let of_canary = |canary: &&CanaryFound| restore::is_ours(&canary.definition, asker.execution);
+    let revision = match (&asker.action.template, asker.action.role) {
         (None, _) => return Ok(Some(running.clone())),
-        (Some(family), Role::Canary) => return turn.tools.ecs.task_definition(family).await,
+        (Some(family), Role::Canary) => return asker.tools.ecs.task_definition(family).await,
         (Some(_), Role::Full) => match canary.filter(of_canary) {
             Some(canary) => canary.definition.base(),
             None if pipeline.rolls_back => running.base(),
@@ -379,7 +414,7 @@ async fn base(
         },
     };
     match revision {
-        Some(revision) => turn.tools.ecs.task_definition(&revision.to_string()).await,
+        Some(revision) => asker.tools.ecs.task_definition(&revision.to_string()).await,
         None => Ok(None),
     }
 }
@@ -406,88 +441,4 @@ fn as_approved(canary: &CanaryFound, container: &str, asked: ImageReference) -> 
         }
         _ => asked,
     }
-}
-
-/// The images of the release, or why there are none, for people: those of the artifact, then those of the option `image.<container>`, which win.
-pub(crate) async fn release(
-    turn: &Turn<'_>,
-    containers: &[String],
-) -> Result<Result<Vec<ContainerImage>, String>, AwsError> {
-    let options = &turn.action.options;
-    let mut images = Vec::new();
-    if let Some(artifact) = turn.job.artifacts.first() {
-        let bytes = match read_artifact(turn, artifact).await {
-            Ok(bytes) => bytes,
-            Err(ReadError::Aws(error)) => return Err(error),
-            Err(problem) => return Ok(Err(problem.to_string())),
-        };
-        let file = match artifact::images(&bytes, options.file.as_deref()) {
-            Ok(file) => file,
-            Err(problem) => return Ok(Err(format!("input artifact {}: {problem}", artifact.name))),
-        };
-        match artifact::by_container(file, containers) {
-            Ok(found) => images = found,
-            Err(problem) => return Ok(Err(format!("input artifact {}: {problem}", artifact.name))),
-        }
-    }
-    for (container, image) in &options.images {
-        images.retain(|other: &ContainerImage| other.container != *container);
-        images.push(ContainerImage { container: container.clone(), image: image.clone() });
-    }
-    if images.is_empty() {
-        return Ok(Err(
-            "the action has no image to deploy: give it an input artifact with imagedefinitions.json, or image.<container>= in Options"
-                .to_owned(),
-        ));
-    }
-    Ok(Ok(images))
-}
-
-/// Reads with the job's credentials, renewed once where their 15 minutes are over.
-async fn read_artifact(turn: &Turn<'_>, artifact: &crate::aws::codepipeline::Artifact) -> Result<Vec<u8>, ReadError> {
-    let tools = turn.tools;
-    if let Some(credentials) = &turn.job.credentials {
-        match s3::read(&tools.door, credentials, artifact).await {
-            Err(problem) if problem.is_expired() => {}
-            other => return other,
-        }
-    }
-    let renewed = tools.codepipeline.credentials(&turn.job.id).await?;
-    s3::read(&tools.door, &renewed, artifact).await
-}
-
-/// The release's images as our revision names them, for a turn that did not do the preflight itself.
-pub(crate) async fn images_of(turn: &Turn<'_>, revision: &Revision) -> Result<Vec<Image>, AwsError> {
-    let (releases, action) = (&turn.tools.releases, &turn.job.context.action_execution);
-    if let Some(images) = releases.get(action) {
-        return Ok(images);
-    }
-    let images = look_up(turn, revision).await?;
-    releases.keep(action, &images);
-    Ok(images)
-}
-
-async fn look_up(turn: &Turn<'_>, revision: &Revision) -> Result<Vec<Image>, AwsError> {
-    let unusable = |problem: String| AwsError::unusable("reading the release again", problem);
-    let definition = turn
-        .tools
-        .ecs
-        .task_definition(&revision.to_string())
-        .await?
-        .ok_or_else(|| unusable(format!("task definition {revision} is gone")))?;
-    let written = definition.images();
-    let containers: Vec<String> = written.iter().map(|(container, _)| container.clone()).collect();
-    let mut images = Vec::new();
-    for asked in release(turn, &containers).await?.map_err(unusable)? {
-        let Some((container, image)) = written.iter().find(|(container, _)| *container == asked.container) else {
-            continue;
-        };
-        let reference = ImageReference::parse(image).map_err(|problem| unusable(format!("{image}: {problem}")))?;
-        match turn.tools.registries.resolve(&reference).await {
-            Ok(resolved) => images.push(Image::new(container, &reference, &resolved)),
-            Err(ImageError::Problem(problem)) => return Err(unusable(format!("{image} {problem}"))),
-            Err(ImageError::Aws(error)) => return Err(error),
-        }
-    }
-    Ok(images)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coalmine_door::store::StoreError;
+use coalmine_pipeline::Mode;
 use tracing::warn;
 
 use crate::deploy::decision::Role;
@@ -30,7 +31,8 @@ impl Turn<'_> {
     pub(crate) async fn record_end(&self, ending: &Ending) {
         let role = self.action.role;
         match ending {
-            _ if self.late => {}
+            // A plan is no release yet: nothing runs it.
+            _ if self.late || self.action.options.mode == Mode::Plan => {}
             Ending::Succeeded { summary, .. } => {
                 self.record(if role == Role::Canary { State::Held } else { State::Deployed }, summary).await;
                 within(self.tools, self.record_history()).await;

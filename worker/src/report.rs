@@ -11,8 +11,10 @@ use crate::aws::codepipeline::{FailureKind, Job, Received};
 use crate::deploy::decision::Role;
 use crate::deploy::message::{self, LogTail};
 use crate::deploy::progress::{Cause, CauseKind};
+use crate::deploy::revision::Revision;
+use crate::deploy::stops::{Blame, blame};
 use crate::deploy::{release, verdict};
-use crate::observe::images_of;
+use crate::images::images_of;
 use crate::tools::Tools;
 use crate::turn::Turn;
 use coalmine_door::{AwsError, Kind};
@@ -133,12 +135,19 @@ pub(crate) async fn success(turn: &mut Turn<'_>, reason: &str) -> Result<Ending,
         Role::Canary => "Canary",
         Role::Full => "Full",
     };
+    let stopped = stopped(turn, &revision)?;
     let summary = format!(
-        "{what}: {reason} ({}); {alarms}; took {took}; before: {}",
+        "{what}: {reason} ({}); {stopped}; {alarms}; took {took}; before: {}",
         release::describe(&images),
         former.revision
     );
-    let summary = cut(&message::summary(&summary), EVIDENCE_CHARS_MAX).into_owned();
+    let undo = match turn.action.role {
+        Role::Canary => message::undo(&turn.job.context.pipeline),
+        Role::Full => String::new(),
+    };
+    // How it is undone is never cut off.
+    let room = EVIDENCE_CHARS_MAX.saturating_sub(undo.chars().count());
+    let summary = format!("{}{undo}", cut(&message::summary(&summary), room));
     let digests: Vec<String> =
         release::digests(&images).into_iter().map(|(container, digest)| format!("{container}={digest}")).collect();
     let variables = [
@@ -150,6 +159,18 @@ pub(crate) async fn success(turn: &mut Turn<'_>, reason: &str) -> Result<Ending,
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
     Ok(Ending::Succeeded { summary, id: turn.progress.deployment.clone(), variables })
+}
+
+/// How many tasks of the release stopped meanwhile for a reason that lies in it: fewer than make it ill, and worth
+/// knowing.
+fn stopped(turn: &Turn<'_>, revision: &Revision) -> Result<String, AwsError> {
+    let sight = turn.view.sight()?;
+    let ill =
+        sight.stopped.iter().filter(|task| task.revision == *revision && matches!(blame(task), Blame::Release(_)));
+    Ok(match u32::try_from(ill.count()).unwrap_or(u32::MAX) {
+        0 => "no task was restarted".to_owned(),
+        count => format!("{} had to be restarted", message::counted(count, "task")),
+    })
 }
 
 /// A failure, with the last lines of the task that shows it.

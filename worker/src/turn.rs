@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use coalmine_pipeline::Mode;
 use coalmine_pipeline::action_type::{FULL, ROLLBACK};
 use coalmine_pipeline::limits::{CUSTOM_ACTION_TIMEOUT, cut};
 use tokio::sync::watch;
@@ -22,7 +23,8 @@ use crate::deploy::decision::{Decision, Role, Step, elapsed};
 use crate::deploy::preflight::{self, Check};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
 use crate::deploy::{restore, rollout, undo};
-use crate::observe::{Gathered, View};
+use crate::observe::{Asker, Gathered, View};
+use crate::plan;
 use crate::report::{self, Ending};
 use crate::right::Right;
 use crate::rollback;
@@ -288,11 +290,12 @@ impl Turn<'_> {
             self.gathered = Some(Gathered::gather(self).await?);
         }
         let now = self.tools.clock.now().timestamp();
-        let check = match &self.gathered {
-            Some(gathered) => preflight::check(&gathered.facts(self, busy_since), now),
-            None => return Ok(Pass::Again),
-        };
-        match check {
+        let Some(gathered) = &self.gathered else { return Ok(Pass::Again) };
+        if self.action.options.mode == Mode::Plan {
+            let planned = plan::of_turn(self, gathered).await?;
+            return Ok(Pass::End(planned.unwrap_or_else(|problems| configuration(refusal(&self.action, &problems)))));
+        }
+        match preflight::check(&gathered.facts(Asker::of(self), busy_since), now) {
             // What was gathered before the wait may be old: everything is checked once more.
             Check::Refuse(_) | Check::Ready(_) if self.waited => {
                 (self.waited, self.gathered) = (false, None);

@@ -54,12 +54,20 @@ impl OptionKey {
     }
 }
 
-const MODE: OptionKey = OptionKey {
+const CANARY_MODE: OptionKey = OptionKey {
+    key: Key::Mode,
+    name: "mode",
+    expected: "deploy or plan",
+    default: Some("deploy"),
+    description: "`deploy` deploys; `plan` only checks everything and says in `Summary` what would be done, for an approval before",
+};
+
+const FULL_MODE: OptionKey = OptionKey {
     key: Key::Mode,
     name: "mode",
     expected: "deploy",
     default: Some("deploy"),
-    description: "`deploy` deploys; `plan`, which only says what would be done, is not available in this version",
+    description: "`deploy` deploys; `plan` is for `Coalmine-Canary`, whose plan says how the full service would be turned over, too",
 };
 
 const IMAGE: OptionKey = OptionKey {
@@ -159,10 +167,11 @@ const PARTIAL: OptionKey = OptionKey {
 };
 
 /// The keys that `Coalmine-Canary` knows.
-pub const CANARY_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN, ALLOW];
+pub const CANARY_KEYS: &[OptionKey] = &[CANARY_MODE, IMAGE, FILE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN, ALLOW];
 
 /// The keys that `Coalmine-Full` knows.
-pub const FULL_KEYS: &[OptionKey] = &[MODE, IMAGE, FILE, SURGE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN, ALLOW];
+pub const FULL_KEYS: &[OptionKey] =
+    &[FULL_MODE, IMAGE, FILE, SURGE, ALREADY_RED, DEADLINE, WAIT, IGNORE_UNKNOWN, ALLOW];
 
 /// The keys that `Coalmine-Rollback` knows.
 pub const ROLLBACK_KEYS: &[OptionKey] = &[CANARY_OF, ROLLBACK_SURGE, ROLLBACK_DEADLINE, PARTIAL];

@@ -32,9 +32,21 @@ pub enum AlreadyRed {
     Ignore,
 }
 
+/// Whether an action does what it says, or only says what it would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It deploys.
+    #[default]
+    Deploy,
+    /// It checks everything, says what would be done, and touches nothing.
+    Plan,
+}
+
 /// The settings in `Options`, with their defaults where a key is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// `mode=deploy|plan`. Only `Coalmine-Canary` knows `plan`.
+    pub mode: Mode,
     /// `image.<container>=<reference>`: images that come as variables instead of an artifact, by container.
     pub images: BTreeMap<String, ImageReference>,
     /// `file=<path>`: the file in the artifact that names the images. `None`: `imagedefinitions.json`, else
@@ -65,6 +77,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            mode: Mode::default(),
             images: BTreeMap::new(),
             file: None,
             surge: None,
@@ -121,7 +134,7 @@ impl Options {
 
     fn set(&mut self, key: &OptionKey, container: &str, value: &str) -> Result<(), Mismatch> {
         match key.key {
-            Key::Mode => values::mode(value)?,
+            Key::Mode => self.mode = values::mode(value, key.expected)?,
             Key::Image => {
                 values::container(container)?;
                 self.images.insert(container.to_owned(), ImageReference::parse(value)?);

@@ -17,6 +17,7 @@ fn reads_every_key() {
                 sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, \
                 allow=sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
     let expected = Options {
+        mode: Mode::Deploy,
         images: BTreeMap::from([
             ("app".to_owned(), ImageReference::parse("shop/app:v7").unwrap()),
             ("log-router".to_owned(), ImageReference::parse("fluent/fluent-bit:3").unwrap()),
@@ -64,9 +65,13 @@ fn reports_every_problem() {
 }
 
 #[test]
-fn refuses_what_this_version_cannot_do() {
-    let expected = r#"Options.mode: found "plan", expected deploy: plan is not available in this version"#;
+fn only_the_canary_makes_plans() {
+    assert_eq!(Options::parse("mode=plan", CANARY_KEYS).map(|options| options.mode), Ok(Mode::Plan));
+    let expected =
+        r#"Options.mode: found "plan", expected deploy: a plan is made by Coalmine-Canary, before the first approval"#;
     assert_eq!(problems("mode=plan"), [expected]);
+    let problems = Options::parse("mode=look", CANARY_KEYS).unwrap_err();
+    assert_eq!(problems[0].to_string(), r#"Options.mode: found "look", expected deploy or plan"#);
 }
 
 #[test]

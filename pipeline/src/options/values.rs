@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use super::AlreadyRed;
+use super::{AlreadyRed, Mode};
 use crate::duration;
 use crate::image::Digest;
 use crate::limits::LONGEST_DEADLINE;
 use crate::mismatch::Mismatch;
 use crate::names;
 
-pub(super) fn mode(value: &str) -> Result<(), Mismatch> {
+pub(super) fn mode(value: &str, expected: &str) -> Result<Mode, Mismatch> {
+    let known = expected.split(" or ").any(|mode| mode == value);
     match value {
-        "deploy" => Ok(()),
-        "plan" => Err(Mismatch::value(value, "deploy: plan is not available in this version")),
-        _ => Err(Mismatch::value(value, "deploy")),
+        "deploy" => Ok(Mode::Deploy),
+        "plan" if known => Ok(Mode::Plan),
+        "plan" => Err(Mismatch::value(value, "deploy: a plan is made by Coalmine-Canary, before the first approval")),
+        _ => Err(Mismatch::value(value, expected)),
     }
 }
 

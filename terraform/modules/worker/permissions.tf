@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "task" {
 
   statement {
     sid       = "ReadExecutions"
-    actions   = ["codepipeline:GetPipelineExecution", "codepipeline:ListActionExecutions"]
+    actions   = ["codepipeline:GetPipeline", "codepipeline:GetPipelineExecution", "codepipeline:ListActionExecutions"]
     resources = local.pipeline_arns
   }
 

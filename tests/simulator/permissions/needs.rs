@@ -92,6 +92,7 @@ fn codepipeline(world: &World, call: &Call) -> Option<Vec<Need>> {
         }
         // A job is no resource.
         "AcknowledgeJob" | "GetJobDetails" | "PutJobSuccessResult" | "PutJobFailureResult" => "*".to_owned(),
+        "GetPipeline" => world.arn("codepipeline", text(&call.raw, "name")),
         "GetPipelineExecution" | "GetPipelineState" | "ListActionExecutions" | "ListPipelineExecutions" => {
             world.arn("codepipeline", text(&call.raw, "pipelineName"))
         }

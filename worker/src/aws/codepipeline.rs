@@ -10,6 +10,7 @@ use aws_sdk_codepipeline::types::{
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
 
+use crate::aws::pipelines::{self, Definition};
 use crate::deploy::message;
 use coalmine_door::AwsError;
 
@@ -255,6 +256,14 @@ impl CodePipeline {
             .map_err(|problem| AwsError::unusable("codepipeline PutJobFailureResult", problem.to_string()))?;
         let sent = self.client.put_job_failure_result().job_id(job).failure_details(failure).send().await;
         received(sent.map_err(|error| AwsError::of("codepipeline PutJobFailureResult", &error)))
+    }
+
+    /// A pipeline's definition; `None` where there is no such pipeline.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn definition(&self, pipeline: &str) -> Result<Option<Definition>, AwsError> {
+        pipelines::read(&self.client, pipeline).await
     }
 }
 

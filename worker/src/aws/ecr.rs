@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::types::{ImageIdentifier, ImageTagMutability};
+use aws_sdk_ecr::types::{ImageDetail, ImageIdentifier, ImageTagMutability};
 use aws_types::SdkConfig;
 use coalmine_pipeline::{Digest, EcrRepository, ImageReference};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use crate::deploy::outlook::Portrait;
 use crate::deploy::release::Resolved;
 use coalmine_door::AwsError;
 use coalmine_door::clock::{Clock, Time};
@@ -62,11 +63,38 @@ impl Registries {
         }
         let client = self.client(&repository.region);
         let immutable = reference.digest().is_some() || is_immutable(&client, repository).await?;
-        let resolved = describe(&client, repository, reference, immutable).await?;
+        let detail = detail(&client, repository, reference).await?;
+        let resolved = resolved(&client, repository, &detail, immutable).await?;
         if immutable && !resolved.archived {
             self.known.lock().await.insert(key, (now, resolved.clone()));
         }
         Ok(resolved)
+    }
+
+    /// What people want to know of an image; `None` where nothing is known: it is not in Amazon ECR, or not any more.
+    ///
+    /// # Errors
+    /// When ECR cannot be asked.
+    pub async fn portrait(&self, reference: &ImageReference) -> Result<Option<Portrait>, AwsError> {
+        let Some(repository) = reference.ecr() else { return Ok(None) };
+        let client = self.client(&repository.region);
+        let looked = async {
+            let immutable = reference.digest().is_some() || is_immutable(&client, repository).await?;
+            let detail = detail(&client, repository, reference).await?;
+            let resolved = resolved(&client, repository, &detail, immutable).await?;
+            Ok(Portrait {
+                digest: resolved.digest.to_string(),
+                pushed: detail.image_pushed_at().map(aws_smithy_types::DateTime::secs),
+                bytes: detail.image_size_in_bytes().and_then(|bytes| u64::try_from(bytes).ok()),
+                architectures: resolved.architectures.into_iter().flatten().collect(),
+                movable: !immutable,
+            })
+        };
+        match looked.await {
+            Ok(portrait) => Ok(Some(portrait)),
+            Err(ImageError::Problem(_)) => Ok(None),
+            Err(ImageError::Aws(error)) => Err(error),
+        }
     }
 
     fn client(&self, region: &str) -> Client {
@@ -105,12 +133,11 @@ async fn is_immutable(client: &Client, repository: &EcrRepository) -> Result<boo
     Ok(output.repositories().iter().any(|found| found.image_tag_mutability() == Some(&ImageTagMutability::Immutable)))
 }
 
-async fn describe(
+async fn detail(
     client: &Client,
     repository: &EcrRepository,
     reference: &ImageReference,
-    immutable: bool,
-) -> Result<Resolved, ImageError> {
+) -> Result<ImageDetail, ImageError> {
     let tag = match (reference.digest(), reference.tag()) {
         (Some(_), _) => None,
         (None, tag) => Some(tag.unwrap_or("latest").to_owned()),
@@ -133,8 +160,16 @@ async fn describe(
         .await
         .map_err(|error| AwsError::of("ecr DescribeImages", &error))
         .map_err(missing)?;
-    let detail =
-        output.image_details().first().ok_or_else(|| ImageError::Problem("is not in the repository".to_owned()))?;
+    let found = output.image_details.unwrap_or_default().into_iter().next();
+    found.ok_or_else(|| ImageError::Problem("is not in the repository".to_owned()))
+}
+
+async fn resolved(
+    client: &Client,
+    repository: &EcrRepository,
+    detail: &ImageDetail,
+    immutable: bool,
+) -> Result<Resolved, ImageError> {
     let digest = detail
         .image_digest()
         .and_then(|digest| Digest::parse(digest).ok())

@@ -65,6 +65,11 @@ pub(crate) fn service(cluster: &str, service: &types::Service, raw: Option<&Valu
             .filter_map(|balancer| balancer.target_group_arn().map(str::to_owned))
             .collect(),
         events: service.events().iter().take(EVENTS).map(|event| text(event.message())).collect(),
+        constraints: service
+            .placement_constraints()
+            .iter()
+            .filter_map(|constraint| Some(constraint.expression().or(Some(constraint.r#type()?.as_str()))?.to_owned()))
+            .collect(),
         name,
     })
 }

@@ -1,6 +1,7 @@
 //! Thin adapters on AWS. The SDK's types end in here; what leaves are plain values and [`AwsError`](coalmine_door::AwsError)s.
 
 pub mod approvals;
+pub mod calls;
 pub mod cloudwatch;
 pub mod codepipeline;
 pub mod ecr;
@@ -12,5 +13,6 @@ pub mod logs;
 pub mod observed;
 pub mod observer;
 pub mod operators;
+pub mod pipelines;
 pub mod s3;
 pub mod webhook;

@@ -31,6 +31,7 @@ pub(crate) fn service(name: &str, desired: u32, revision: &str) -> Service {
         rebalancing: false,
         target_groups: Vec::new(),
         events: Vec::new(),
+        constraints: Vec::new(),
     }
 }
 

@@ -98,6 +98,12 @@ impl LogTail {
     }
 }
 
+/// What undoes a canary that is held, for the person who is asked; the end of a summary.
+#[must_use]
+pub fn undo(pipeline: &str) -> String {
+    format!("; to undo it, reject: coalmine-worker reject {} --reason …", printable(pipeline))
+}
+
 /// `1 task`, `2 tasks`.
 #[must_use]
 pub fn counted(count: u32, noun: &str) -> String {

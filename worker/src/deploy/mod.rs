@@ -11,12 +11,14 @@
 pub mod action;
 pub mod batch;
 pub mod decision;
+pub mod difference;
 pub mod earlier;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod happening;
 pub mod hold;
 pub mod message;
+pub mod outlook;
 pub mod preflight;
 pub mod progress;
 pub mod release;
@@ -26,6 +28,8 @@ pub mod rollback;
 pub mod rollout;
 pub mod stops;
 pub mod task_definition;
+pub mod telling;
 pub mod undo;
 pub mod verdict;
 pub mod view;
+pub mod warnings;

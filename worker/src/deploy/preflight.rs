@@ -121,9 +121,20 @@ pub struct Plan {
     pub former: Former,
 }
 
-/// Checks everything.
-#[must_use]
-pub fn check(facts: &Facts<'_>, now: i64) -> Check {
+/// What is wrong for as long as nobody mends it, and what was found in order.
+pub(super) struct Found<'f> {
+    /// What is wrong.
+    pub(super) problems: Vec<String>,
+    /// What speaks against the canary of a turnover, which a read may lag behind.
+    unproven: Vec<String>,
+    /// The images that can be deployed.
+    pub(super) images: Vec<Image>,
+    /// The two services and what the release is put upon, where all of them are there.
+    pub(super) ground: Option<(&'f Service, &'f Service, &'f TaskDefinition)>,
+}
+
+/// Checks what does not pass by itself.
+pub(super) fn find<'f>(facts: &'f Facts<'_>) -> Found<'f> {
     let mut problems = Vec::new();
     let services = services(facts, &mut problems);
     let images = images(facts, &mut problems);
@@ -136,14 +147,14 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
                 .to_owned(),
         );
     }
+    let mut unproven = Vec::new();
     let (Some((service, partner)), Some(base)) = (services, &facts.base) else {
         if facts.base.is_none() && facts.service.1.is_some() {
             problems.push(no_base(facts));
         }
-        return Check::Refuse(problems);
+        return Found { problems, unproven, images, ground: None };
     };
     check_template(facts, service, base, &mut problems);
-    let mut unproven = Vec::new();
     if let Some(canary) = &facts.canary {
         proven(facts, partner, canary, &mut unproven);
     }
@@ -160,6 +171,14 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
             service.label()
         ));
     }
+    Found { problems, unproven, images, ground: Some((service, partner, base)) }
+}
+
+/// Checks everything.
+#[must_use]
+pub fn check(facts: &Facts<'_>, now: i64) -> Check {
+    let Found { mut problems, unproven, images, ground } = find(facts);
+    let Some((service, partner, base)) = ground else { return Check::Refuse(problems) };
     // The turnover may follow its canary at once, and a read may lag behind that.
     if problems.is_empty() && !unproven.is_empty() && elapsed(facts.started, now) < STALE_READ {
         return Check::Wait { reason: format!("looking once more: {}", unproven.join("; ")), busy: false };
@@ -178,13 +197,12 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
     if let Some(waiting) = red_before(facts, service, partner, now) {
         return waiting;
     }
-    let written = images.iter().map(|image| (image.container.clone(), image.reference.clone())).collect();
     let red = match facts.options.already_red {
         AlreadyRed::Ignore => red_marks(facts),
         AlreadyRed::Block | AlreadyRed::RequireClear => Marks::default(),
     };
     Check::Ready(Box::new(Plan {
-        copy: copy(base, &service.revision.family, &written, facts.execution),
+        copy: copy_of(facts, &images, base, &service.revision.family),
         images,
         former: Former {
             revision: facts.before.clone().flatten().unwrap_or_else(|| service.revision.clone()),
@@ -195,6 +213,12 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
             red,
         },
     }))
+}
+
+/// The task definition that brings the images to a family.
+pub(super) fn copy_of(facts: &Facts<'_>, images: &[Image], base: &TaskDefinition, family: &str) -> Copy {
+    let written = images.iter().map(|image| (image.container.clone(), image.reference.clone())).collect();
+    copy(base, family, &written, facts.execution)
 }
 
 fn services<'a>(facts: &'a Facts<'_>, problems: &mut Vec<String>) -> Option<(&'a Service, &'a Service)> {
@@ -373,12 +397,15 @@ fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &m
     }
 }
 
+/// The other deployment that a service is in the middle of, in words. A first deployment that brings no task up never
+/// ends: there is nothing to wait for, and nothing to disturb.
+pub(super) fn disturbed(facts: &Facts<'_>, service: &Service) -> Option<String> {
+    (service.is_rolling() && !facts.never_deployed)
+        .then(|| under_way(facts.in_progress.as_ref(), service, facts.execution))
+}
+
 fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
-    // A first deployment that brings no task up never ends: there is nothing to wait for, and nothing to disturb.
-    if !service.is_rolling() || facts.never_deployed {
-        return None;
-    }
-    let other = under_way(facts.in_progress.as_ref(), service, facts.execution);
+    let other = disturbed(facts, service)?;
     let since = facts.busy_since.unwrap_or(now);
     if elapsed(since, now) >= facts.options.wait {
         let waited = duration::show(facts.options.wait);
@@ -387,13 +414,14 @@ fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {
     Some(Check::Wait { reason: format!("{other}: waiting for its end"), busy: true })
 }
 
+/// The alarms that are red, in words.
+pub(super) fn reds(facts: &Facts<'_>, service: &Service, partner: &Service) -> Vec<String> {
+    let reds = facts.alarms.iter().filter(|alarm| alarm.is_red());
+    reds.map(|alarm| red(alarm, facts.role, service, Some(partner))).collect()
+}
+
 fn red_before(facts: &Facts<'_>, service: &Service, partner: &Service, now: i64) -> Option<Check> {
-    let red: Vec<String> = facts
-        .alarms
-        .iter()
-        .filter(|alarm| alarm.is_red())
-        .map(|alarm| red(alarm, facts.role, service, Some(partner)))
-        .collect();
+    let red = reds(facts, service, partner);
     match facts.options.already_red {
         _ if red.is_empty() => None,
         AlreadyRed::Ignore => None,

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::deploy::revision::Revision;
 
 /// What `DescribeTaskDefinition` returns and `RegisterTaskDefinition` does not take.
-const ONLY_DESCRIBED: [&str; 9] = [
+pub(super) const ONLY_DESCRIBED: [&str; 9] = [
     "compatibilities",
     "deleteRequestedAt",
     "deregisteredAt",
@@ -155,7 +155,8 @@ pub fn copy(base: &TaskDefinition, family: &str, images: &BTreeMap<String, Strin
     Copy { family: family.to_owned(), request: Value::Object(request), execution: execution.to_owned(), content }
 }
 
-fn is_kept(key: &str) -> bool {
+/// Whether a copy takes a tag over: not AWS's, which nobody may set, and not an earlier copy's.
+pub(super) fn is_kept(key: &str) -> bool {
     !key.starts_with("aws:") && !key.starts_with(tags::PREFIX)
 }
 

@@ -47,6 +47,8 @@ pub struct Service {
     pub target_groups: Vec<String>,
     /// The newest events, newest first, at most ten.
     pub events: Vec<String>,
+    /// Its placement constraints: `distinctInstance`, or an expression.
+    pub constraints: Vec<String>,
 }
 
 /// One element of a service's `deployments`: the tasks of one rollout.

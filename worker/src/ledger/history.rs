@@ -10,6 +10,8 @@ use crate::deploy::revision::Revision;
 
 /// The version of these records that this program writes and reads.
 const SCHEMA: u32 = 1;
+/// What the keys of all records about services begin with.
+pub const PREFIX: &str = "services/";
 /// How many entries of a service are kept.
 pub const KEPT: usize = 50;
 /// Digits of the begin in a key: epoch seconds for the next thirty thousand years, so that keys are in order.
@@ -152,9 +154,15 @@ pub async fn of_service(store: &Store, cluster: &str, service: &str) -> Result<V
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn all(store: &Store) -> Result<Vec<Entry>, StoreError> {
-    let mut entries: Vec<Entry> = store.list("services/").await?.iter().filter_map(|key| Entry::of(key)).collect();
+    Ok(of_keys(&store.list(PREFIX).await?))
+}
+
+/// The entries among keys, newest first for each service.
+#[must_use]
+pub fn of_keys(keys: &[String]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = keys.iter().filter_map(|key| Entry::of(key)).collect();
     entries.sort_by(|a, b| (&a.cluster, &a.service, b.began).cmp(&(&b.cluster, &b.service, a.began)));
-    Ok(entries)
+    entries
 }
 
 /// Reads an entry; `None` where it is gone, or cannot be understood.

@@ -57,6 +57,12 @@ pub(crate) async fn own(
     Ok(stored.and_then(|stored| parse(&stored.body)).map_or(present, |record| record.own(present)))
 }
 
+/// The services, as `cluster/service`, of which percents are on record, among the keys of all records about services.
+pub(crate) fn noted(keys: &[String]) -> Vec<String> {
+    let label = |key: &String| Some(key.strip_prefix("services/")?.strip_suffix("/percents.json")?.to_owned());
+    keys.iter().filter_map(label).collect()
+}
+
 /// Notes a service's own percents before it is given others.
 ///
 /// # Errors

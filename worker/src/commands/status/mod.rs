@@ -1,0 +1,158 @@
+//! `coalmine-worker status`: what every service runs, and how it is.
+
+pub mod fleet;
+pub mod show;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use crate::aws::cloudwatch::ALARMS_PER_CALL;
+use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, REVISIONS_PER_CALL, SERVICES_PER_CALL};
+use crate::commands::common::LedgerArgument;
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
+use crate::commands::nearest::unknown;
+use crate::deploy::happening::State;
+use crate::deploy::view::{Alarm, Deployment, Service, ServiceRevision};
+use crate::ledger::history::Entry;
+use crate::ledger::{history, percents, releases};
+use fleet::{Hold, Seen};
+
+/// What is asked.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+A release is the id of a pipeline execution. \"—\" stands where no release on record brought what the service runs:
+somebody deployed by other means, or the ledger does not reach back. A canary is known by the releases that went
+through it to its full service, else by its name.
+
+Needs: ecs:ListClusters, ecs:ListServices, ecs:DescribeServices, ecs:DescribeServiceDeployments,
+ecs:DescribeServiceRevisions, cloudwatch:DescribeAlarms, codepipeline:GetPipelineState, and to read the ledger.")]
+pub struct Args {
+    #[command(flatten)]
+    cluster: ClusterArgument,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgument,
+    #[command(flatten)]
+    output: OutputArgument,
+}
+
+/// Shows every service.
+///
+/// # Errors
+/// When AWS or the ledger cannot be read, or there is no such cluster.
+pub async fn run(desk: &Desk, args: &Args, out: &mut impl Write) -> Result<(), Trouble> {
+    let services = services(desk, args.cluster.cluster.as_deref()).await?;
+    // One list: what each service ran, and whose percents are on record.
+    let keys = desk.store().list(history::PREFIX).await?;
+    let history = history::of_keys(&keys);
+    let seen = look_closer(desk, services, &percents::noted(&keys)).await?;
+    let labels: BTreeSet<String> = seen.iter().map(|seen| seen.service.label()).collect();
+    let holds = holds(desk, &labels, &history).await?;
+    let rows = fleet::rows(&seen, &history, &holds);
+    if args.output.json {
+        return Ok(write_json(out, &rows)?);
+    }
+    Ok(show::fleet(out, &rows, desk.now().timestamp())?)
+}
+
+/// All services of one cluster, or of every one.
+///
+/// # Errors
+/// When a call fails, or there is no such cluster.
+pub async fn services(desk: &Desk, cluster: Option<&str>) -> Result<Vec<Service>, Trouble> {
+    let clusters = match cluster {
+        Some(cluster) => vec![cluster.to_owned()],
+        None => desk.calls.clusters().await.map_err(Trouble::while_("listing clusters"))?,
+    };
+    let mut services = Vec::new();
+    for cluster in &clusters {
+        let names = match desk.calls.services(cluster).await {
+            Ok(names) => names,
+            Err(problem) if problem.is("ClusterNotFoundException") => {
+                let all = desk.calls.clusters().await.unwrap_or_default();
+                return Err(Trouble::Unknown(unknown("cluster", cluster, all.iter().map(String::as_str))));
+            }
+            Err(problem) => {
+                return Err(Trouble::Aws { what: format!("listing the services of {cluster}"), problem });
+            }
+        };
+        for chunk in names.chunks(SERVICES_PER_CALL) {
+            let described = desk.tools.ecs.services(cluster, chunk).await;
+            services.extend(described.map_err(Trouble::while_(format!("describing services of {cluster}")))?);
+        }
+    }
+    services.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
+    Ok(services)
+}
+
+/// The newest deployment of each service, what it brings, its alarms, and percents that a turnover left.
+async fn look_closer(desk: &Desk, services: Vec<Service>, noted: &[String]) -> Result<Vec<Seen>, Trouble> {
+    let ecs = &desk.tools.ecs;
+    let current: Vec<String> = services.iter().filter_map(|service| service.current_deployment.clone()).collect();
+    let mut deployments: BTreeMap<String, Deployment> = BTreeMap::new();
+    for chunk in current.chunks(DEPLOYMENTS_PER_CALL) {
+        let found = ecs.deployments(chunk).await.map_err(Trouble::while_("describing service deployments"))?;
+        deployments.extend(found.into_iter().map(|deployment| (deployment.arn.clone(), deployment)));
+    }
+    let targets: Vec<String> = deployments.values().map(|deployment| deployment.target.clone()).collect();
+    let mut revisions: BTreeMap<String, ServiceRevision> = BTreeMap::new();
+    for chunk in targets.chunks(REVISIONS_PER_CALL) {
+        let found = ecs.service_revisions(chunk).await.map_err(Trouble::while_("describing service revisions"))?;
+        revisions.extend(found.into_iter().map(|revision| (revision.arn.clone(), revision)));
+    }
+    let names: BTreeSet<String> = services.iter().flat_map(alarms_of).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let mut alarms: BTreeMap<String, Alarm> = BTreeMap::new();
+    for chunk in names.chunks(ALARMS_PER_CALL) {
+        let found = desk.calls.alarms.describe(chunk).await.map_err(Trouble::while_("describing alarms"))?;
+        alarms.extend(found.into_iter().map(|alarm| (alarm.name.clone(), alarm)));
+    }
+    let mut seen = Vec::with_capacity(services.len());
+    for service in services {
+        let deployment = service.current_deployment.as_ref().and_then(|arn| deployments.get(arn)).cloned();
+        // While a turnover runs, its percents are where they belong.
+        let mut own_percents = None;
+        if noted.contains(&service.label()) && !service.is_rolling() {
+            let own = percents::own(desk.store(), &service.cluster, &service.name, service.percents).await?;
+            own_percents = (own != service.percents).then_some(own);
+        }
+        seen.push(Seen {
+            brings: deployment.as_ref().and_then(|deployment| revisions.get(&deployment.target)).cloned(),
+            alarms: alarms_of(&service).iter().filter_map(|name| alarms.get(name).cloned()).collect(),
+            deployment,
+            own_percents,
+            service,
+        });
+    }
+    Ok(seen)
+}
+
+/// The alarms that a service's deployment configuration names.
+#[must_use]
+pub fn alarms_of(service: &Service) -> Vec<String> {
+    let names = service.configuration.pointer("/alarms/alarmNames").and_then(serde_json::Value::as_array);
+    names.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+/// The canaries that are held, and where people are asked: releases on record that ended well on a canary and did not
+/// go on, and the approvals that are open in their pipelines.
+async fn holds(desk: &Desk, labels: &BTreeSet<String>, history: &[Entry]) -> Result<Vec<Hold>, Trouble> {
+    let pairs = fleet::pairs(labels, history);
+    let mut approvals = BTreeMap::new();
+    let mut holds = Vec::new();
+    for (canary, entry) in fleet::stranded(&pairs, history) {
+        let Some(record) = releases::read(desk.store(), &entry.release).await? else { continue };
+        let Some(last) = record.last_of(&canary).filter(|last| last.state == State::Held) else { continue };
+        if !approvals.contains_key(&record.pipeline) {
+            let open = desk.calls.open_approvals(&record.pipeline).await;
+            let open = open.map_err(Trouble::while_(format!("looking for approvals of {}", record.pipeline)))?;
+            approvals.insert(record.pipeline.clone(), open);
+        }
+        let open = approvals.get(&record.pipeline).into_iter().flatten();
+        let asks: Vec<String> = open
+            .filter(|open| open.execution == entry.release)
+            .map(|open| format!("{}: {}/{}", open.pipeline, open.stage, open.action))
+            .collect();
+        holds.push(Hold { canary, release: entry.release.clone(), since: last.at, asks: asks.join(", ") });
+    }
+    Ok(holds)
+}
