@@ -1,5 +1,5 @@
 output "action_types" {
-  description = "The action types by provider (Coalmine-Canary, Coalmine-Full): category, owner, provider and version, as a pipeline's actions name them."
+  description = "The action types by provider (Coalmine-Canary, Coalmine-Full, Coalmine-Rollback): category, owner, provider and version, as a pipeline's actions name them."
   value       = local.action_types
   # A pipeline whose action type does not exist yet is refused.
   depends_on = [aws_codepipeline_custom_action_type.this]

@@ -54,7 +54,7 @@ run "another_fleet_creates_no_action_types" {
   }
 
   assert {
-    condition     = length(aws_codepipeline_custom_action_type.this) == 0 && length(output.action_types) == 2
+    condition     = length(aws_codepipeline_custom_action_type.this) == 0 && length(output.action_types) == 3
     error_message = "The types belong to the account: a second fleet uses them."
   }
 }
