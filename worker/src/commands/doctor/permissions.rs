@@ -9,7 +9,7 @@ use super::judge::{Finding, Seen};
 use crate::commands::desk::Desk;
 
 /// Every IAM action that the worker's calls need: those that a read tries first, then those that nothing tries.
-pub const ACTIONS: [(&str, Tried); 32] = [
+pub const ACTIONS: [(&str, Tried); 33] = [
     ("cloudwatch:DescribeAlarms", Tried::ByReading),
     ("codepipeline:GetPipeline", Tried::ByReading),
     ("codepipeline:GetPipelineExecution", Tried::Never),
