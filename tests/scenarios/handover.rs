@@ -60,6 +60,9 @@ async fn whatever_a_stopped_worker_was_at_another_goes_on_to_the_same_end() {
     }
 }
 
+/// The longest way of one call there and back.
+const CALL: Duration = Duration::from_millis(80);
+
 /// What else is wrong when a worker that holds many jobs is told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
@@ -118,7 +121,14 @@ async fn handed_over(seed: u64, jobs: usize, trouble: Trouble, finish: bool) -> 
     let took = story.now().duration_since(told).unwrap();
     let left = story.world(|world| in_progress(world));
     assert!(took < EXIT, "{trouble:?}: took {took:?}");
-    assert_eq!(stopped, if left == 0 { Stopped::Drained } else { Stopped::Left(left) }, "{trouble:?}");
+    // What was under way in the last moment was taken, but its worker did not hear so any more.
+    let lately = story.now() - CALL;
+    let under_way = story.calls("PutJobSuccessResult").iter().filter(|(at, ..)| *at >= lately).count();
+    let told = if let Stopped::Left(told) = stopped { told } else { 0 };
+    assert!(
+        (left..=left + under_way).contains(&told),
+        "{trouble:?}: {told} are told, {left} left, {under_way} under way"
+    );
     let begun = story.now();
     let successor = Worker::start(&story.simulator, SUCCESSOR_KEY, many());
     story.until("a worker for every job", |world| taken_by(world, SUCCESSOR_KEY) == jobs).await;

@@ -9,10 +9,10 @@ use simulator::{Settings, Simulator};
 use crate::stage::{Application, Story};
 
 /// Claims that the worker answered within one observation of two seconds, and the calls that it takes: among them those
-/// that put the failure on record.
+/// that put the failure on record (a read and a write), which come before the answer.
 fn at_once(since: std::time::SystemTime, answered: std::time::SystemTime) {
     let took = answered.duration_since(since).expect("an answer after it");
-    assert!(took <= Duration::from_millis(2_700), "it took {took:?}");
+    assert!(took <= Duration::from_millis(2_750), "it took {took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ const THREADS: usize = 2;
 const FEW: usize = 5;
 
 /// A short life with deaths and faults.
-const REPLAYED: u64 = 4;
+const REPLAYED: u64 = 1;
 
 /// How many failures are shown in full.
 const SHOWN: usize = 2;

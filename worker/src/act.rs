@@ -120,7 +120,11 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     let former = turn.progress.former.as_ref().map(|former| former.percents);
     let percents = update.percents.filter(|_| update.which == Which::Own).zip(former);
     if let Some((given, former)) = percents.filter(|(given, former)| given != former) {
-        note_percents(turn, former, given).await?;
+        note_percents(turn, &service.name, former, given).await?;
+    }
+    // A canary that could not be replaced under its own percents: the next release gives them back.
+    if let Some(given) = update.percents.filter(|_| update.which == Which::Partner) {
+        note_percents(turn, &service.name, service.percents, given).await?;
     }
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
@@ -142,8 +146,8 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
 }
 
 /// Before a service is given other percents than its own, these are on record.
-async fn note_percents(turn: &Turn<'_>, former: Percents, given: Percents) -> Result<(), AwsError> {
-    let (service, tools) = ((turn.action.cluster.as_str(), turn.action.service.as_str()), turn.tools);
+async fn note_percents(turn: &Turn<'_>, service: &str, former: Percents, given: Percents) -> Result<(), AwsError> {
+    let (service, tools) = ((turn.action.cluster.as_str(), service), turn.tools);
     let noted = ledger::percents::note(tools.held.store(), service, (former, given), tools.clock.now()).await;
     noted.map_err(|problem| AwsError::unusable("noting the former percents", problem.to_string()))
 }
