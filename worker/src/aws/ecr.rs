@@ -230,13 +230,30 @@ async fn index(client: &Client, repository: &EcrRepository, digest: &Digest) -> 
     if let Some(failure) = output.failures().first() {
         let code = failure.failure_code().map(|code| code.as_str()).unwrap_or_default();
         let reason = failure.failure_reason().unwrap_or_default();
-        return Err(ImageError::Problem(format!("its index cannot be read: {code}: {reason}")));
+        let why = format!("its index cannot be read: {code}: {reason}");
+        // What says nothing of the image itself passes, and is no verdict.
+        return Err(if OF_THE_IMAGE.contains(&code) {
+            ImageError::Problem(why)
+        } else {
+            AwsError::unusable(OPERATION, why).into()
+        });
     }
     let manifest = output.images().first().and_then(|image| image.image_manifest()).unwrap_or_default();
     serde_json::from_str(manifest).map_err(|problem| {
         AwsError::unusable(OPERATION, format!("the index of {digest} cannot be read: {problem}")).into()
     })
 }
+
+/// Codes of `failures[]` (`ImageFailureCode`) that are true of the image for as long as nobody changes it.
+const OF_THE_IMAGE: [&str; 7] = [
+    "ImageInaccessible",
+    "ImageNotFound",
+    "ImageTagDoesNotMatchDigest",
+    "InvalidImageDigest",
+    "InvalidImageTag",
+    "KmsError",
+    "MissingDigestAndTag",
+];
 
 /// What is not there is the release's problem, not the call's.
 fn missing(error: AwsError) -> ImageError {
