@@ -7,7 +7,7 @@
 //!   container app: secret DB_PASSWORD added
 //! ```
 //!
-//! Values are shown of members that are known to hold none ([`SHOWN`]), and of numbers and switches outside of lists.
+//! Values are shown of members that are known to hold none (`SHOWN`), and of numbers and switches outside of lists.
 //! Of everything else the name alone is: environments, commands, labels and options of logs have held passwords before.
 
 use std::collections::{BTreeMap, BTreeSet};
