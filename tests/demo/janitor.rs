@@ -75,7 +75,7 @@ pub(crate) async fn clean(simulator: &Simulator, door: &SdkConfig, view: &View) 
         ["app", "background", "search"].map(|name| format!("{name}: {}", tags(name))).join("; ")
     });
     view.note(&format!("Left in the registry: {left}"));
-    let wanted = "app: 2025-06 v1 v2 v3; background: v1 v2; search: v1 v2";
+    let wanted = "app: 2025-06 v1 v2 v3; background: v1 v2; search: v1 v2 v3";
     if left == wanted { Ok(()) } else { Err(format!("the sweep was to leave {wanted}")) }
 }
 

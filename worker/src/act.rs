@@ -122,10 +122,16 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     if let Some((given, former)) = percents.filter(|(given, former)| given != former) {
         note_percents(turn, &service.name, former, given).await?;
     }
-    // A canary that could not be replaced under its own percents: the next release gives them back.
-    if let Some(given) = update.percents.filter(|_| update.which == Which::Partner) {
-        note_percents(turn, &service.name, service.percents, given).await?;
+    // A canary that could not be replaced under its own percents is lent others, until it is back.
+    let own = match turn.progress.phase {
+        Phase::RestoreCanary { own, .. } => own.unwrap_or(service.percents),
+        _ => service.percents,
+    };
+    let lent = update.percents.filter(|_| update.which == Which::Partner);
+    if let Some(given) = lent.filter(|given| *given != own) {
+        note_percents(turn, &service.name, own, given).await?;
     }
+    let canary = (service.cluster.clone(), service.name.clone());
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
         desired: update.desired,
@@ -134,6 +140,9 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     turn.tools.ecs.update(&service.cluster, &service.name, change).await?;
     if percents.is_some_and(|(given, former)| given == former) {
         strike_percents(turn).await;
+    }
+    if lent == Some(own) {
+        ledger::percents::strike(turn.tools.held.store(), &canary.0, &canary.1, own).await;
     }
     let now = turn.tools.clock.now().timestamp();
     match &mut turn.progress.phase {
@@ -196,10 +205,26 @@ async fn plan_restore(turn: &mut Turn<'_>) -> Result<(), AwsError> {
             }
         }
     };
-    if let Phase::RestoreCanary { target: planned, .. } = &mut turn.progress.phase {
-        *planned = target;
+    let percents = match turn.action.role {
+        Role::Full if matches!(target, Target::Revision(_)) => Some(own_percents(turn, canary).await),
+        _ => None,
+    };
+    if let Phase::RestoreCanary { target: planned, own, .. } = &mut turn.progress.phase {
+        (*planned, *own) = (target, percents);
     }
     Ok(())
+}
+
+/// A canary's own percents. Where the ledger does not answer, those that it has: its way back matters more.
+async fn own_percents(turn: &Turn<'_>, canary: &Service) -> Percents {
+    let store = turn.tools.held.store();
+    match ledger::percents::own(store, &canary.cluster, &canary.name, canary.percents).await {
+        Ok(own) => own,
+        Err(error) => {
+            warn!(%error, "the record of a canary's own percents could not be read");
+            canary.percents
+        }
+    }
 }
 
 /// Whether the canary still runs what this execution brought to it.

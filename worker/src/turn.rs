@@ -360,8 +360,8 @@ impl Turn<'_> {
             Phase::Bake { since } => rollout::bake(&terms, progress, &sight, *since, now),
             Phase::UndoFull { since, stopped } => undo::full(&terms, progress, &sight, (*since, *stopped), now),
             Phase::LeaveCanary => undo::leave(&terms, progress, &sight),
-            Phase::RestoreCanary { since, target, told } => {
-                undo::canary(&terms, progress, &sight, (*since, target, *told), now)
+            Phase::RestoreCanary { since, target, told, own } => {
+                undo::canary(&terms, progress, &sight, (*since, target, *told, *own), now)
             }
         })
     }

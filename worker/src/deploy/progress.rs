@@ -80,6 +80,9 @@ pub enum Phase {
         /// Epoch seconds at which it was told to.
         #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
         told: Option<i64>,
+        /// The canary's own percents, where a turnover gives it back: it may have to be lent others for the way.
+        #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+        own: Option<Percents>,
     },
 }
 
@@ -326,6 +329,7 @@ mod tests {
                 since: i64::MAX,
                 target: Target::Revision(revision("c")),
                 told: Some(i64::MAX),
+                own: Some(Percents { minimum: 100, maximum: 200 }),
             },
             cause: Some(Cause {
                 kind: CauseKind::RolledBack,

@@ -58,7 +58,7 @@ fn now(phase: &Phase) -> String {
         Phase::LeaveCanary => {
             "the canary is somebody else's by now and left alone; only percents are still to be given back".to_owned()
         }
-        Phase::RestoreCanary { since, target, told } => {
+        Phase::RestoreCanary { since, target, told, own: _ } => {
             let goal = match target {
                 Target::Unknown => "to what is being found out".to_owned(),
                 Target::Revision(revision) => format!("to {revision}"),

@@ -31,7 +31,7 @@ pub fn begin(role: Role, cause: &Cause, now: i64) -> Phase {
 /// The phase in which a canary goes back; of a turnover that did not touch the full service, the only one.
 #[must_use]
 pub fn restore(now: i64) -> Phase {
-    Phase::RestoreCanary { since: now, target: Target::Unknown, told: None }
+    Phase::RestoreCanary { since: now, target: Target::Unknown, told: None, own: None }
 }
 
 /// Decides the next step of a phase `UndoFull`, whose way back was told at `since`, or began then.
@@ -129,14 +129,14 @@ pub fn canary(
     terms: &Terms,
     progress: &Progress,
     sight: &Sight<'_>,
-    (since, target, told): (i64, &Target, Option<i64>),
+    (since, target, told, own): (i64, &Target, Option<i64>, Option<Percents>),
     now: i64,
 ) -> Decision {
     let (canary, which) = match terms.role {
         Role::Canary => (sight.service, Which::Own),
         Role::Full => (sight.partner, Which::Partner),
     };
-    let decision = canary_back(terms, progress, sight, (canary, which), (target, told), now);
+    let decision = canary_back(terms, progress, sight, (canary, which), (target, told, own), now);
     // As above.
     if decision.step == Step::Wait && elapsed(told.unwrap_or(since), now) >= UNDO_LIMIT {
         let done = format!("canary {} is still on its way back: {}", canary.label(), tasks(canary));
@@ -150,7 +150,7 @@ fn canary_back(
     progress: &Progress,
     sight: &Sight<'_>,
     (canary, which): (&Service, Which),
-    (target, told): (&Target, Option<i64>),
+    (target, told, own): (&Target, Option<i64>, Option<Percents>),
     now: i64,
 ) -> Decision {
     let role = terms.role;
@@ -196,6 +196,11 @@ fn canary_back(
             if there && canary.is_rolling() {
                 let reason = format!("canary {} is going back to {revision}: {}", canary.label(), tasks(canary));
                 Decision::new(Step::Wait, reason)
+            } else if there && let Some(own) = own.filter(|own| lent(canary, *own)) {
+                let update = Update { which, revision: None, desired: None, percents: Some(own) };
+                let Percents { minimum, maximum } = own;
+                let reason = format!("giving canary {} its own percents back: {minimum}/{maximum}", canary.label());
+                Decision::new(Step::Update(update), reason)
             } else if there {
                 end(terms, progress, sight, format!("canary {} runs {revision} again", canary.label()))
             } else if told.is_none() && role == Role::Canary && is_elsewhere(progress, canary) {
@@ -260,6 +265,11 @@ fn whereabouts(full: &Service, former: &Former, progress: &Progress) -> String {
     }
 }
 
+/// Whether a canary has the percents that it was lent for its way back, and not its own: what somebody else gave it stays.
+fn lent(canary: &Service, own: Percents) -> bool {
+    canary.percents == CANARY_PERCENTS && own != CANARY_PERCENTS
+}
+
 /// Whether a service's own percents let at least one task be replaced.
 fn can_progress(service: &Service) -> bool {
     let Percents { minimum, maximum } = service.percents;
@@ -310,7 +320,7 @@ mod tests {
         let (full, canary) = (service("app", 10, "app:1"), service("app-canary", 1, "app-canary:1"));
         let target = Target::Revision("app-canary:1".parse().unwrap());
         let end =
-            |full| super::canary(&terms(Role::Full), &progress(), &sight(full, &canary), (0, &target, Some(1)), 60);
+            |full| super::canary(&terms(Role::Full), &progress(), &sight(full, &canary), (0, &target, Some(1), None), 60);
         let words = "main/app runs app:1 again; canary main/app-canary runs app-canary:1 again";
         assert_eq!(end(&full), Decision::new(Step::Fail, words));
         let elsewhere = end(&service("app", 10, "app:7")).reason;
@@ -347,16 +357,16 @@ mod tests {
         let sight = Sight { deployment: Some(&running), ..sight(&full, &canary) };
         let (terms, progress, late) = (terms(Role::Full), progress(), 7_200);
         assert_eq!(super::full(&terms, &progress, &sight, (0, false), late).step, Step::RollBack);
-        assert_eq!(super::canary(&terms, &progress, &sight, (0, &Target::Unknown, None), late).step, Step::PlanRestore);
+        assert_eq!(super::canary(&terms, &progress, &sight, (0, &Target::Unknown, None, None), late).step, Step::PlanRestore);
         let target = Target::Revision("app-canary:1".parse().unwrap());
-        let step = super::canary(&terms, &progress, &sight, (0, &target, None), late).step;
+        let step = super::canary(&terms, &progress, &sight, (0, &target, None, None), late).step;
         assert!(matches!(step, Step::Update(_)), "{step:?}");
         // Told long ago, and still not there: that is waited for no longer.
         let mut rolling = service("app-canary", 1, "app-canary:1");
         rolling.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app-canary:1", 0)];
         let sight = Sight { partner: &rolling, ..sight };
         for (told, expected) in [(late - 60, Step::Wait), (0, Step::Fail)] {
-            let step = super::canary(&terms, &progress, &sight, (0, &target, Some(told)), late).step;
+            let step = super::canary(&terms, &progress, &sight, (0, &target, Some(told), None), late).step;
             assert_eq!(step == Step::Wait, expected == Step::Wait, "{step:?}");
         }
     }
@@ -419,8 +429,30 @@ mod tests {
         let mut progress = progress();
         for (back, expected) in [(false, true), (true, false)] {
             progress.percents_are_back(back);
-            let step = super::canary(&terms, &progress, &sight(&full, &canary), (0, &Target::Left, None), 1).step;
+            let step = super::canary(&terms, &progress, &sight(&full, &canary), (0, &Target::Left, None, None), 1).step;
             assert_eq!(matches!(step, Step::Update(_)), expected, "{back}");
+        }
+    }
+
+    #[test]
+    fn a_canary_that_a_turnover_returned_gets_back_the_percents_that_it_had() {
+        let (mut canary, full) = (service("app-canary", 1, "app-canary:1"), service("app", 10, "app:1"));
+        let target = Target::Revision("app-canary:1".parse().unwrap());
+        let (own, by_hand) = (Percents { minimum: 50, maximum: 150 }, Percents { minimum: 0, maximum: 100 });
+        for (present, own, expected) in [
+            (CANARY_PERCENTS, Some(own), Some(own)),
+            (own, Some(own), None),
+            (by_hand, Some(own), None),
+            (CANARY_PERCENTS, Some(CANARY_PERCENTS), None),
+            (CANARY_PERCENTS, None, None),
+        ] {
+            canary.percents = present;
+            let phase = (0, &target, Some(1), own);
+            let step = super::canary(&terms(Role::Full), &progress(), &sight(&full, &canary), phase, 60).step;
+            let back = expected.map_or(Step::Fail, |own| {
+                Step::Update(Update { which: Which::Partner, revision: None, desired: None, percents: Some(own) })
+            });
+            assert_eq!(step, back, "{present:?}, own {own:?}");
         }
     }
 
@@ -428,7 +460,7 @@ mod tests {
     fn a_canary_that_somebody_took_meanwhile_is_not_restored() {
         let (canary, full) = (service("app-canary", 1, "app-canary:9"), service("app", 10, "app:1"));
         let decision =
-            super::canary(&terms(Role::Canary), &progress(), &sight(&canary, &full), (0, &Target::Unknown, None), 1);
+            super::canary(&terms(Role::Canary), &progress(), &sight(&canary, &full), (0, &Target::Unknown, None, None), 1);
         assert_eq!(decision.step, Step::Fail);
         assert!(decision.reason.contains("was told by somebody else to run app-canary:9"), "{}", decision.reason);
     }
