@@ -10,8 +10,10 @@ use simulator::Simulator;
 
 /// The folder to which every story adds a file of its own.
 const FOLDER: &str = "COALMINE_EXCHANGES";
+/// The tests whose exchanges are written.
+const SCENARIOS: &str = "scenarios";
 
-/// Writes every exchange of an account as one line of JSON, where the environment names a folder for it:
+/// Writes every exchange of an account of the scenarios (the matrices and the soak say the same over and over) as one line of JSON, where the environment names a folder for it:
 /// `{"service", "operation", "status", "request", "reply"}`.
 pub(crate) fn record(simulator: &Simulator) {
     let Some(mut file) = folder().map(|folder| create(folder, simulator.settings().seed)) else { return };
@@ -29,7 +31,8 @@ pub(crate) fn record(simulator: &Simulator) {
 
 #[expect(clippy::disallowed_methods, reason = "tests have no command line of their own to take a folder from")]
 fn folder() -> Option<PathBuf> {
-    std::env::var_os(FOLDER).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+    let named = std::env::var_os(FOLDER).filter(|folder| !folder.is_empty() && env!("CARGO_CRATE_NAME") == SCENARIOS);
+    named.map(PathBuf::from)
 }
 
 /// A file that no other story writes: named by the test, its seed and a number.
