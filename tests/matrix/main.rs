@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `cargo test` tries a sample, the same in every run. `COALMINE_KILLS` and `COALMINE_FAULTS` say how much is tried
-//! instead: a number of calls of each tale (of each fault), or `all`.
+//! instead: a number of calls of each tale (of each fault), `each` that can tell something else than the one before it, or
+//! `all`.
 #![expect(clippy::expect_used, clippy::panic, reason = "a tale that cannot go on fails")]
 
 #[path = "../stage/mod.rs"]

@@ -27,17 +27,17 @@ fn each_operation(
     moments: &[Moments],
 ) {
     let extent = Extent::told("COALMINE_FAULTS", 1);
-    let tales = if extent == Extent::All { &Tale::ALL[..] } else { &TALES[..2] };
+    let tales = if extent.is_whole() { &Tale::ALL[..] } else { &TALES[..2] };
     let mut tally = Tally::default();
     let mut done = BTreeSet::new();
     for tale in tales {
         let whole = undisturbed(*tale, Cast::One);
-        for moment in moments.iter().take(if extent == Extent::All { moments.len() } else { 1 }) {
+        for moment in moments.iter().take(if extent.is_whole() { moments.len() } else { 1 }) {
             let mut calls: Vec<&SentCall> = Vec::new();
             for call in whole.calls.iter().filter(|call| possible(call)) {
                 let of_its_kind: Vec<&SentCall> = whole.calls.iter().filter(|other| is_same(call, other)).collect();
                 let chosen = moment.of(&of_its_kind);
-                let new = extent == Extent::All || done.insert((call.service.name(), call.operation.clone()));
+                let new = extent.is_whole() || done.insert((call.service.name(), call.operation.clone()));
                 if !calls.iter().any(|other| is_same(call, other)) && new {
                     calls.push(chosen);
                 }
@@ -114,7 +114,7 @@ fn a_read_that_always_lags_half_a_minute_changes_no_end() {
 
 #[test]
 fn reads_that_lag_at_random_change_no_end() {
-    let all = Extent::told("COALMINE_FAULTS", 1) == Extent::All;
+    let all = Extent::told("COALMINE_FAULTS", 1).is_whole();
     let mut tally = Tally::default();
     for (place, tale) in Tale::ALL.into_iter().enumerate() {
         if !all && place % 10 != 3 {
@@ -133,7 +133,7 @@ fn reads_that_lag_at_random_change_no_end() {
 /// No job is taken, no act begins; what is held is handed back, and it goes on when the ledger is there again.
 #[test]
 fn a_ledger_that_is_away_for_a_while_changes_no_end() {
-    let all = Extent::told("COALMINE_FAULTS", 1) == Extent::All;
+    let all = Extent::told("COALMINE_FAULTS", 1).is_whole();
     let mut tally = Tally::default();
     for tale in if all { &Tale::ALL[..] } else { &[Tale::RedInTheBake] } {
         let whole = undisturbed(*tale, Cast::One);

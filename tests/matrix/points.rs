@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use simulator::Service;
 use simulator::faults::SentCall;
 
 use crate::play::Played;
@@ -11,6 +12,9 @@ use crate::play::Played;
 pub(crate) enum Extent {
     /// A few calls, of all kinds.
     Sample(usize),
+    /// Every call that can tell something else than the one before it: of equal reads between two acts, the first and
+    /// the last.
+    Each,
     /// Every call.
     All,
 }
@@ -21,17 +25,27 @@ impl Extent {
     pub(crate) fn told(variable: &str, usual: usize) -> Self {
         match std::env::var(variable) {
             Ok(all) if all == "all" => Self::All,
-            Ok(number) if !number.is_empty() => {
-                Self::Sample(number.parse().unwrap_or_else(|_| panic!("{variable}={number}: expected a number or all")))
-            }
+            Ok(each) if each == "each" => Self::Each,
+            Ok(number) if !number.is_empty() => Self::Sample(
+                number.parse().unwrap_or_else(|_| panic!("{variable}={number}: expected a number, each or all")),
+            ),
             _ => Self::Sample(usual),
         }
+    }
+
+    /// Whether it is more than a sample.
+    pub(crate) fn is_whole(self) -> bool {
+        !matches!(self, Self::Sample(_))
     }
 
     /// Some of the calls, or all. A sample is spread over the operations, of which each counts the same, however often
     /// it is called; the seed decides which calls they are.
     pub(crate) fn of<'a>(self, calls: impl Iterator<Item = &'a SentCall>, seed: u64) -> Vec<&'a SentCall> {
-        let Self::Sample(most) = self else { return calls.collect() };
+        let most = match self {
+            Self::All => return calls.collect(),
+            Self::Each => return each(calls),
+            Self::Sample(most) => most,
+        };
         let mut by_operation: BTreeMap<(&str, &str), Vec<&SentCall>> = BTreeMap::new();
         for call in calls {
             by_operation.entry((call.service.name(), &call.operation)).or_default().push(call);
@@ -46,6 +60,30 @@ impl Extent {
         }
         chosen
     }
+}
+
+fn each<'a>(calls: impl Iterator<Item = &'a SentCall>) -> Vec<&'a SentCall> {
+    let mut chosen = BTreeMap::new();
+    let mut stretch: BTreeMap<(&str, &str, &str), [&SentCall; 2]> = BTreeMap::new();
+    for call in calls {
+        if acts(call) {
+            chosen.insert(call.number, call);
+            chosen.extend(std::mem::take(&mut stretch).into_values().flatten().map(|read| (read.number, read)));
+        } else {
+            let kind = (call.service.name(), call.operation.as_str(), call.subject.as_str());
+            stretch.entry(kind).and_modify(|[_, last]| *last = call).or_insert([call, call]);
+        }
+    }
+    chosen.extend(stretch.into_values().flatten().map(|read| (read.number, read)));
+    chosen.into_values().collect()
+}
+
+/// Whether a call changes something. The renewals of a worker's object say only that it lives, and polls that find nothing
+/// are reads.
+fn acts(call: &SentCall) -> bool {
+    let reads = ["Describe", "List", "Get", "BatchGet", "Poll"].iter().any(|read| call.operation.starts_with(read));
+    let renewal = call.service == Service::S3 && call.operation == "PutObject" && call.subject.contains("/workers/");
+    !reads && !renewal
 }
 
 /// What came of many disturbances.
@@ -90,4 +128,28 @@ impl Tally {
         let first: Vec<&str> = wrong.iter().take(5).map(String::as_str).collect();
         assert!(wrong.is_empty(), "{what}: {} of {tried} ended otherwise:\n{}", wrong.len(), first.join("\n\n"));
     }
+}
+
+#[test]
+fn of_equal_reads_between_two_acts_the_first_and_the_last_are_tried() {
+    let call = |number, operation: &str, subject: &str| SentCall {
+        number,
+        at: std::time::SystemTime::UNIX_EPOCH,
+        service: Service::Ecs,
+        operation: operation.to_owned(),
+        subject: subject.to_owned(),
+    };
+    let calls = [
+        call(1, "DescribeServices", "app"),
+        call(2, "DescribeServices", "app"),
+        call(3, "DescribeServices", "other"),
+        call(4, "DescribeServices", "app"),
+        call(5, "UpdateService", "app"),
+        call(6, "UpdateService", "app"),
+        call(7, "DescribeServices", "app"),
+        call(8, "DescribeServices", "app"),
+        call(9, "DescribeServices", "app"),
+    ];
+    let numbers: Vec<u64> = Extent::Each.of(calls.iter(), 0).iter().map(|call| call.number).collect();
+    assert_eq!(numbers, [1, 3, 4, 5, 6, 7, 9]);
 }
