@@ -319,8 +319,9 @@ mod tests {
     fn a_turnover_ends_with_a_word_on_both_services() {
         let (full, canary) = (service("app", 10, "app:1"), service("app-canary", 1, "app-canary:1"));
         let target = Target::Revision("app-canary:1".parse().unwrap());
-        let end =
-            |full| super::canary(&terms(Role::Full), &progress(), &sight(full, &canary), (0, &target, Some(1), None), 60);
+        let end = |full| {
+            super::canary(&terms(Role::Full), &progress(), &sight(full, &canary), (0, &target, Some(1), None), 60)
+        };
         let words = "main/app runs app:1 again; canary main/app-canary runs app-canary:1 again";
         assert_eq!(end(&full), Decision::new(Step::Fail, words));
         let elsewhere = end(&service("app", 10, "app:7")).reason;
@@ -357,7 +358,10 @@ mod tests {
         let sight = Sight { deployment: Some(&running), ..sight(&full, &canary) };
         let (terms, progress, late) = (terms(Role::Full), progress(), 7_200);
         assert_eq!(super::full(&terms, &progress, &sight, (0, false), late).step, Step::RollBack);
-        assert_eq!(super::canary(&terms, &progress, &sight, (0, &Target::Unknown, None, None), late).step, Step::PlanRestore);
+        assert_eq!(
+            super::canary(&terms, &progress, &sight, (0, &Target::Unknown, None, None), late).step,
+            Step::PlanRestore
+        );
         let target = Target::Revision("app-canary:1".parse().unwrap());
         let step = super::canary(&terms, &progress, &sight, (0, &target, None, None), late).step;
         assert!(matches!(step, Step::Update(_)), "{step:?}");
@@ -459,8 +463,13 @@ mod tests {
     #[test]
     fn a_canary_that_somebody_took_meanwhile_is_not_restored() {
         let (canary, full) = (service("app-canary", 1, "app-canary:9"), service("app", 10, "app:1"));
-        let decision =
-            super::canary(&terms(Role::Canary), &progress(), &sight(&canary, &full), (0, &Target::Unknown, None, None), 1);
+        let decision = super::canary(
+            &terms(Role::Canary),
+            &progress(),
+            &sight(&canary, &full),
+            (0, &Target::Unknown, None, None),
+            1,
+        );
         assert_eq!(decision.step, Step::Fail);
         assert!(decision.reason.contains("was told by somebody else to run app-canary:9"), "{}", decision.reason);
     }
