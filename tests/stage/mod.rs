@@ -14,7 +14,7 @@ pub(crate) mod story;
 
 pub(crate) use application::{Application, CLUSTER};
 pub(crate) use budget::{Cost, ten_quiet_minutes};
-pub(crate) use claims::without_ids;
+pub(crate) use claims::{redacted, without_ids};
 pub(crate) use operator::{OPERATOR_KEY, order};
 pub(crate) use pipeline::pipeline_json;
 pub(crate) use provisioned::Provisioned;

@@ -7,9 +7,10 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::commands::common::LedgerArgument;
-use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
-use crate::commands::nearest::unknown;
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, write_json};
 use crate::commands::table::{age, date, print, row, short, table};
+use crate::commands::trouble::Trouble;
+use crate::deploy::nearest::unknown;
 use crate::ledger::history::{self, Entry, Ran};
 use crate::ledger::releases::{self, Release};
 
