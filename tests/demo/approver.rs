@@ -29,7 +29,7 @@ struct Waiting {
 
 impl Approver {
     /// One that asks, or one that approves.
-    pub(crate) fn new(simulator: &Simulator, asks: bool, _view: &View) -> Self {
+    pub(crate) fn new(simulator: &Simulator, asks: bool) -> Self {
         Self { simulator: simulator.clone(), asks, dislikes: None }
     }
 
