@@ -14,7 +14,8 @@ const LOOKS_FOR: Duration = Duration::from_secs(10);
 /// Answers the approvals of the pipelines.
 pub(crate) struct Approver {
     simulator: Simulator,
-    asks: bool,
+    /// Whether you are asked.
+    pub(crate) asks: bool,
     /// The pipeline whose canary is not liked.
     dislikes: Option<String>,
 }
