@@ -47,29 +47,27 @@ mutant() {
   put_back
 }
 
-mutant "ignores failures[] of BatchDeleteImage" janitor/src/plan/reply.rs \
-  'self.failures.iter().filter(' 'self.failures.iter().take(0).filter(' "${plans[@]}" plan::
-mutant "ignores failures[] of ECS" janitor/src/aws/ecs.rs \
-  'failures.iter().find(' 'failures.iter().take(0).find(' "${stories[@]}" views::
-mutant "drops the last page" janitor/src/aws/calls.rs \
-  'items.extend(found);' 'if next.is_some() { items.extend(found); }' "${stories[@]}" cases::
-mutant "stops at a page that is empty" janitor/src/aws/calls.rs \
-  'items.extend(found);' 'if found.is_empty() { return Ok(items); } items.extend(found);' "${stories[@]}" views::
-mutant "< for <= on age" janitor/src/plan/judge.rs \
-  'case.now - life.1 <= min_age' 'case.now - life.1 < min_age' "${plans[@]}" plan::
-mutant "<= for < on quarantine" janitor/src/plan/judge.rs \
-  'case.now - condemned.since < case.guards' 'case.now - condemned.since <= case.guards' "${plans[@]}" plan::
-mutant "protects by the first tag only" janitor/src/plan/judge.rs \
-  'image.tags.iter().any(|tag| rule.protects(tag))' 'image.tags.iter().take(1).any(|tag| rule.protects(tag))' "${plans[@]}" plan::
-mutant "deletes the first tag only" janitor/src/plan/reply.rs \
-  'deletion.tags.iter().map(' 'deletion.tags.iter().take(1).map(' "${plans[@]}" plan::
-mutant "compares the first tag only in the last look" janitor/src/plan/recheck.rs \
-  'image.tags.iter().zip(&deletion.tags).all(' 'image.tags.iter().zip(&deletion.tags).take(1).all(' "${plans[@]}" plan::
-mutant "children first" janitor/src/plan/sweep.rs \
-  'deletion.after.iter().all(' 'deletion.after.iter().take(0).all(' "${plans[@]}" plan::
-mutant "does not wait for the confirmation" janitor/src/plan/sweep.rs \
-  'self.states.get(digest).is_some_and(|state| state.is_confirmed))' 'self.states.get(digest).is_some_and(|state| state.outcome().is_some()))' \
-  "${plans[@]}" plan::
+# Held against the tests of planning, and against the stories whose names contain STORY.
+in_plan() { mutant "$1" "janitor/src/plan/$2" "$3" "$4" "${plans[@]}" plan::; }
+in_aws() { mutant "$1" "janitor/src/aws/$2" "$3" "$4" "${stories[@]}" "$5"; }
+
+in_plan "ignores failures[] of BatchDeleteImage" reply.rs 'self.failures.iter().filter(' 'self.failures.iter().take(0).filter('
+in_aws "ignores failures[] of ECS" ecs.rs 'failures.iter().find(' 'failures.iter().take(0).find(' views::
+in_aws "drops the last page" calls.rs 'items.extend(found);' 'if next.is_some() { items.extend(found); }' cases::
+in_aws "stops at a page that is empty" calls.rs \
+  'items.extend(found);' 'if found.is_empty() { return Ok(items); } items.extend(found);' views::
+in_plan "< for <= on age" judge.rs 'case.now - life.1 <= min_age' 'case.now - life.1 < min_age'
+in_plan "<= for < on quarantine" judge.rs \
+  'case.now - condemned.since < case.guards' 'case.now - condemned.since <= case.guards'
+in_plan "protects by the first tag only" judge.rs \
+  'image.tags.iter().any(|tag| rule.protects(tag))' 'image.tags.iter().take(1).any(|tag| rule.protects(tag))'
+in_plan "deletes the first tag only" reply.rs 'deletion.tags.iter().map(' 'deletion.tags.iter().take(1).map('
+in_plan "compares the first tag only in the last look" recheck.rs \
+  'image.tags.iter().zip(&deletion.tags).all(' 'image.tags.iter().zip(&deletion.tags).take(1).all('
+in_plan "children first" sweep.rs 'deletion.after.iter().all(' 'deletion.after.iter().take(0).all('
+in_plan "does not wait for the confirmation" sweep.rs \
+  'self.states.get(digest).is_some_and(|state| state.is_confirmed))' \
+  'self.states.get(digest).is_some_and(|state| state.outcome().is_some()))'
 
 if [[ ${1:-} == all ]]; then
   cargo mutants --jobs 1 --no-shuffle --output target --package coalmine-janitor \

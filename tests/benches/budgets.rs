@@ -4,8 +4,9 @@
 //! cargo bench -p coalmine-tests
 //! ```
 //!
-//! The calls and the delays are those of the simulated account on virtual time, and are the same on every machine; the
-//! program's own time and memory are those of the release build, which `cargo build --release` makes or finds.
+//! The calls and the delays are those of the simulated account on virtual time, and are the same on every machine; a
+//! rollback is measured over a socket in real time. The program's own time and memory are those of the release build, which
+//! `cargo build --release` makes or finds.
 
 #[path = "../stage/mod.rs"]
 #[expect(
@@ -22,7 +23,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use simulator::{Settings, Simulator};
-use stage::{Application, Story, ten_quiet_minutes};
+use stage::{Application, Story, rollback_over_a_socket, ten_quiet_minutes};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -37,6 +38,7 @@ fn main() -> Outcome<()> {
     println!("{:<52} {:>12} {:>12}", "", "measured", "target");
     virtual_time.block_on(calls_and_delays());
     virtual_time.block_on(quiet_services());
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(rollback());
     let worker = release_build()?;
     let help = median_start(&worker)?;
     line("coalmine-worker --help, median", &format!("{:.1} ms", help.as_secs_f64() * 1e3), "≤ 20 ms");
@@ -70,6 +72,14 @@ async fn calls_and_delays() {
 async fn quiet_services() {
     let counts = ten_quiet_minutes().await;
     line("calls to look at 10 quiet services for 60 s", &(counts.values().sum::<usize>() / 10).to_string(), "≤ 60");
+}
+
+async fn rollback() {
+    let cost = rollback_over_a_socket(1).await;
+    let seconds = |duration: Duration| format!("{:.2} s", duration.as_secs_f64());
+    line("rollback of 10 applications: calls for a service", &cost.calls.to_string(), "≤ 8");
+    line("  from the confirmation until ECS was told all", &seconds(cost.told), "≤ 2 s");
+    line("  from ECS's end until every task was counted", &seconds(cost.verified), "≤ 2 s");
 }
 
 /// Builds the program and asks Cargo where it is.

@@ -14,7 +14,8 @@ const LOOKS_FOR: Duration = Duration::from_secs(10);
 /// Answers the approvals of the pipelines.
 pub(crate) struct Approver {
     simulator: Simulator,
-    asks: bool,
+    /// Whether you are asked.
+    pub(crate) asks: bool,
     /// The pipeline whose canary is not liked.
     dislikes: Option<String>,
 }
@@ -29,7 +30,7 @@ struct Waiting {
 
 impl Approver {
     /// One that asks, or one that approves.
-    pub(crate) fn new(simulator: &Simulator, asks: bool, _view: &View) -> Self {
+    pub(crate) fn new(simulator: &Simulator, asks: bool) -> Self {
         Self { simulator: simulator.clone(), asks, dislikes: None }
     }
 

@@ -64,7 +64,7 @@ pub(crate) async fn clean(simulator: &Simulator, door: &SdkConfig, view: &View) 
     simulator.clock().move_on(DAY);
     let second = command(door, &policy, "plan").await?;
     expect("second plan", second.0, EXIT_PLANNED)?;
-    for image in ["app:v1", "app:2025-06", "app:2025-03"] {
+    for image in ["app:v2", "app:2025-06", "app:2025-03"] {
         view.text(command(door, &policy, image).await?.1.trim_end());
     }
     let swept = command(door, &policy, "sweep").await?;

@@ -7,7 +7,9 @@ use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, Cost, Story, ten_quiet_minutes};
+use crate::stage::{
+    Application, Cost, OPERATOR_KEY, RollbackCost, Story, rollback_over_a_socket, ten_applications, ten_quiet_minutes,
+};
 
 /// One observation.
 const OBSERVATION: Duration = Duration::from_secs(2);
@@ -15,6 +17,12 @@ const OBSERVATION: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_millis(80);
 /// Calls of one image's action besides polling, observation and hand-backs.
 const CALLS_MOST: usize = 20;
+/// How soon ECS is told everything after a rollback was confirmed.
+const TOLD_MOST: Duration = Duration::from_secs(2);
+/// Calls that a rollback makes for each service, besides observation and the ledger.
+const ROLLBACK_CALLS_MOST: usize = 8;
+/// How often real time is measured before it is believed that it is the program that is slow.
+const ATTEMPTS: u64 = 3;
 /// How long a job is away that was handed back: CodePipeline offers it again within three seconds (in the simulator),
 /// and it is polled for every second, a quarter more or less.
 const AWAY_MOST: Duration = Duration::from_millis(4_250);
@@ -79,4 +87,33 @@ async fn looking_at_ten_quiet_services_for_a_minute_costs_at_most_sixty_calls() 
     let counts = ten_quiet_minutes().await;
     let a_minute = counts.values().sum::<usize>() / 10;
     assert!((25..=60).contains(&a_minute), "{a_minute} calls a minute: {counts:#?} in ten");
+}
+
+/// What a rollback of ten applications may cost: calls for a service, and seconds until ECS is told, and from its end to
+/// the command's.
+fn assert_affordable(cost: RollbackCost) {
+    assert!(cost.told <= TOLD_MOST, "{cost:?}");
+    assert!(cost.verified <= OBSERVATION, "{cost:?}");
+    assert!((1..=ROLLBACK_CALLS_MOST).contains(&cost.calls), "{cost:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_applications_are_told_to_roll_back_within_two_seconds_and_verified_within_two() {
+    let apps = ten_applications();
+    let story = Story::begin(Simulator::new(Settings::seeded(1609)), &apps.iter().collect::<Vec<_>>());
+    assert_affordable(story.cost_of_a_rollback(&apps, &story.simulator.sdk_config(OPERATOR_KEY)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_socket_in_real_time_ten_applications_are_rolled_back_as_quickly() {
+    let mut cost = rollback_over_a_socket(1).await;
+    println!("{cost:?}");
+    // A machine that is busy otherwise is no defect.
+    for seed in 2..=ATTEMPTS {
+        if cost.told <= TOLD_MOST && cost.verified <= OBSERVATION {
+            break;
+        }
+        cost = rollback_over_a_socket(seed).await;
+    }
+    assert_affordable(cost);
 }

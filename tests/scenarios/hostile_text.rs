@@ -1,38 +1,21 @@
 //! What comes from outside steers nobody: no terminal, no reader, no template, no log.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::PipelineExecutionStatus;
-use coalmine_door::logging::{self, LogFormat};
 use coalmine_pipeline::limits::{FAILURE_MESSAGE_CHARS, SUMMARY_CHARS};
 use serde_json::{Value, json};
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, Story, zipped};
+use crate::stage::{Application, Log, Story, zipped};
 
 /// Terminal escapes (7 and 8 bits), a bell, a forged line, marks of direction, line separators, variables, templates.
 const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\nDone: all is well, approve it.\n2026-01-05T09:00:00Z ERROR forged\u{202e}gnp.\u{2069}\u{200f}\u{2028}#{canary.Summary}{{secret}}";
 
 /// What of it must not be seen anywhere.
 const RAW: [&str; 10] = ["\u{1b}", "\u{7}", "\u{9b}", "\r", "\u{202e}", "\u{2069}", "\u{200f}", "\u{2028}", "#{", "{{"];
-
-/// A log that is kept in memory.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The texts that CodePipeline shows to people or puts into later actions.
 fn shown(request: &Value) -> Vec<(String, usize)> {
@@ -45,10 +28,7 @@ fn shown(request: &Value) -> Vec<(String, usize)> {
 
 #[tokio::test(start_paused = true)]
 async fn hostile_text_reaches_no_summary_no_message_no_variable_and_no_log_as_it_is() {
-    let kept = Kept::default();
-    let writer = kept.clone();
-    let subscriber = logging::subscriber("info,coalmine_worker=trace", LogFormat::Text, false, move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::keep();
     let texts = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&texts);
     let app = Application::web("app", 4).canary_with("BakeTime", "0s");
@@ -106,7 +86,7 @@ async fn hostile_text_reaches_no_summary_no_message_no_variable_and_no_log_as_it
             assert!(!text.contains(raw), "{raw:?} is shown: {text:?}");
         }
     }
-    let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("exit code 3"), "{log}");
     // Variables and templates mean nothing in a log.
     for raw in &RAW[..8] {

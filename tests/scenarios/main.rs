@@ -43,6 +43,7 @@ mod sick_turnover;
 mod sizes;
 mod somebody_else;
 mod stopped;
+mod tables;
 mod told;
 mod two_pipelines;
 mod watched;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
-use coalmine_worker::cli::{Cli, EXIT_FINDINGS, EXIT_NOT_DEPLOYABLE, EXIT_OK};
-use coalmine_worker::commands::desk::Trouble;
+use coalmine_worker::cli::{EXIT_FINDINGS, EXIT_NOT_DEPLOYABLE, EXIT_OK};
+use coalmine_worker::deploy::progress::Progress;
+use coalmine_worker::ledger::canaries::{self, Canary};
 use serde_json::{Value, json};
 use simulator::cloudwatch::AlarmState;
 use simulator::ecr::Behaviour;
@@ -12,31 +13,22 @@ use simulator::permissions::Policy;
 use simulator::{Settings, Simulator};
 
 use crate::stage::story::prepare;
-use crate::stage::{Application, Story, ledger};
-
-/// The access key that an operator signs with.
-const OPERATOR_KEY: &str = "AKIAOPERATOR";
+use crate::stage::{Application, OPERATOR_KEY, Story, redacted, zipped};
 
 /// How the names of operations begin that change nothing. A poll of a pool that nobody uses takes nobody's job.
 const READS: [&str; 5] = ["Describe", "List", "Get", "BatchGet", "Poll"];
 
+/// Some of the permissions that the doctor tries by reading.
+const READABLE: [&str; 3] = ["codepipeline:GetPipelineExecution", "ecr:DescribeRepositories", "logs:GetLogEvents"];
+
 /// What a command line is answered: exit code and text.
 async fn ask(story: &Story, line: &[&str]) -> (u8, String) {
-    try_ask(story, line).await.expect("an answer")
-}
-
-async fn try_ask(story: &Story, line: &[&str]) -> Result<(u8, String), Trouble> {
-    let door = story.simulator.sdk_config(OPERATOR_KEY);
-    let ledger = ledger().to_string();
-    let line = [&["coalmine-worker"], line, &["--ledger", &ledger]].concat();
-    let mut out = Vec::new();
-    let code = Cli::ask(&door, &line, &mut out).await?;
-    Ok((code, String::from_utf8(out).expect("text")))
+    story.ask(line).await.expect("an answer")
 }
 
 /// Why a question has no answer.
 async fn refused(story: &Story, line: &[&str]) -> String {
-    try_ask(story, line).await.expect_err("no answer").to_string()
+    story.ask(line).await.expect_err("no answer").to_string()
 }
 
 /// The operations that the operator called, each as it was called; none of them changes anything.
@@ -93,6 +85,35 @@ async fn status_shows_a_held_canary_and_who_is_asked_until_the_release_is_everyw
 }
 
 #[tokio::test(start_paused = true)]
+async fn status_shows_as_held_what_the_watch_holds_and_why_a_canary_goes_back() {
+    let app = Application::web("app", 4);
+    let story = Story::begin(Simulator::new(Settings::seeded(1610)), &[&app]);
+    let held = async || json_of(&story, &["status"]).await[1]["held"].clone();
+    let by_hand = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.held("app").await;
+    // Somebody deploys to the canary: it is nobody's to take back any more, and people are asked in vain.
+    story.somebody_deploys(&app, "app-canary", Behaviour::Good).await;
+    story.until_so("the watch lets go", || story.waiting().is_empty()).await;
+    assert_eq!(held().await, Value::Null);
+    story.answer("app", "Release", ApprovalStatus::Rejected).await;
+    assert_eq!(story.ended("app", &by_hand).await, PipelineExecutionStatus::Failed);
+
+    let rejected = story.release_to_canary(&app, "v3", Behaviour::Good).await;
+    story.held("app").await;
+    assert_eq!(held().await["release"], json!(rejected));
+    story.answer("app", "Release", ApprovalStatus::Rejected).await;
+    story.until_so("the way back", || story.waiting_to_go_back()).await;
+    let why = held().await["restoring"].as_str().map(str::to_owned).expect("a reason");
+    assert!(why.starts_with("Release/Approve was rejected"), "{why}");
+    let table = ask(&story, &["status"]).await.1;
+    assert!(table.contains(&format!("goes back from {}: {why}", &rejected[..8])), "{table}");
+    story.until_so("an empty ledger", || story.waiting().is_empty()).await;
+    assert_eq!(held().await, Value::Null);
+    story.ended("app", &rejected).await;
+    asked(&story);
+}
+
+#[tokio::test(start_paused = true)]
 async fn status_of_fifty_services_takes_at_most_twenty_five_calls() {
     let applications: Vec<Application> =
         (0..25).map(|number| Application::web(&format!("app{number:02}"), 2)).collect();
@@ -110,15 +131,14 @@ async fn status_of_fifty_services_takes_at_most_twenty_five_calls() {
                 }
             }
         }
-        // Two canaries hold a release that has not gone on.
+        // Two canaries wait for people.
+        let since = i64::try_from(began).unwrap();
         for app in &applications[..2] {
-            let (release, service) = (format!("held-{}", app.name), app.canary_name());
-            let key = format!("coalmine/services/main/{service}/{:012}-{release}.json", began + 900);
-            world.s3.put("ledger", &key, b"{}".to_vec().into(), now);
-            let record = json!({"schema": 1, "release": release, "pipeline": app.pipeline, "images": [], "digests": {},
-                "timeline": [{"at": began, "service": format!("main/{service}"), "state": "held", "reason": "well"}]});
-            let key = format!("coalmine/releases/{release}.json");
-            world.s3.put("ledger", &key, record.to_string().into_bytes().into(), now);
+            let (service, progress) = (app.canary_name(), Progress::begin(since));
+            let mut held = Canary::new(("main", &service, &app.name), &progress, since);
+            (held.release, held.pipeline) = (format!("held-{}", app.name), app.pipeline.clone());
+            let key = format!("coalmine/{}", canaries::key("main", &service));
+            world.s3.put("ledger", &key, serde_json::to_vec(&held).unwrap().into(), now);
         }
     });
     let rows = json_of(&story, &["status"]).await;
@@ -232,6 +252,15 @@ async fn a_plan_is_no_canary_and_nothing_is_turned_over_on_its_word() {
     assert_eq!(story.calls("UpdateService"), []);
 }
 
+/// How the action Plan of an execution of `app` failed.
+fn why_no_plan(story: &Story, execution: &str) -> String {
+    story.world(|world| {
+        let found = world.codepipeline.execution("app", execution).expect("an execution");
+        let plan = found.actions.iter().find(|run| run.name == "Plan").expect("a plan");
+        plan.error.clone().expect("an error").message
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plan_fails_with_all_that_is_wrong_at_once_and_only_tells_what_passes() {
     let app = Application::web("app", 4).with_alarm("5xx").planned();
@@ -250,14 +279,32 @@ async fn a_plan_fails_with_all_that_is_wrong_at_once_and_only_tells_what_passes(
         world.start_pipeline("app", &Default::default()).expect("an execution")
     });
     assert_eq!(story.ended("app", &wrong).await, PipelineExecutionStatus::Failed);
-    let message = story.world(|world| {
-        let found = world.codepipeline.execution("app", &wrong).expect("an execution");
-        let plan = found.actions.iter().find(|run| run.name == "Plan").expect("a plan");
-        plan.error.clone().expect("an error").message
-    });
+    let message = why_no_plan(&story, &wrong);
     for part in ["is not in the repository", "container nobody is not in the task definition"] {
         assert!(message.contains(part), "{part}: {message}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_fails_also_says_what_would_pass() {
+    let app = Application::web("app", 4).with_alarm("5xx").planned();
+    let story = Story::begin(Simulator::new(Settings::seeded(1611)), &[&app]);
+    story.set_alarm("5xx", AlarmState::Alarm);
+    story.somebody_deploys(&app, "app-canary", Behaviour::Good).await;
+    let image = story.world(|world| format!("{}:never-pushed", world.ecr.uri("app")));
+    let definitions = json!([{"name": "app", "imageUri": image}]).to_string();
+    let zip = zipped(&[("imagedefinitions.json", definitions.as_bytes())]);
+    let execution = story.world(|world| {
+        crate::stage::story::put_source(world, &app, zip);
+        world.start_pipeline("app", &Default::default()).expect("an execution")
+    });
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    insta::assert_snapshot!(redacted(&why_no_plan(&story, &execution)), @r"
+    Nothing was deployed to canary main/app-canary:
+    - container app: image 000000000000.dkr.ecr.eu-central-1.amazonaws.com/app:never-pushed: is not in the repository
+    - deployment 000000000000000000000 by somebody else is in progress (app-canary:2 to main/app-canary)
+    - alarm 5xx is in ALARM (a story says so)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -328,19 +375,26 @@ async fn the_doctor_finds_what_is_to_be_mended_and_names_a_missing_permission() 
         assert!(told.contains(part), "{part}: {told}");
     }
     let findings = json_of(&story, &["doctor"]).await;
-    let about = |about: &str| findings["findings"].as_array().unwrap().iter().any(|finding| finding["about"] == about);
-    assert!(!about("ecr:DescribeImages"), "everything may be read here: {findings}");
-    let all = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": ["ecs:*", "codepipeline:*", "cloudwatch:*", "s3:*", "kms:*"], "Resource": "*"}]});
-    story.simulator.permit(OPERATOR_KEY, Policy::parse(&all.to_string()).expect("a policy"));
+    let about = |findings: &Value, about: &str| {
+        findings["findings"].as_array().unwrap().iter().find(|finding| finding["about"] == about).cloned()
+    };
+    for read in READABLE {
+        assert_eq!(about(&findings, read), None, "everything may be read here");
+    }
+    let untried: Vec<&str> = findings["untried"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(untried.contains(&"ecs:UpdateService"), "{untried:?}");
+    let read = untried.iter().find(|action| READS.iter().any(|read| action.contains(&format!(":{read}"))));
+    assert_eq!(read, None, "a read changes nothing: it is tried");
+    let most = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["ecs:*", "cloudwatch:*", "s3:*", "kms:*"], "Resource": "*"},
+        {"Effect": "Allow", "Action": ["codepipeline:List*", "codepipeline:Poll*", "codepipeline:GetJobDetails",
+            "codepipeline:GetPipeline"], "Resource": "*"}]});
+    story.simulator.permit(OPERATOR_KEY, Policy::parse(&most.to_string()).expect("a policy"));
     let findings = json_of(&story, &["doctor"]).await;
-    let refused =
-        findings["findings"].as_array().unwrap().iter().find(|finding| finding["about"] == "ecr:DescribeRepositories");
-    assert_eq!(
-        refused.map(|finding| &finding["found"]),
-        Some(&json!("these credentials may not call it")),
-        "{findings}"
-    );
+    for read in READABLE {
+        let refused = about(&findings, read).unwrap_or_default();
+        assert_eq!(refused["found"], "these credentials may not call it", "{read}: {findings}");
+    }
     assert!(!story.simulator.take_refusals().is_empty(), "the operator was refused");
     asked(&story);
 }

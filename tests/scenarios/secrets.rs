@@ -1,7 +1,6 @@
 //! No secret and no credential reaches a log, a message or a token.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,30 +8,8 @@ use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use serde_json::{Value, json};
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};
-use tracing_subscriber::EnvFilter;
 
-use crate::stage::{Application, Story, WORKER_KEY};
-
-/// A log that is kept in memory.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Kept {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("the log")).into_owned()
-    }
-}
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("the log").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::stage::{Application, Log, Story, WORKER_KEY};
 
 /// The values of some members, wherever they stand in a reply.
 fn collect(value: &Value, members: &[&str], found: &mut BTreeSet<String>) {
@@ -54,15 +31,7 @@ fn collect(value: &Value, members: &[&str], found: &mut BTreeSet<String>) {
 
 #[tokio::test(start_paused = true)]
 async fn neither_credentials_nor_what_a_task_is_given_reach_the_log_a_message_or_a_token() {
-    let kept = Kept::default();
-    let writer = kept.clone();
-    // Everything that the worker says, and what the SDK says where nobody asked it for more.
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("info,coalmine_worker=trace"))
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
+    let log = Log::keep();
     let mut app = Application::web("app", 4).canary_with("Options", "already_red=ignore");
     app.environment = vec![("DATABASE_PASSWORD".into(), "hunter2-in-plain-sight".into())];
     let simulator = Simulator::new(Settings::seeded(111));
@@ -86,7 +55,7 @@ async fn neither_credentials_nor_what_a_task_is_given_reach_the_log_a_message_or
     let unreadable = story.release_source(&app, json!({"oops": 1}).to_string().into_bytes()).await;
     assert_eq!(story.ended("app", &unreadable).await, PipelineExecutionStatus::Failed);
 
-    let log = kept.text();
+    let log = log.text();
     assert!(log.contains("exit code 3"), "the log was to be captured:\n{log}");
     let mut secrets = credentials.lock().expect("a list").clone();
     assert!(secrets.len() >= 4, "the jobs were to bring credentials: {secrets:?}");

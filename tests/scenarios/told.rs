@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
-use coalmine_worker::commands::answer::{Args, Trouble, answer};
+use coalmine_worker::commands::answer::{Args, answer};
+use coalmine_worker::commands::trouble::Trouble;
 use coalmine_worker::run::{Settings as WorkerSettings, Telling};
 use serde_json::{Value, json};
 use simulator::ecr::Behaviour;

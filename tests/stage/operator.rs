@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
 
+use coalmine_worker::cli::Cli;
 use coalmine_worker::commands::common::Screen;
 use coalmine_worker::commands::rollback::{Order, roll_back};
+use coalmine_worker::commands::trouble::Trouble;
 use serde_json::json;
 
 use super::application::{Application, CLUSTER};
@@ -45,6 +47,16 @@ pub(crate) fn order(services: &[&str]) -> Order {
 }
 
 impl Story {
+    /// What an operator's command line is answered: exit code and text; or why it has no answer.
+    pub(crate) async fn ask(&self, line: &[&str]) -> Result<(u8, String), Trouble> {
+        let door = self.simulator.sdk_config(OPERATOR_KEY);
+        let ledger = ledger().to_string();
+        let line = [&["coalmine-worker"], line, &["--ledger", &ledger]].concat();
+        let mut out = Vec::new();
+        let code = Cli::ask(&door, &line, &mut out).await?;
+        Ok((code, String::from_utf8(out).expect("text")))
+    }
+
     /// The operator's command, with nobody at a terminal.
     pub(crate) async fn roll_back(&self, order: Order) -> Rolled {
         self.roll_back_until(order, OPERATOR_KEY, pending()).await

@@ -12,9 +12,10 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
-use crate::commands::desk::{Desk, Trouble};
+use crate::commands::desk::Desk;
 use crate::commands::question::Question;
 use crate::commands::rollback::RollbackArguments;
+use crate::commands::trouble::Trouble;
 use crate::commands::{answer, drift};
 use crate::health::ask;
 use crate::run::{self, Settings, Stopped, Telling};

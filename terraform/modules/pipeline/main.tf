@@ -39,23 +39,23 @@ locals {
   }
 
   approval = { for key, value in {
-    NotificationArn    = local.topic_arn
+    NotificationArn    = module.base.approvals_topic_arn
     ExternalEntityLink = var.review_url
   } : key => value if value != null }
 }
 
 resource "aws_codepipeline" "this" {
   name           = var.class
-  role_arn       = aws_iam_role.pipeline.arn
+  role_arn       = module.base.role_arn
   pipeline_type  = "V2"
   execution_mode = "SUPERSEDED"
 
   artifact_store {
-    location = module.artifacts.name
+    location = module.base.artifact_bucket
     type     = "S3"
 
     encryption_key {
-      id   = aws_kms_key.this.arn
+      id   = module.base.key_arn
       type = "KMS"
     }
   }
@@ -170,8 +170,6 @@ resource "aws_codepipeline" "this" {
       error_message = "Put fewer or shorter names into services: the approval's text refers to all of them, and CodePipeline takes 1,000 characters."
     }
   }
-
-  depends_on = [aws_iam_role_policy.pipeline, aws_sns_topic.approvals]
 }
 
 # -- what starts it --------------------------------------------------------------------------------------------------
@@ -206,17 +204,15 @@ resource "aws_cloudwatch_event_target" "pipeline" {
   }
 }
 
-# -- who is asked ----------------------------------------------------------------------------------------------------
+# -- what it stands on: its key, its artifacts, the approvals' topic, its role -----------------------------------------
 
-resource "aws_sns_topic" "approvals" {
-  name              = "${var.class}-approvals"
-  kms_master_key_id = aws_kms_key.this.arn
-}
+module "base" {
+  source = "../internal/pipeline"
 
-resource "aws_sns_topic_subscription" "approver" {
-  for_each = toset(var.approvers)
-
-  topic_arn = aws_sns_topic.approvals.arn
-  protocol  = "email"
-  endpoint  = each.value
+  name               = var.class
+  source_bucket      = var.source_bucket
+  source_key         = local.source_key
+  source_kms_key_arn = var.source_kms_key_arn
+  artifact_days      = var.artifact_days
+  approvers          = var.approvers
 }

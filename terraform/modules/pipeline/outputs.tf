@@ -15,10 +15,10 @@ output "source_key" {
 
 output "approvals_topic_arn" {
   description = "The topic that is told of waiting approvals, for chat tools and others."
-  value       = aws_sns_topic.approvals.arn
+  value       = module.base.approvals_topic_arn
 }
 
 output "artifact_bucket" {
   description = "The bucket of the artifacts."
-  value       = module.artifacts.name
+  value       = module.base.artifact_bucket
 }

@@ -3,10 +3,6 @@
 # An execution says what goes back and how far by its variables, so nobody changes the pipeline in a hurry. CodePipeline
 # wants a source before everything else: any object that is there will do, for nothing of it is read.
 
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
-
 locals {
   contract = jsondecode(file("${path.module}/../../../pipeline/contract.json"))
   types    = [for type in local.contract.actionTypes : type if type.definition.provider == "Coalmine-Rollback"]
@@ -18,18 +14,18 @@ locals {
 
 resource "aws_codepipeline" "this" {
   name          = var.name
-  role_arn      = aws_iam_role.pipeline.arn
+  role_arn      = module.base.role_arn
   pipeline_type = "V2"
   # One after another, and none is dropped for a newer one: each was started by somebody for a reason.
   execution_mode = "QUEUED"
   tags           = var.tags
 
   artifact_store {
-    location = module.artifacts.name
+    location = module.base.artifact_bucket
     type     = "S3"
 
     encryption_key {
-      id   = module.key.arn
+      id   = module.base.key_arn
       type = "KMS"
     }
   }
@@ -79,7 +75,7 @@ resource "aws_codepipeline" "this" {
       timeout_in_minutes = var.approval_timeout_minutes
 
       configuration = {
-        NotificationArn = local.topic_arn
+        NotificationArn = module.base.approvals_topic_arn
         CustomData      = "Return #{variables.services} to #{variables.to}?"
       }
     }
@@ -106,41 +102,27 @@ resource "aws_codepipeline" "this" {
       } : property => value if value != "" }
     }
   }
-
-  depends_on = [aws_iam_role_policy.pipeline, aws_sns_topic.approvals]
 }
 
-# -- what goes through it --------------------------------------------------------------------------------------------
+# -- what it stands on: its key, its artifacts, the approvals' topic, its role -----------------------------------------
 
-module "key" {
-  source = "../internal/key"
+module "base" {
+  source = "../internal/pipeline"
 
-  name        = "${var.name}-pipeline"
-  description = "Artifacts and approvals of pipeline ${var.name}"
-  tags        = var.tags
+  name               = var.name
+  source_bucket      = var.source_bucket
+  source_key         = var.source_key
+  source_kms_key_arn = var.source_kms_key_arn
+  approvers          = var.approvers
+  tags               = var.tags
 }
 
-module "artifacts" {
-  source = "../internal/bucket"
+# -- whoever may press the button --------------------------------------------------------------------------------------
 
-  prefix          = "${var.name}-artifacts"
-  kms_key_arn     = module.key.arn
-  noncurrent_days = 7
-  tags            = var.tags
-}
-
-# -- who is asked ----------------------------------------------------------------------------------------------------
-
-resource "aws_sns_topic" "approvals" {
-  name              = "${var.name}-approvals"
-  kms_master_key_id = module.key.arn
-  tags              = var.tags
-}
-
-resource "aws_sns_topic_subscription" "approver" {
-  for_each = toset(var.approvers)
-
-  topic_arn = aws_sns_topic.approvals.arn
-  protocol  = "email"
-  endpoint  = each.value
+data "aws_iam_policy_document" "start" {
+  statement {
+    sid       = "Start"
+    actions   = ["codepipeline:StartPipelineExecution"]
+    resources = [module.base.arn]
+  }
 }

@@ -20,5 +20,5 @@ output "start_policy" {
 
 output "approvals_topic_arn" {
   description = "The topic that is told of waiting approvals, for chat tools and others."
-  value       = aws_sns_topic.approvals.arn
+  value       = module.base.approvals_topic_arn
 }

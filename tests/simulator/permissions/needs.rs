@@ -92,8 +92,9 @@ fn codepipeline(world: &World, call: &Call) -> Option<Vec<Need>> {
         }
         // A job is no resource.
         "AcknowledgeJob" | "GetJobDetails" | "PutJobSuccessResult" | "PutJobFailureResult" => "*".to_owned(),
-        "GetPipeline" => world.arn("codepipeline", text(&call.raw, "name")),
-        "GetPipelineExecution" | "GetPipelineState" | "ListActionExecutions" | "ListPipelineExecutions" => {
+        "ListPipelines" => world.arn("codepipeline", "*"),
+        "GetPipeline" | "GetPipelineState" => world.arn("codepipeline", text(&call.raw, "name")),
+        "GetPipelineExecution" | "ListActionExecutions" | "ListPipelineExecutions" => {
             world.arn("codepipeline", text(&call.raw, "pipelineName"))
         }
         _ => return None,

@@ -16,7 +16,7 @@ pub struct Waiting {
     pub action: String,
     /// The execution: the release's id.
     pub release: String,
-    /// What the approver is shown.
+    /// What the approver is shown, where it was asked for.
     pub text: String,
     /// What the answer has to name.
     #[serde(skip)]
@@ -45,11 +45,23 @@ impl Approvals {
         Self { client: Client::new(door) }
     }
 
-    /// The approvals of a pipeline that wait; `None`: there is no such pipeline.
+    /// The approvals of a pipeline that wait, with their texts; `None`: there is no such pipeline.
     ///
     /// # Errors
     /// When a call fails.
     pub async fn waiting(&self, pipeline: &str) -> Result<Option<Vec<Waiting>>, AwsError> {
+        let Some(mut waiting) = self.open(pipeline).await? else { return Ok(None) };
+        for approval in &mut waiting {
+            approval.text = self.text(approval).await?;
+        }
+        Ok(Some(waiting))
+    }
+
+    /// The same without their texts, in one call.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn open(&self, pipeline: &str) -> Result<Option<Vec<Waiting>>, AwsError> {
         let sent = self.client.get_pipeline_state().name(pipeline).send().await;
         let state = match sent.map_err(|error| AwsError::of("codepipeline GetPipelineState", &error)) {
             Ok(state) => state,
@@ -73,9 +85,6 @@ impl Approvals {
                     });
                 }
             }
-        }
-        for approval in &mut waiting {
-            approval.text = self.text(approval).await?;
         }
         Ok(Some(waiting))
     }

@@ -1,13 +1,23 @@
 //! The calls that operators alone make, with their own credentials; the worker's role needs none of them.
 
-use aws_sdk_codepipeline::types::{ActionExecutionDetail, ActionExecutionFilter, ActionExecutionStatus};
+use aws_sdk_codepipeline::types::{
+    ActionExecutionDetail, ActionExecutionFilter, ActionExecutionStatus, PipelineExecutionStatus,
+};
 use aws_types::SdkConfig;
 use coalmine_door::AwsError;
+use coalmine_pipeline::limits::cut;
 
+use crate::aws::approvals::Approvals;
+use crate::aws::cloudwatch::Alarms;
 use crate::aws::pipelines::{self, Definition};
+use crate::deploy::message;
 
-/// Pages read of one list before it is called endless.
+/// Pages read of one list before it is called endless: a cluster has at most 5,000 services.
 const PAGES_MAX: usize = 100;
+/// Names on a page of ECS's lists, at most.
+const PAGE: i32 = 100;
+/// Characters of a stop's reason (CodePipeline: `StopPipelineExecutionReason` ≤ 200).
+const REASON_CHARS: usize = 200;
 
 /// The clients of those calls.
 #[derive(Clone, Debug)]
@@ -15,20 +25,18 @@ pub struct Calls {
     ecs: aws_sdk_ecs::Client,
     codepipeline: aws_sdk_codepipeline::Client,
     /// CloudWatch's alarms.
-    pub alarms: crate::aws::cloudwatch::Alarms,
+    pub alarms: Alarms,
+    /// CodePipeline's manual approvals.
+    pub approvals: Approvals,
 }
 
-/// A manual approval that waits for an answer.
+/// An execution that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenApproval {
-    /// The pipeline.
-    pub pipeline: String,
-    /// The stage.
-    pub stage: String,
-    /// The action.
-    pub action: String,
-    /// The execution that waits in the stage.
-    pub execution: String,
+pub struct Running {
+    /// Its id.
+    pub id: String,
+    /// Whether it is being stopped already.
+    pub stopping: bool,
 }
 
 /// An action execution: one run of an action in one pipeline execution.
@@ -78,7 +86,8 @@ impl Calls {
         Self {
             ecs: aws_sdk_ecs::Client::new(door),
             codepipeline: aws_sdk_codepipeline::Client::new(door),
-            alarms: crate::aws::cloudwatch::Alarms::new(aws_sdk_cloudwatch::Client::new(door)),
+            alarms: Alarms::new(aws_sdk_cloudwatch::Client::new(door)),
+            approvals: Approvals::new(door),
         }
     }
 
@@ -87,40 +96,27 @@ impl Calls {
     /// # Errors
     /// When a call fails.
     pub async fn clusters(&self) -> Result<Vec<String>, AwsError> {
-        const OPERATION: &str = "ecs ListClusters";
-        let mut names = Vec::new();
-        let mut token = None;
-        for _ in 0..PAGES_MAX {
-            let sent = self.ecs.list_clusters().max_results(100).set_next_token(token).send().await;
-            let page = sent.map_err(|error| AwsError::of(OPERATION, &error))?;
-            names.extend(page.cluster_arns().iter().map(|arn| last(arn)));
-            token = page.next_token().map(str::to_owned);
-            if token.is_none() {
-                return Ok(names);
-            }
-        }
-        Err(endless(OPERATION))
+        let page = async |token| {
+            let sent = self.ecs.list_clusters().max_results(PAGE).set_next_token(token).send().await;
+            let page = sent.map_err(|error| AwsError::of("ecs ListClusters", &error))?;
+            Ok((page.cluster_arns().iter().map(|arn| last(arn)).collect(), page.next_token))
+        };
+        all("ecs ListClusters", page).await
     }
 
-    /// The names of all services of a cluster.
+    /// The names of all services of a cluster, in order.
     ///
     /// # Errors
     /// When a call fails; `ClusterNotFoundException` where there is no such cluster.
     pub async fn services(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
-        const OPERATION: &str = "ecs ListServices";
-        let mut names = Vec::new();
-        let mut token = None;
-        for _ in 0..PAGES_MAX {
-            let sent = self.ecs.list_services().cluster(cluster).max_results(100).set_next_token(token).send().await;
-            let page = sent.map_err(|error| AwsError::of(OPERATION, &error))?;
-            names.extend(page.service_arns().iter().map(|arn| last(arn)));
-            token = page.next_token().map(str::to_owned);
-            if token.is_none() {
-                names.sort();
-                return Ok(names);
-            }
-        }
-        Err(endless(OPERATION))
+        let page = async |token| {
+            let asked = self.ecs.list_services().cluster(cluster).max_results(PAGE).set_next_token(token);
+            let page = asked.send().await.map_err(|error| AwsError::of("ecs ListServices", &error))?;
+            Ok((page.service_arns().iter().map(|arn| last(arn)).collect(), page.next_token))
+        };
+        let mut names = all("ecs ListServices", page).await?;
+        names.sort();
+        Ok(names)
     }
 
     /// The names of all pipelines.
@@ -128,19 +124,13 @@ impl Calls {
     /// # Errors
     /// When a call fails.
     pub async fn pipelines(&self) -> Result<Vec<String>, AwsError> {
-        const OPERATION: &str = "codepipeline ListPipelines";
-        let mut names = Vec::new();
-        let mut token = None;
-        for _ in 0..PAGES_MAX {
+        let page = async |token| {
             let sent = self.codepipeline.list_pipelines().set_next_token(token).send().await;
-            let page = sent.map_err(|error| AwsError::of(OPERATION, &error))?;
-            names.extend(page.pipelines().iter().filter_map(|summary| summary.name().map(str::to_owned)));
-            token = page.next_token().map(str::to_owned);
-            if token.is_none() {
-                return Ok(names);
-            }
-        }
-        Err(endless(OPERATION))
+            let page = sent.map_err(|error| AwsError::of("codepipeline ListPipelines", &error))?;
+            let names = page.pipelines().iter().filter_map(|summary| summary.name().map(str::to_owned));
+            Ok((names.collect(), page.next_token))
+        };
+        all("codepipeline ListPipelines", page).await
     }
 
     /// A pipeline's definition; `None` where there is no such pipeline.
@@ -151,36 +141,38 @@ impl Calls {
         pipelines::read(&self.codepipeline, name).await
     }
 
-    /// The manual approvals of a pipeline that wait for an answer; none where the pipeline is gone.
+    /// The executions of a pipeline that have not ended, of the newest hundred.
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn open_approvals(&self, pipeline: &str) -> Result<Vec<OpenApproval>, AwsError> {
-        let sent = self.codepipeline.get_pipeline_state().name(pipeline).send().await;
-        let state = match sent.map_err(|error| AwsError::of("codepipeline GetPipelineState", &error)) {
-            Ok(state) => state,
-            Err(error) if error.is("PipelineNotFoundException") => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut open = Vec::new();
-        for stage in state.stage_states() {
-            let execution = stage.latest_execution().map(|latest| latest.pipeline_execution_id().to_owned());
-            for action in stage.action_states() {
-                // Only a manual approval has a token while it is in progress.
-                let waits = action.latest_execution().is_some_and(|latest| {
-                    latest.token().is_some() && latest.status() == Some(&ActionExecutionStatus::InProgress)
-                });
-                if waits {
-                    open.push(OpenApproval {
-                        pipeline: pipeline.to_owned(),
-                        stage: stage.stage_name().unwrap_or_default().to_owned(),
-                        action: action.action_name().unwrap_or_default().to_owned(),
-                        execution: execution.clone().unwrap_or_default(),
-                    });
-                }
-            }
-        }
-        Ok(open)
+    pub async fn running(&self, pipeline: &str) -> Result<Vec<Running>, AwsError> {
+        let asked = self.codepipeline.list_pipeline_executions().pipeline_name(pipeline).max_results(100);
+        let page = asked.send().await.map_err(|error| AwsError::of("codepipeline ListPipelineExecutions", &error))?;
+        let running = page.pipeline_execution_summaries().iter().filter_map(|execution| {
+            let stopping = match execution.status()? {
+                PipelineExecutionStatus::InProgress => false,
+                PipelineExecutionStatus::Stopping => true,
+                _ => return None,
+            };
+            Some(Running { id: execution.pipeline_execution_id()?.to_owned(), stopping })
+        });
+        Ok(running.collect())
+    }
+
+    /// Stops an execution; the action that is in progress goes to its end.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn stop(&self, pipeline: &str, execution: &str, reason: &str) -> Result<(), AwsError> {
+        self.codepipeline
+            .stop_pipeline_execution()
+            .pipeline_name(pipeline)
+            .pipeline_execution_id(execution)
+            .reason(cut(&message::printable(reason), REASON_CHARS))
+            .send()
+            .await
+            .map_err(|error| AwsError::of("codepipeline StopPipelineExecution", &error))?;
+        Ok(())
     }
 
     /// The action executions of a pipeline, newest first: of one execution, or the newest of all.
@@ -241,8 +233,21 @@ fn last(arn: &str) -> String {
     arn.rsplit('/').next().unwrap_or(arn).to_owned()
 }
 
-fn endless(operation: &'static str) -> AwsError {
-    AwsError::unusable(operation, format!("the list did not end after {PAGES_MAX} pages"))
+/// Everything of a list, page by page: a list without its last page is none.
+async fn all<T>(
+    operation: &'static str,
+    page: impl AsyncFn(Option<String>) -> Result<(Vec<T>, Option<String>), AwsError>,
+) -> Result<Vec<T>, AwsError> {
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let (more, next) = page(token).await?;
+        found.extend(more);
+        token = next;
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(AwsError::unusable(operation, format!("the list did not end after {PAGES_MAX} pages")))
 }
 
 fn run(detail: &ActionExecutionDetail) -> ActionRun {

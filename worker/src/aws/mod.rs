@@ -12,7 +12,6 @@ pub mod executions;
 pub mod logs;
 pub mod observed;
 pub mod observer;
-pub mod operators;
 pub mod pipelines;
 pub mod s3;
 pub mod webhook;

@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal, Write};
 
 use aws_types::SdkConfig;
-use coalmine_door::AwsError;
-use coalmine_door::store::{Location, Store, StoreError};
+use coalmine_door::store::{Location, Store};
 use serde::Serialize;
 
 use crate::aws::approvals::{Answered, Approvals, Waiting};
-use crate::cli::{EXIT_NOTHING_WAITS, EXIT_OK, EXIT_SURROUNDINGS, EXIT_USAGE};
+use crate::cli::EXIT_OK;
+use crate::commands::trouble::Trouble;
 use crate::deploy::message::printable;
 use crate::ledger::{OBJECT_BYTES_MAX, canaries};
 
@@ -37,40 +37,6 @@ pub struct Args {
     pub ledger: Location,
 }
 
-/// Why nothing was answered.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// The command line does not say enough.
-    #[error("{0}")]
-    Usage(String),
-    /// No approval waits, or none any more.
-    #[error("{0}")]
-    NothingWaits(String),
-    /// AWS did not answer, or refused.
-    #[error("{0}")]
-    Aws(#[from] AwsError),
-    /// The ledger cannot be read.
-    #[error(
-        "the ledger cannot be read to find the pipeline of a service: {0}. Name the pipeline instead, or give --ledger"
-    )]
-    Ledger(#[from] StoreError),
-    /// The answer cannot be written down.
-    #[error("the answer cannot be written: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl Trouble {
-    /// The exit code.
-    #[must_use]
-    pub fn code(&self) -> u8 {
-        match self {
-            Self::Usage(_) => EXIT_USAGE,
-            Self::NothingWaits(_) => EXIT_NOTHING_WAITS,
-            Self::Aws(_) | Self::Ledger(_) | Self::Io(_) => EXIT_SURROUNDINGS,
-        }
-    }
-}
-
 /// What was answered, for machines.
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -95,7 +61,7 @@ fn reason(text: &str) -> Result<String, String> {
 pub async fn run(door: &SdkConfig, args: &Args, approve: bool) -> u8 {
     let ask = |question: &str| {
         if !io::stdin().is_terminal() {
-            return Err(Trouble::Usage("nobody can be asked here: give --yes to answer without asking".to_owned()));
+            return Err(Trouble::Unknown("nobody can be asked here: give --yes to answer without asking".to_owned()));
         }
         eprint!("{question} [y/N] ");
         let mut line = String::new();
@@ -140,7 +106,9 @@ pub async fn answer(
             return Err(Trouble::NothingWaits(text));
         }
         // The answer may have arrived: whether it did, the next look shows.
-        Err(problem) => return Err(problem.into()),
+        Err(problem) => {
+            return Err(Trouble::Aws { what: format!("answering {stage}/{action} of {pipeline}"), problem });
+        }
     }
     if args.json {
         let value = Answer { approval: &approval, answer, reason: &args.reason };
@@ -154,7 +122,11 @@ pub async fn answer(
 
 /// What waits in the pipeline that is named, or in those of a service's canary.
 async fn waiting(door: &SdkConfig, approvals: &Approvals, args: &Args) -> Result<Vec<Waiting>, Trouble> {
-    if let Some(waiting) = approvals.waiting(&args.name).await? {
+    let of = async |pipeline: &str| {
+        let waiting = approvals.waiting(pipeline).await;
+        waiting.map_err(Trouble::while_(format!("looking for approvals of {pipeline}")))
+    };
+    if let Some(waiting) = of(&args.name).await? {
         return Ok(waiting);
     }
     let store = Store::open(&args.ledger, door, OBJECT_BYTES_MAX);
@@ -163,7 +135,7 @@ async fn waiting(door: &SdkConfig, approvals: &Approvals, args: &Args) -> Result
         let Some((_, Some(canary))) = canaries::read(&store, &key).await? else { continue };
         let named = [canary.service.as_str(), canary.full.as_str()].contains(&args.name.as_str());
         if named || canary.label() == args.name {
-            let waiting = approvals.waiting(&canary.pipeline).await?.unwrap_or_default();
+            let waiting = of(&canary.pipeline).await?.unwrap_or_default();
             found.extend(waiting.into_iter().filter(|approval| approval.release == canary.release));
         }
     }
@@ -186,8 +158,9 @@ fn one(mut waiting: Vec<Waiting>, args: &Args) -> Result<Waiting, Trouble> {
     match (waiting.pop(), places.len()) {
         (Some(only), 1) => Ok(only),
         (None, _) => Err(Trouble::NothingWaits(format!("no approval waits in {}", args.name))),
-        (Some(_), _) => {
-            Err(Trouble::Usage(format!("several approvals wait, give --stage or the pipeline: {}", places.join(", "))))
-        }
+        (Some(_), _) => Err(Trouble::Unknown(format!(
+            "several approvals wait, give --stage or the pipeline: {}",
+            places.join(", ")
+        ))),
     }
 }

@@ -1,14 +1,13 @@
-//! The desk at which questions are answered: the adapters, flags that several have, and how an answer fails.
+//! The desk at which operators' commands work: the adapters, and flags that several have.
 
 use std::io::{self, Write};
 
 use aws_types::SdkConfig;
-use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
-use coalmine_door::store::{Location, Store, StoreError};
+use coalmine_door::store::{Location, Store};
 
 use crate::aws::calls::Calls;
-use crate::cli::{EXIT_SURROUNDINGS, EXIT_USAGE, default_ledger};
+use crate::cli::default_ledger;
 use crate::commands::common::LedgerArgument;
 use crate::tools::Tools;
 
@@ -61,44 +60,6 @@ impl Desk {
     #[must_use]
     pub fn now(&self) -> Time {
         self.tools.clock.now()
-    }
-}
-
-/// Why a command has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// What was named is not there, or cannot be meant: for people, with the nearest names.
-    #[error("{0}")]
-    Unknown(String),
-    /// AWS gave no answer, or no.
-    #[error("{what}: {problem}")]
-    Aws {
-        /// What was being done.
-        what: String,
-        /// What AWS said.
-        problem: AwsError,
-    },
-    /// The ledger cannot be read.
-    #[error("reading the ledger: {0}; is --ledger (COALMINE_LEDGER) the workers'?")]
-    Ledger(#[from] StoreError),
-    /// The answer cannot be written.
-    #[error("writing the answer: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl Trouble {
-    /// Says what was being done when AWS failed.
-    pub fn while_(what: impl Into<String>) -> impl FnOnce(AwsError) -> Self {
-        |problem| Self::Aws { what: what.into(), problem }
-    }
-
-    /// The exit code.
-    #[must_use]
-    pub fn code(&self) -> u8 {
-        match self {
-            Self::Unknown(_) => EXIT_USAGE,
-            Self::Aws { .. } | Self::Ledger(_) | Self::Io(_) => EXIT_SURROUNDINGS,
-        }
     }
 }
 

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::aws::calls::ActionRun;
 use crate::commands::common::LedgerArgument;
-use crate::commands::desk::{Desk, OutputArgument, Trouble, write_json};
-use crate::commands::nearest::unknown;
+use crate::commands::desk::{Desk, OutputArgument, write_json};
 use crate::commands::table::{age, date, print, row, table};
+use crate::commands::trouble::Trouble;
 use crate::deploy::message::printable;
+use crate::deploy::nearest::unknown;
 use crate::deploy::progress::Progress;
 use crate::deploy::telling;
 use crate::ledger::history;

@@ -7,9 +7,11 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::commands::common::LedgerArgument;
-use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
-use crate::commands::nearest::unknown;
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, write_json};
 use crate::commands::table::{age, date, print, row, short, table};
+use crate::commands::trouble::Trouble;
+use crate::deploy::happening::State;
+use crate::deploy::nearest::unknown;
 use crate::ledger::history::{self, Entry, Ran};
 use crate::ledger::releases::{self, Release};
 
@@ -249,8 +251,15 @@ fn stands(record: &Release) -> Vec<String> {
             services.push(&happening.service);
         }
     }
-    let last = |service: &&str| record.last_of(service).map(|last| format!("{service}: {}", last.state.word()));
-    services.iter().filter_map(last).collect()
+    let stands = |service: &&str| {
+        let last = record.last_of(service)?;
+        // Nobody tells a canary that its release was turned over.
+        let went_on = last.state == State::Held
+            && record.timeline.iter().any(|other| other.state == State::Deployed && other.at >= last.at);
+        let word = if went_on { "approved" } else { last.state.word() };
+        Some(format!("{service}: {word}"))
+    };
+    services.iter().filter_map(stands).collect()
 }
 
 /// Reads records, a few at a time; those that cannot be understood are left out.

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use crate::cli::EXIT_OK;
 use crate::commands::common::LedgerArgument;
-use crate::commands::desk::{Desk, Trouble};
+use crate::commands::desk::Desk;
+use crate::commands::trouble::Trouble;
 use crate::commands::{doctor, explain, history, status, whatif};
 
 /// A command that only looks.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
 
-use crate::deploy::message::printable;
+use crate::deploy::message::printable_lines;
 
 /// An empty table. On a terminal it is as wide as that, elsewhere as wide as its content.
 #[must_use]
@@ -18,10 +18,7 @@ pub fn table(head: &[&str]) -> Table {
 
 /// Adds a row. What comes from outside steers no terminal.
 pub fn row<const N: usize>(table: &mut Table, cells: [String; N]) {
-    table.add_row(cells.map(|cell| {
-        let lines: Vec<String> = cell.split('\n').map(printable).collect();
-        lines.join("\n")
-    }));
+    table.add_row(cells.map(|cell| printable_lines(&cell)));
 }
 
 /// Writes a table, without spaces at the ends of its lines.

@@ -18,6 +18,7 @@ pub(crate) mod fixtures;
 pub mod happening;
 pub mod hold;
 pub mod message;
+pub mod nearest;
 pub mod outlook;
 pub mod preflight;
 pub mod progress;

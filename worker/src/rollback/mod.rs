@@ -8,7 +8,6 @@
 //! be taken, [`fleet`] takes them, all services at once, and [`record`] writes down what was left and who did it.
 
 pub(crate) mod action;
-pub mod carriers;
 pub mod fleet;
 pub mod plan;
 pub mod record;

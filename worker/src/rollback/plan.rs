@@ -7,10 +7,10 @@ use coalmine_pipeline::{Back, Home, ImageReference};
 use futures_util::future::try_join_all;
 
 use crate::aws::ecr::ImageError;
+use crate::deploy::nearest::hint;
 use crate::deploy::release::Image;
 use crate::deploy::restore::{self, Restore};
 use crate::deploy::rollback::course::Course;
-use crate::deploy::rollback::nearest::hint;
 use crate::deploy::rollback::pair::{self, Says};
 use crate::deploy::rollback::usable::{self, Looked};
 use crate::deploy::rollback::way::{Good, Present, choose, way_back};

@@ -1,4 +1,4 @@
-# The standard pipeline. Everything is a plan: nothing is created.
+# The standard pipeline. Everything but one run is a plan: nothing is created.
 
 provider "aws" {
   region = "eu-central-1"
@@ -132,35 +132,17 @@ run "a_release_starts_with_the_very_version_that_was_uploaded" {
   }
 }
 
-run "what_it_keeps_is_encrypted_and_what_it_may_do_is_little" {
-  command = plan
+run "what_it_stands_on_is_its_own_and_its_rule_may_start_it_alone" {
+  command = apply
 
-  variables {
-    source_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
-  }
-
-  override_resource {
-    target          = aws_kms_key.this
-    override_during = plan
-    values          = { arn = "arn:aws:kms:eu-central-1:123456789012:key/89abcdef-0123-4567-89ab-cdef01234567" }
+  assert {
+    condition     = one(aws_codepipeline.this.artifact_store).encryption_key[0] == { id = module.base.key_arn, type = "KMS" } && one(aws_codepipeline.this.artifact_store).location == "app-artifacts-123456789012-eu-central-1"
+    error_message = "Artifacts should be in the pipeline's bucket, encrypted with its key."
   }
 
   assert {
-    condition     = one(aws_codepipeline.this.artifact_store).encryption_key[0].type == "KMS" && aws_kms_key.this.enable_key_rotation
-    error_message = "Artifacts should be encrypted with a key that rotates."
-  }
-
-  assert {
-    condition = { for statement in data.aws_iam_policy_document.pipeline.statement : statement.sid => "${join(" ", sort(statement.actions))} on ${join(" ", statement.resources)}" } == {
-      SourceBucket   = "s3:GetBucketVersioning on arn:aws:s3:::sources"
-      Source         = "s3:GetObject s3:GetObjectVersion on arn:aws:s3:::sources/app/imagedefinitions.zip"
-      ArtifactBucket = "s3:GetBucketVersioning on arn:aws:s3:::app-artifacts-123456789012-eu-central-1"
-      Artifacts      = "s3:GetObject s3:GetObjectVersion s3:PutObject on arn:aws:s3:::app-artifacts-123456789012-eu-central-1/*"
-      Key            = "kms:Decrypt kms:GenerateDataKey on arn:aws:kms:eu-central-1:123456789012:key/89abcdef-0123-4567-89ab-cdef01234567"
-      SourceKey      = "kms:Decrypt on arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
-      Ask            = "sns:Publish on arn:aws:sns:eu-central-1:123456789012:app-approvals"
-    }
-    error_message = "The pipeline's policy has changed."
+    condition     = aws_codepipeline.this.role_arn == module.base.role_arn && aws_codepipeline.this.stage[1].action[0].configuration["NotificationArn"] == "arn:aws:sns:eu-central-1:123456789012:app-approvals"
+    error_message = "The pipeline should use its own role and topic."
   }
 
   assert {
@@ -169,8 +151,8 @@ run "what_it_keeps_is_encrypted_and_what_it_may_do_is_little" {
   }
 
   assert {
-    condition     = jsondecode(data.aws_iam_policy_document.assume["pipeline"].json).Statement[0].Principal == { Service = "codepipeline.amazonaws.com" }
-    error_message = "Only CodePipeline may take the role."
+    condition     = jsondecode(aws_iam_role.trigger.assume_role_policy).Statement[0].Principal == { Service = "events.amazonaws.com" }
+    error_message = "Only EventBridge may take the rule's role."
   }
 }
 

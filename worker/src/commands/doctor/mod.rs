@@ -6,6 +6,7 @@ pub mod permissions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use coalmine_door::store::StoreError;
 use coalmine_pipeline::ImageReference;
 use coalmine_pipeline::action_type::{CANARY, FULL};
 use serde::Serialize;
@@ -14,9 +15,10 @@ use crate::aws::cloudwatch::ALARMS_PER_CALL;
 use crate::aws::pipelines::Definition;
 use crate::cli::{EXIT_FINDINGS, EXIT_OK};
 use crate::commands::common::LedgerArgument;
-use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, write_json};
 use crate::commands::status::{alarms_of, services};
 use crate::commands::table::{print, row, table};
+use crate::commands::trouble::Trouble;
 use crate::deploy::action::Action;
 use crate::deploy::message::counted;
 use crate::ledger::{history, percents};
@@ -48,7 +50,7 @@ struct Report {
     findings: Vec<Finding>,
     services: usize,
     pipelines: usize,
-    /// The permissions that could not be tried.
+    /// The permissions that cannot be tried without changing something.
     untried: Vec<&'static str>,
 }
 
@@ -77,7 +79,7 @@ pub async fn run(desk: &Desk, args: &Args, out: &mut impl Write) -> Result<u8, T
 
 async fn look(desk: &Desk, args: &Args, findings: &mut Vec<Finding>) -> Result<Seen, Trouble> {
     let mut seen = Seen::default();
-    let noted = match desk.store().list(history::PREFIX).await {
+    let noted = match ledger(desk).await {
         Ok(keys) => percents::noted(&keys),
         Err(problem) => {
             let remedy = "give --ledger (COALMINE_LEDGER) the workers' value, and s3:ListBucket, s3:GetObject on it";
@@ -123,6 +125,15 @@ async fn look(desk: &Desk, args: &Args, findings: &mut Vec<Finding>) -> Result<S
     }
     seen.movable = movable(desk, &seen.patients, findings).await;
     Ok(seen)
+}
+
+/// The keys of the services' records. One record is read, whichever: who may list may not be allowed to read.
+async fn ledger(desk: &Desk) -> Result<Vec<String>, StoreError> {
+    let keys = desk.store().list(history::PREFIX).await?;
+    if let Some(key) = keys.first() {
+        desk.store().get(key).await?;
+    }
+    Ok(keys)
 }
 
 /// The images that services run by a tag that can be moved.

@@ -6,13 +6,14 @@ use coalmine_pipeline::ImageReference;
 use coalmine_pipeline::action_type;
 
 use super::judge::{Finding, Seen};
+use crate::aws::codepipeline::Context;
 use crate::commands::desk::Desk;
 
 /// Every IAM action that the worker's calls need: those that a read tries first, then those that nothing tries.
 pub const ACTIONS: [(&str, Tried); 33] = [
     ("cloudwatch:DescribeAlarms", Tried::ByReading),
     ("codepipeline:GetPipeline", Tried::ByReading),
-    ("codepipeline:GetPipelineExecution", Tried::Never),
+    ("codepipeline:GetPipelineExecution", Tried::ByReading),
     ("codepipeline:GetJobDetails", Tried::ByReading),
     ("codepipeline:ListActionExecutions", Tried::ByReading),
     ("codepipeline:PollForJobs", Tried::ByReading),
@@ -27,6 +28,8 @@ pub const ACTIONS: [(&str, Tried); 33] = [
     ("ecs:ListServiceDeployments", Tried::ByReading),
     ("ecs:ListTaskDefinitions", Tried::ByReading),
     ("ecs:ListTasks", Tried::ByReading),
+    ("kms:Decrypt", Tried::ByReading),
+    ("logs:GetLogEvents", Tried::ByReading),
     ("s3:GetObject", Tried::ByReading),
     ("s3:ListBucket", Tried::ByReading),
     ("codepipeline:AcknowledgeJob", Tried::Never),
@@ -38,9 +41,7 @@ pub const ACTIONS: [(&str, Tried); 33] = [
     ("ecs:UpdateService", Tried::Never),
     ("events:PutEvents", Tried::Never),
     ("iam:PassRole", Tried::Never),
-    ("kms:Decrypt", Tried::Never),
     ("kms:GenerateDataKey", Tried::Never),
-    ("logs:GetLogEvents", Tried::Never),
     ("s3:DeleteObject", Tried::Never),
     ("s3:PutObject", Tried::Never),
 ];
@@ -48,14 +49,16 @@ pub const ACTIONS: [(&str, Tried); 33] = [
 /// Whether a permission can be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// A read shows it.
+    /// A read shows it, where there is something to read.
     ByReading,
-    /// It would change something, or there is nothing to try it on.
+    /// It would change something.
     Never,
 }
 
-/// A job that CodePipeline cannot know: asking for it changes nothing.
+/// A job, and an execution, that CodePipeline cannot know: asking for it changes nothing.
 const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
+/// A task that ECS cannot know: it has no log.
+const NO_TASK: &str = "00000000000000000000000000000000";
 /// A pool that no pipeline should use: polling it takes nobody's job.
 const NO_POOL: &str = "coalmine-doctor";
 
@@ -75,7 +78,11 @@ pub(super) async fn tried(desk: &Desk, seen: &Seen) -> Vec<Finding> {
         }
     }
     if let Some(line) = seen.lines.first() {
-        refused(&mut found, calls.actions(&line.definition.name, None).await.err());
+        let pipeline = &line.definition.name;
+        refused(&mut found, calls.actions(pipeline, None).await.err());
+        // Whether there is an execution of that id does not matter.
+        let none = Context { pipeline: pipeline.clone(), execution: NO_JOB.to_owned(), ..Context::default() };
+        refused(&mut found, desk.tools.codepipeline.status(&none).await.err());
     }
     if let Some(patient) = seen.patients.first() {
         let service = &patient.service;
@@ -97,6 +104,13 @@ pub(super) async fn tried(desk: &Desk, seen: &Seen) -> Vec<Finding> {
             Ok(arns) if !arns.is_empty() => refused(&mut found, ecs.tasks(cluster, &arns[..1]).await.err()),
             Ok(_) => {}
             Err(problem) => refused(&mut found, Some(problem)),
+        }
+        for (container, _) in patient.runs.iter().flat_map(|runs| runs.images()) {
+            let Some((group, prefix)) = patient.runs.as_ref().and_then(|runs| runs.log_of(&container)) else {
+                continue;
+            };
+            let read = desk.tools.logs.tail(&group, &prefix, &container, NO_TASK).await;
+            refused(&mut found, read.err().filter(|problem| !problem.is("ResourceNotFoundException")));
         }
         let images = patient.runs.iter().flat_map(|runs| runs.images());
         for reference in images.filter_map(|(_, image)| ImageReference::parse(&image).ok()) {

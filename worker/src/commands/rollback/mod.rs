@@ -1,5 +1,6 @@
 //! `coalmine-worker rollback`: several services at once, back to the last release that succeeded on each.
 
+mod carriers;
 mod run;
 mod view;
 

@@ -11,13 +11,15 @@ use futures_util::future::try_join_all;
 use crate::aws::ecs::SERVICES_PER_CALL;
 use crate::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK, EXIT_SURROUNDINGS, EXIT_USAGE};
 use crate::commands::common::Screen;
+use crate::commands::desk::Desk;
+use crate::commands::rollback::carriers::{self, Carrier};
 use crate::commands::rollback::view::{self, Bars};
+use crate::commands::trouble::Trouble;
 use crate::deploy::decision::elapsed;
 use crate::deploy::message::counted;
 use crate::deploy::rollback::course::{Course, PATIENCE};
 use crate::deploy::rollback::words::State;
 use crate::ledger::history;
-use crate::rollback::carriers::{self, Carrier};
 use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{self, Plan, Request};
 use crate::rollback::record::Author;
@@ -57,20 +59,6 @@ pub struct Order {
     pub ledger: Location,
 }
 
-/// Why a rollback ends before anything was changed.
-enum Ends {
-    /// What is asked for cannot be told, or done.
-    Cannot(String),
-    /// AWS does not answer, or refuses.
-    Aws(AwsError),
-}
-
-impl From<AwsError> for Ends {
-    fn from(problem: AwsError) -> Self {
-        Self::Aws(problem)
-    }
-}
-
 /// Rolls back; the exit code. `stop` is Ctrl-C.
 pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
     if door.region().is_none_or(|region| region.as_ref().is_empty()) {
@@ -81,21 +69,14 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         screen.say("nobody can be asked here, as this is no terminal: give --yes to roll back, or --dry-run to look. Nothing was done.");
         return EXIT_USAGE;
     }
-    let tools = Tools::new(door, std::time::Duration::from_secs(60), &order.ledger);
-    let plan = match Box::pin(make(&tools, &order)).await {
+    let desk = Desk::new(door, &order.ledger);
+    let plan = match Box::pin(make(&desk, &order)).await {
         Ok(plan) => plan,
-        Err(Ends::Cannot(text)) => {
-            screen.say(&format!("{text}. Nothing was done."));
-            return EXIT_NOT_POSSIBLE;
-        }
-        Err(Ends::Aws(problem)) => {
-            let hint = if problem.kind == Kind::Denied {
-                " The README lists the permissions that rollback needs."
-            } else {
-                ""
-            };
-            screen.say(&format!("{problem}. Nothing was done.{hint}"));
-            return EXIT_SURROUNDINGS;
+        Err(trouble) => {
+            let denied = matches!(&trouble, Trouble::Aws { problem, .. } if problem.kind == Kind::Denied);
+            let hint = if denied { " The README lists the permissions that rollback needs." } else { "" };
+            screen.say(&format!("{trouble}. Nothing was done.{hint}"));
+            return trouble.code();
         }
     };
     view::plan(screen, &order, &plan);
@@ -113,16 +94,16 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         screen.say("Nothing was done.");
         return EXIT_OK;
     }
-    Box::pin(act(&tools, &order, plan, screen, stop)).await
+    Box::pin(act(&desk, &order, plan, screen, stop)).await
 }
 
-async fn make(tools: &Tools, order: &Order) -> Result<Plan, Ends> {
+async fn make(desk: &Desk, order: &Order) -> Result<Plan, Trouble> {
     let cluster = match &order.cluster {
         Some(cluster) => cluster.clone(),
-        None => cluster_of(tools, &order.services).await?,
+        None => cluster_of(desk, &order.services).await?,
     };
     let services = match &order.group {
-        Some((tag, value)) => group(tools, &cluster, tag, value).await?,
+        Some((tag, value)) => group(desk, &cluster, tag, value).await?,
         None => order.services.clone(),
     };
     let request = Request {
@@ -134,47 +115,53 @@ async fn make(tools: &Tools, order: &Order) -> Result<Plan, Ends> {
         home: None,
     };
     if let Some(strange) = order.canaries.keys().find(|name| !request.services.contains(name)) {
-        return Err(Ends::Cannot(format!("--canary names {strange}, which is not among the services")));
+        return Err(Trouble::NotPossible(format!("--canary names {strange}, which is not among the services")));
     }
-    let mut plan = Box::pin(plan::make(tools, &request, &[], Ledger::Wished)).await?;
+    let plan = async |names: &[String]| {
+        let made = Box::pin(plan::make(&desk.tools, &request, names, Ledger::Wished)).await;
+        made.map_err(Trouble::while_(format!("looking at the services of {cluster}")))
+    };
+    let made = plan(&[]).await?;
     // Only who mistypes a name pays for the list of all names.
-    if plan.problems.iter().any(|(_, problem)| problem.starts_with("ECS has no service")) {
-        let names = tools.ecs.service_names(&cluster).await.unwrap_or_default();
-        plan = Box::pin(plan::make(tools, &request, &names, Ledger::Wished)).await?;
+    if made.problems.iter().any(|(_, problem)| problem.starts_with("ECS has no service")) {
+        return plan(&desk.calls.services(&cluster).await.unwrap_or_default()).await;
     }
-    Ok(plan)
+    Ok(made)
 }
 
 /// The one cluster in which the ledger knows the services.
-async fn cluster_of(tools: &Tools, services: &[String]) -> Result<String, Ends> {
-    let entries = history::all(tools.held.store()).await.unwrap_or_default();
+async fn cluster_of(desk: &Desk, services: &[String]) -> Result<String, Trouble> {
+    let entries = history::all(desk.store()).await.unwrap_or_default();
     let known = entries.iter().filter(|entry| services.is_empty() || services.contains(&entry.service));
     let mut clusters: Vec<&str> = known.map(|entry| entry.cluster.as_str()).collect();
     clusters.sort_unstable();
     clusters.dedup();
     match clusters.as_slice() {
         [one] => Ok((*one).to_owned()),
-        [] => Err(Ends::Cannot("the ledger does not tell the cluster: give --cluster".to_owned())),
+        [] => Err(Trouble::NotPossible("the ledger does not tell the cluster: give --cluster".to_owned())),
         several => {
-            Err(Ends::Cannot(format!("the services are in several clusters ({}): give --cluster", several.join(", "))))
+            let several = several.join(", ");
+            Err(Trouble::NotPossible(format!("the services are in several clusters ({several}): give --cluster")))
         }
     }
 }
 
 /// The services of a cluster that carry a tag; canaries that do go with their full services.
-async fn group(tools: &Tools, cluster: &str, tag: &str, value: &str) -> Result<Vec<String>, Ends> {
-    let names = tools.ecs.service_names(cluster).await?;
-    let asked = names.chunks(SERVICES_PER_CALL).map(|names| tools.ecs.services_with_tags(cluster, names));
-    let described = try_join_all(asked).await?.into_iter().flatten();
+async fn group(desk: &Desk, cluster: &str, tag: &str, value: &str) -> Result<Vec<String>, Trouble> {
+    let looking = || Trouble::while_(format!("looking for services of {cluster} with the tag {tag}={value}"));
+    let names = desk.calls.services(cluster).await.map_err(looking())?;
+    let asked = names.chunks(SERVICES_PER_CALL).map(|names| desk.tools.ecs.services_with_tags(cluster, names));
+    let described = try_join_all(asked).await.map_err(looking())?.into_iter().flatten();
     let tagged = described.filter(|(_, tags)| tags.get(tag).is_some_and(|found| found == value));
     let found: Vec<String> = tagged.map(|(service, _)| service.name).collect();
     if found.is_empty() {
-        return Err(Ends::Cannot(format!("no service of cluster {cluster} has the tag {tag}={value}")));
+        return Err(Trouble::NotPossible(format!("no service of cluster {cluster} has the tag {tag}={value}")));
     }
     Ok(found)
 }
 
-async fn act(tools: &Tools, order: &Order, plan: Plan, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
+async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
+    let tools = &desk.tools;
     let began = tools.clock.now().timestamp();
     let courses = match plan::settle(tools, plan.planned).await {
         Ok(courses) => courses,
@@ -207,7 +194,7 @@ async fn act(tools: &Tools, order: &Order, plan: Plan, screen: &mut Screen<'_>, 
             break;
         }
         if carriers.is_none() && !fleet.ends().iter().any(|end| end.state == State::Untouched) {
-            carriers = Some(find_carriers(tools, order, &courses, screen).await);
+            carriers = Some(find_carriers(desk, order, &courses, screen).await);
         }
         if fleet.is_over() {
             break;
@@ -228,8 +215,8 @@ async fn act(tools: &Tools, order: &Order, plan: Plan, screen: &mut Screen<'_>, 
 }
 
 /// The executions that still carry what was left; stopped, where that was ordered.
-async fn find_carriers(tools: &Tools, order: &Order, courses: &[Course], screen: &mut Screen<'_>) -> Vec<Carrier> {
-    let mut found = match carriers::find(tools, courses).await {
+async fn find_carriers(desk: &Desk, order: &Order, courses: &[Course], screen: &mut Screen<'_>) -> Vec<Carrier> {
+    let mut found = match carriers::find(desk, courses).await {
         Ok(found) => found,
         Err(problem) => {
             screen.say(&format!("which pipeline executions still carry it is not known: {problem}"));
@@ -237,7 +224,7 @@ async fn find_carriers(tools: &Tools, order: &Order, courses: &[Course], screen:
         }
     };
     if order.stop_pipelines {
-        for problem in carriers::stop(tools, &mut found, &format!("rolled back by {}", order.by)).await {
+        for problem in carriers::stop(desk, &mut found, &format!("rolled back by {}", order.by)).await {
             screen.say(&format!("this execution could not be stopped: {problem}"));
         }
     }

@@ -1,16 +1,16 @@
 //! What an operator sees of a rollback: tables for people, JSON for machines, a bar per service on a terminal.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::commands::common::Screen;
 use crate::commands::rollback::Order;
+use crate::commands::rollback::carriers::Carrier;
+use crate::commands::table::{row, short, table};
 use crate::deploy::message::printable;
 use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::words::{End, State};
-use crate::rollback::carriers::Carrier;
 use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{Plan, Planned};
 
@@ -18,8 +18,6 @@ use crate::rollback::plan::{Plan, Planned};
 const SCHEMA: u32 = 1;
 /// Characters of a digest that people compare.
 const DIGEST_CHARS: usize = 19;
-/// Characters of a release's id that people compare.
-const RELEASE_CHARS: usize = 8;
 
 /// Shows what would change, and what cannot be done and why.
 pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
@@ -31,7 +29,7 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
             screen.show(&json!({"schema": SCHEMA, "services": services, "problems": problems(plan)}).to_string());
         }
     } else if !plan.planned.is_empty() {
-        screen.show(&table(plan).to_string());
+        screen.show(&of_plan(plan).trim_fmt());
     }
     if !plan.problems.is_empty() {
         let count = plan.problems.iter().map(|(service, _)| service).collect::<std::collections::BTreeSet<_>>().len();
@@ -46,10 +44,11 @@ fn problems(plan: &Plan) -> Vec<Value> {
     plan.problems.iter().map(|(service, problem)| json!({"service": service, "problem": problem})).collect()
 }
 
-fn table(plan: &Plan) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["Service", "From", "To", "Tasks", "Batch"]);
+fn of_plan(plan: &Plan) -> Table {
+    let mut shown = table(&["Service", "From", "To", "Tasks", "Batch"]);
+    if let Some(tasks) = shown.column_mut(3) {
+        tasks.set_cell_alignment(CellAlignment::Right);
+    }
     for planned in &plan.planned {
         let Planned { course, service, pair, copy } = planned;
         let name = match (&course.canary_of, pair) {
@@ -68,19 +67,16 @@ fn table(plan: &Plan) -> Table {
             (true, batch) if batch >= service.desired => "all at once".to_owned(),
             (true, batch) => format!("{batch} at a time"),
         };
-        table.add_row([name, from, to, service.desired.to_string(), batch]);
+        row(&mut shown, [name, from, to, service.desired.to_string(), batch]);
     }
-    if let Some(column) = table.column_mut(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    shown
 }
 
 /// `shop:7` and below it what is known of it.
 fn place(revision: String, release: Option<&(String, String)>, digest: Option<&String>) -> String {
     let mut known: Vec<String> = Vec::new();
     if let Some((release, _)) = release {
-        known.push(release.chars().take(RELEASE_CHARS).collect());
+        known.push(short(release).to_owned());
     }
     if let Some(digest) = digest {
         known.push(digest.chars().take(DIGEST_CHARS).collect());
@@ -130,13 +126,11 @@ pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, car
         });
         screen.show(&document.to_string());
     } else {
-        let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
-        table.set_header(["Service", "State", ""]);
+        let mut shown = table(&["Service", "State", ""]);
         for End { course, state, reason, .. } in &ends {
-            table.add_row([course.service.clone(), state.word().to_owned(), printable(reason)]);
+            row(&mut shown, [course.service.clone(), state.word().to_owned(), printable(reason)]);
         }
-        screen.show(&table.to_string());
+        screen.show(&shown.trim_fmt());
     }
     for carrier in carriers {
         let Carrier { pipeline, execution, stopping } = carrier;

@@ -30,7 +30,7 @@ pub struct Seen {
     pub own_percents: Option<Percents>,
 }
 
-/// An approval that waits while a canary is held.
+/// A canary that waits for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// `cluster/service` of the canary.
@@ -41,6 +41,8 @@ pub struct Hold {
     pub since: i64,
     /// Where people are asked: `pipeline: Stage/Action`; empty where nobody asks any more.
     pub asks: String,
+    /// Why it goes back, where it does.
+    pub restoring: Option<String>,
 }
 
 /// A service in the answer.
@@ -99,6 +101,8 @@ pub struct Held {
     pub since: i64,
     /// Where people are asked; empty where nobody asks any more.
     pub asks: String,
+    /// Why it goes back, where it does.
+    pub restoring: Option<String>,
 }
 
 /// Which services are the canary and the full service of one application: full → canary, each as `cluster/service`.
@@ -147,21 +151,6 @@ fn common_prefix(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
 }
 
-/// The releases that are on a canary and did not go on to its full service: who reads their records knows whether they
-/// are held. Canary and its entry.
-#[must_use]
-pub fn stranded<'a>(pairs: &BTreeMap<String, String>, history: &'a [Entry]) -> Vec<(String, &'a Entry)> {
-    let newest = |label: &str| history.iter().find(|entry| format!("{}/{}", entry.cluster, entry.service) == label);
-    let mut found = Vec::new();
-    for (full, canary) in pairs {
-        let (Some(held), turned) = (newest(canary), newest(full)) else { continue };
-        if turned.is_none_or(|turned| turned.release != held.release && turned.began < held.began) {
-            found.push((canary.clone(), held));
-        }
-    }
-    found
-}
-
 /// The answer, service by service.
 #[must_use]
 pub fn rows(seen: &[Seen], history: &[Entry], holds: &[Hold]) -> Vec<Row> {
@@ -201,6 +190,7 @@ pub fn rows(seen: &[Seen], history: &[Entry], holds: &[Hold]) -> Vec<Row> {
                     release: hold.release.clone(),
                     since: hold.since,
                     asks: hold.asks.clone(),
+                    restoring: hold.restoring.clone(),
                 }),
             }
         })

@@ -6,15 +6,15 @@ pub mod show;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use crate::aws::approvals::Waiting;
 use crate::aws::cloudwatch::ALARMS_PER_CALL;
 use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, REVISIONS_PER_CALL, SERVICES_PER_CALL};
 use crate::commands::common::LedgerArgument;
-use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, Trouble, write_json};
-use crate::commands::nearest::unknown;
-use crate::deploy::happening::State;
+use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, write_json};
+use crate::commands::trouble::Trouble;
+use crate::deploy::nearest::unknown;
 use crate::deploy::view::{Alarm, Deployment, Service, ServiceRevision};
-use crate::ledger::history::Entry;
-use crate::ledger::{history, percents, releases};
+use crate::ledger::{canaries, history, percents};
 use fleet::{Hold, Seen};
 
 /// What is asked.
@@ -45,8 +45,7 @@ pub async fn run(desk: &Desk, args: &Args, out: &mut impl Write) -> Result<(), T
     let keys = desk.store().list(history::PREFIX).await?;
     let history = history::of_keys(&keys);
     let seen = look_closer(desk, services, &percents::noted(&keys)).await?;
-    let labels: BTreeSet<String> = seen.iter().map(|seen| seen.service.label()).collect();
-    let holds = holds(desk, &labels, &history).await?;
+    let holds = holds(desk, &seen).await?;
     let rows = fleet::rows(&seen, &history, &holds);
     if args.output.json {
         return Ok(write_json(out, &rows)?);
@@ -133,26 +132,30 @@ pub fn alarms_of(service: &Service) -> Vec<String> {
     names.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-/// The canaries that are held, and where people are asked: releases on record that ended well on a canary and did not
-/// go on, and the approvals that are open in their pipelines.
-async fn holds(desk: &Desk, labels: &BTreeSet<String>, history: &[Entry]) -> Result<Vec<Hold>, Trouble> {
-    let pairs = fleet::pairs(labels, history);
-    let mut approvals = BTreeMap::new();
+/// The canaries that wait for people, as the watch knows them, and the approvals that are open in their pipelines. What
+/// the watch does not understand, it does not hold either.
+async fn holds(desk: &Desk, seen: &[Seen]) -> Result<Vec<Hold>, Trouble> {
+    let shown: BTreeSet<String> =
+        seen.iter().map(|seen| canaries::key(&seen.service.cluster, &seen.service.name)).collect();
+    let mut open: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
     let mut holds = Vec::new();
-    for (canary, entry) in fleet::stranded(&pairs, history) {
-        let Some(record) = releases::read(desk.store(), &entry.release).await? else { continue };
-        let Some(last) = record.last_of(&canary).filter(|last| last.state == State::Held) else { continue };
-        if !approvals.contains_key(&record.pipeline) {
-            let open = desk.calls.open_approvals(&record.pipeline).await;
-            let open = open.map_err(Trouble::while_(format!("looking for approvals of {}", record.pipeline)))?;
-            approvals.insert(record.pipeline.clone(), open);
+    for key in canaries::keys(desk.store()).await?.into_iter().filter(|key| shown.contains(key)) {
+        let Some((_, Some(canary))) = canaries::read(desk.store(), &key).await? else { continue };
+        let pipeline = &canary.pipeline;
+        if !open.contains_key(pipeline) {
+            let found = desk.calls.approvals.open(pipeline).await;
+            let found = found.map_err(Trouble::while_(format!("looking for approvals of {pipeline}")))?;
+            open.insert(pipeline.clone(), found.unwrap_or_default());
         }
-        let open = approvals.get(&record.pipeline).into_iter().flatten();
-        let asks: Vec<String> = open
-            .filter(|open| open.execution == entry.release)
-            .map(|open| format!("{}: {}/{}", open.pipeline, open.stage, open.action))
-            .collect();
-        holds.push(Hold { canary, release: entry.release.clone(), since: last.at, asks: asks.join(", ") });
+        let asks = open.get(pipeline).into_iter().flatten().filter(|open| open.release == canary.release);
+        let asks: Vec<String> = asks.map(|open| format!("{}: {}/{}", open.pipeline, open.stage, open.action)).collect();
+        holds.push(Hold {
+            canary: canary.label(),
+            release: canary.release,
+            since: canary.since,
+            asks: asks.join(", "),
+            restoring: canary.restoring.map(|restoring| restoring.why),
+        });
     }
     Ok(holds)
 }

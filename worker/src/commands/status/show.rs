@@ -35,11 +35,12 @@ pub fn fleet(out: &mut impl Write, rows: &[Row], now: i64) -> io::Result<()> {
     }
     print(out, &shown)?;
     let ill = u32::try_from(rows.iter().filter(|row| !row.well).count()).unwrap_or(u32::MAX);
-    let held = rows.iter().filter(|row| row.held.is_some()).count();
+    let (back, held): (Vec<&Held>, Vec<&Held>) =
+        rows.iter().filter_map(|row| row.held.as_ref()).partition(|held| held.restoring.is_some());
     let all = counted(u32::try_from(rows.len()).unwrap_or(u32::MAX), "service");
     let ill = if ill == 0 { "all well".to_owned() } else { format!("{ill} not well") };
-    let held = if held == 0 { String::new() } else { format!(", {held} held for people") };
-    writeln!(out, "{all}: {ill}{held}.")
+    let some = |held: &[&Held], what| if held.is_empty() { String::new() } else { format!(", {} {what}", held.len()) };
+    writeln!(out, "{all}: {ill}{}{}.", some(&held, "held for people"), some(&back, "going back"))
 }
 
 fn pair(pair: &Pair) -> String {
@@ -59,8 +60,9 @@ fn health(row: &Row, now: i64) -> String {
 
 fn hold(held: &Held, now: i64) -> String {
     let (release, since) = (short(&held.release), age(now - held.since));
-    match held.asks.as_str() {
-        "" => format!("holds {release} for {since}, and nobody is asked any more"),
-        asks => format!("holds {release} for {since}; waits for {asks}"),
+    match (&held.restoring, held.asks.as_str()) {
+        (Some(why), _) => format!("goes back from {release}: {why}"),
+        (None, "") => format!("holds {release} for {since}, and nobody is asked any more"),
+        (None, asks) => format!("holds {release} for {since}; waits for {asks}"),
     }
 }

@@ -53,23 +53,6 @@ fn where_one_execution_releases_several_applications_their_names_tell_them_apart
 }
 
 #[test]
-fn a_release_that_did_not_go_on_from_its_canary_is_stranded() {
-    let pairs = pairs(&labels(&["shop", "shop-canary"]), &[]);
-    let on_canary = entry("shop-canary", 100, "r2");
-    for (turned, expected) in [
-        (Some(entry("shop", 50, "r1")), true),
-        (None, true),
-        (Some(entry("shop", 150, "r2")), false),
-        // A rollback, or another pipeline, since: nobody holds the canary any more.
-        (Some(entry("shop", 150, "r0")), false),
-    ] {
-        let history: Vec<Entry> = turned.into_iter().chain([on_canary.clone()]).collect();
-        let is_stranded = !stranded(&pairs, &history).is_empty();
-        assert_eq!(is_stranded, expected, "{history:?}");
-    }
-}
-
-#[test]
 fn a_service_has_the_release_whose_action_can_have_deployed_what_it_runs() {
     let history = [entry("shop", 1_000, "r1")];
     for (created, expected) in [(1_100, Some("r1")), (1_000 + DAY + 1, None), (100, None)] {
@@ -119,6 +102,7 @@ fn a_fleet_is_shown_as_a_table() {
         release: "77aa88bb-4e5f-6071".into(),
         since: 5_400,
         asks: "shop: Release/Approve".into(),
+        restoring: None,
     };
     let mut out = Vec::new();
     super::super::show::fleet(&mut out, &rows(&services, &history, &[hold]), 5_700).unwrap();

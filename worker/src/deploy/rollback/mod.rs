@@ -6,7 +6,6 @@
 //! ```
 
 pub mod course;
-pub mod nearest;
 pub mod pair;
 pub mod refused;
 pub mod usable;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use coalmine_pipeline::Back;
 
+use crate::deploy::nearest::hint;
 use crate::deploy::revision::Revision;
-use crate::deploy::rollback::nearest::nearest;
 use crate::deploy::view::Service;
 
 /// A release that ended well on a service once.
@@ -95,11 +95,11 @@ pub enum NoTarget {
     #[error("no earlier release of it is known, only the present one ({0})")]
     Only(String),
     /// It never ran that release.
-    #[error("no release {asked} ever succeeded on it{}", if near.is_empty() { String::new() } else { format!("; the nearest: {near}") })]
+    #[error("no release {asked} ever succeeded on it{near}")]
     Unknown {
         /// The release that was asked for.
         asked: String,
-        /// The nearest ones, for people.
+        /// The nearest ones, for people: `; the nearest: …`, or nothing.
         near: String,
     },
 }
@@ -136,7 +136,7 @@ pub fn choose<'a>(history: &'a [Good], present: &Present, to: &Back) -> Result<&
     match to {
         Back::Release(asked) => history.iter().find(|good| good.release.as_ref() == Some(asked)).ok_or_else(|| {
             let known = way_back(history).into_iter().filter_map(|good| good.release.as_deref());
-            NoTarget::Unknown { asked: asked.clone(), near: nearest(asked, known).join(", ") }
+            NoTarget::Unknown { asked: asked.clone(), near: hint(asked, known) }
         }),
         Back::Steps(steps) => {
             let way = way_back(history);

@@ -1,4 +1,8 @@
-# -- the pipeline's role: the source, the artifacts, the topic ---------------------------------------------------------
+# What every pipeline stands on: the key and the bucket of its artifacts, the topic of its approvals, and its role.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
 
 locals {
   account   = data.aws_caller_identity.current.account_id
@@ -6,10 +10,48 @@ locals {
   region    = data.aws_region.current.region
 
   # Put together from names, so that a plan shows whole policies.
-  source_bucket_arn = "arn:${local.partition}:s3:::${var.source_bucket}"
   pipeline_arn      = "arn:${local.partition}:codepipeline:${local.region}:${local.account}:${var.name}"
   topic_arn         = "arn:${local.partition}:sns:${local.region}:${local.account}:${var.name}-approvals"
+  source_bucket_arn = "arn:${local.partition}:s3:::${var.source_bucket}"
 }
+
+# -- what goes through it --------------------------------------------------------------------------------------------
+
+module "key" {
+  source = "../key"
+
+  name        = "${var.name}-pipeline"
+  description = "Artifacts and approvals of pipeline ${var.name}"
+  tags        = var.tags
+}
+
+module "artifacts" {
+  source = "../bucket"
+
+  prefix          = "${var.name}-artifacts"
+  kms_key_arn     = module.key.arn
+  expiration_days = var.artifact_days
+  noncurrent_days = 7
+  tags            = var.tags
+}
+
+# -- who is asked ----------------------------------------------------------------------------------------------------
+
+resource "aws_sns_topic" "approvals" {
+  name              = "${var.name}-approvals"
+  kms_master_key_id = module.key.arn
+  tags              = var.tags
+}
+
+resource "aws_sns_topic_subscription" "approver" {
+  for_each = toset(var.approvers)
+
+  topic_arn = aws_sns_topic.approvals.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+# -- the pipeline's role: the source, the artifacts, the topic ---------------------------------------------------------
 
 data "aws_iam_policy_document" "assume" {
   statement {
@@ -34,13 +76,13 @@ data "aws_iam_policy_document" "assume" {
   }
 }
 
-resource "aws_iam_role" "pipeline" {
+resource "aws_iam_role" "this" {
   name               = "${var.name}-pipeline"
   assume_role_policy = data.aws_iam_policy_document.assume.json
   tags               = var.tags
 }
 
-data "aws_iam_policy_document" "pipeline" {
+data "aws_iam_policy_document" "this" {
   statement {
     sid       = "SourceBucket"
     actions   = ["s3:GetBucketVersioning"]
@@ -59,6 +101,7 @@ data "aws_iam_policy_document" "pipeline" {
     resources = [module.artifacts.arn]
   }
 
+  # Also what the worker reads artifacts with: CodePipeline derives the credentials of each job from this role.
   statement {
     sid       = "Artifacts"
     actions   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
@@ -88,18 +131,8 @@ data "aws_iam_policy_document" "pipeline" {
   }
 }
 
-resource "aws_iam_role_policy" "pipeline" {
+resource "aws_iam_role_policy" "this" {
   name   = "pipeline"
-  role   = aws_iam_role.pipeline.name
-  policy = data.aws_iam_policy_document.pipeline.json
-}
-
-# -- whoever may press the button --------------------------------------------------------------------------------------
-
-data "aws_iam_policy_document" "start" {
-  statement {
-    sid       = "Start"
-    actions   = ["codepipeline:StartPipelineExecution"]
-    resources = [local.pipeline_arn]
-  }
+  role   = aws_iam_role.this.name
+  policy = data.aws_iam_policy_document.this.json
 }

@@ -5,19 +5,19 @@ use std::collections::BTreeSet;
 use coalmine_door::AwsError;
 use tracing::warn;
 
+use crate::commands::desk::Desk;
 use crate::deploy::rollback::course::Course;
 use crate::ledger::releases;
-use crate::tools::Tools;
 
 /// An execution that has not ended and carries a digest that was rolled back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carrier {
+pub(super) struct Carrier {
     /// Its pipeline.
-    pub pipeline: String,
+    pub(super) pipeline: String,
     /// Its id.
-    pub execution: String,
+    pub(super) execution: String,
     /// Whether it is being stopped.
-    pub stopping: bool,
+    pub(super) stopping: bool,
 }
 
 /// The executions of the pipelines that brought what is left, which have not ended: those that brought it themselves, and
@@ -26,7 +26,7 @@ pub struct Carrier {
 ///
 /// # Errors
 /// When CodePipeline cannot be asked.
-pub async fn find(tools: &Tools, courses: &[Course]) -> Result<Vec<Carrier>, AwsError> {
+pub(super) async fn find(desk: &Desk, courses: &[Course]) -> Result<Vec<Carrier>, AwsError> {
     let leaving = || courses.iter().filter(|course| course.leaves());
     let digests: BTreeSet<&String> = leaving().flat_map(|course| course.left_digests.values()).collect();
     let left: BTreeSet<&String> = leaving().filter_map(|course| course.left.as_ref()).map(|(id, _)| id).collect();
@@ -34,8 +34,8 @@ pub async fn find(tools: &Tools, courses: &[Course]) -> Result<Vec<Carrier>, Aws
         leaving().filter_map(|course| course.left.as_ref()).map(|(_, name)| name).collect();
     let mut found = Vec::new();
     for pipeline in pipelines.into_iter().filter(|name| !name.is_empty()) {
-        for running in tools.codepipeline.running(pipeline).await? {
-            let record = releases::read(tools.held.store(), &running.id).await.unwrap_or_else(|problem| {
+        for running in desk.calls.running(pipeline).await? {
+            let record = releases::read(desk.store(), &running.id).await.unwrap_or_else(|problem| {
                 warn!(error = %problem, execution = running.id, "what the execution carries cannot be read");
                 None
             });
@@ -49,10 +49,10 @@ pub async fn find(tools: &Tools, courses: &[Course]) -> Result<Vec<Carrier>, Aws
 }
 
 /// Stops them, as far as they are not being stopped; what could not be stopped, with the reason.
-pub async fn stop(tools: &Tools, carriers: &mut [Carrier], why: &str) -> Vec<String> {
+pub(super) async fn stop(desk: &Desk, carriers: &mut [Carrier], why: &str) -> Vec<String> {
     let mut problems = Vec::new();
     for carrier in carriers.iter_mut().filter(|carrier| !carrier.stopping) {
-        match tools.codepipeline.stop(&carrier.pipeline, &carrier.execution, why).await {
+        match desk.calls.stop(&carrier.pipeline, &carrier.execution, why).await {
             Ok(()) => carrier.stopping = true,
             Err(problem) => problems.push(format!("{} of {}: {problem}", carrier.execution, carrier.pipeline)),
         }
