@@ -257,6 +257,9 @@ impl Fleet {
             noting.push(Box::pin(record::back(tools, &member.course, &self.author, deployment, &member.reason)));
         }
         join_all(noting).await;
+        if !back.is_empty() && self.is_back() {
+            join_all(self.members.iter().map(|member| Box::pin(record::over(tools, &member.course)))).await;
+        }
         orders
     }
 }
@@ -302,7 +305,13 @@ impl Member {
             Err(error) if is_in_the_way(&error) && service.is_rolling() && !self.stopped => {
                 warn!(%error, service = course.service, "ECS refuses while a deployment is in progress: stopping that");
                 if let Some(current) = &service.current_deployment {
-                    tools.ecs.roll_back(current).await?;
+                    match tools.ecs.roll_back(current).await {
+                        // It has ended meanwhile, or does not let itself be stopped: the next answer tells.
+                        Err(error) if error.kind == Kind::Refused => {
+                            warn!(%error, service = course.service, "ECS does not stop it: telling the service again");
+                        }
+                        stopped => stopped?,
+                    }
                 }
                 Ok(Outcome::Stopped)
             }

@@ -21,6 +21,8 @@ pub struct Good {
     pub revision: Revision,
     /// Container → digest, as far as they are on record.
     pub digests: BTreeMap<String, String>,
+    /// Whether a rollback returned to it that is not over for all its services.
+    pub unfinished: bool,
 }
 
 impl Good {
@@ -127,8 +129,9 @@ pub fn way_back(history: &[Good]) -> Vec<&Good> {
 /// Which release is meant.
 ///
 /// Steps count from what the service runs. Where it is on its way back already (ECS, a worker or somebody's rollback took it
-/// there, and whatever came after is not on record as left yet), or only its canary runs a later release, they count from what it is leaving: who says "back" a
-/// second time means the same place.
+/// there, and whatever came after is not on record as left yet; or the rollback that did it is not over for all its
+/// services), or only its canary runs a later release, they count from what it is leaving: who says "back" a second time
+/// means the same place.
 ///
 /// # Errors
 /// Why there is none.
@@ -166,6 +169,7 @@ fn first_step(way: &[&Good], present: &Present) -> usize {
         // What it runs never succeeded: that is what is left.
         None => 0,
         Some(place) if place > 0 || present.arriving || present.reverted || present.outrun => place,
+        Some(place) if way.get(place).is_some_and(|good| good.unfinished) => place,
         Some(place) => place + 1,
     }
 }
@@ -185,6 +189,7 @@ mod tests {
             at: 0,
             revision: format!("app:{number}").parse().unwrap(),
             digests: [("app".to_owned(), format!("sha256:{release}"))].into(),
+            unfinished: false,
         }
     }
 
@@ -258,6 +263,19 @@ mod tests {
             assert_eq!(chosen("v1 v2", &going, "last"), Ok("e-v2".into()), "a release that failed is undone");
             assert_eq!(chosen("v1 v2", &going, "-2"), Ok("e-v1".into()));
         }
+    }
+
+    #[test]
+    fn who_begins_an_unfinished_rollback_again_means_the_same_place() {
+        let mut past = history("v1 v2 v3 v2");
+        for (unfinished, expected) in [(true, "e-v2"), (false, "e-v1")] {
+            past[0].unfinished = unfinished;
+            assert_eq!(choose(&past, &present("v2"), &Back::LAST).map(Good::name), Ok(expected.into()));
+        }
+        past[0].unfinished = true;
+        past.insert(0, good("v4"));
+        assert_eq!(choose(&past, &present("v4"), &Back::LAST).map(Good::name), Ok("e-v2".into()), "v3 was left");
+        assert_eq!(choose(&past, &present("v2"), &Back::LAST).map(Good::name), Ok("e-v2".into()), "v4 was left");
     }
 
     #[test]
