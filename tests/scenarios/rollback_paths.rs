@@ -187,3 +187,59 @@ async fn percents_that_an_interrupted_rollback_lent_are_given_back_by_the_next()
     assert_eq!((story.percents("app"), story.percents("app-canary")), ((50, 150), (50, 150)));
     assert_eq!(story.below("services/main/app/percents.json"), [""; 0]);
 }
+
+/// The ledger loses what the action decided, or all that it knows of the services, before or after the first service is told.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_whose_record_is_lost_goes_on_to_where_it_was_decided_to_go() {
+    let cases = [("last", "v2", "rollbacks/"), ("last", "v2", ""), ("-2", "v1", ""), ("v1", "v1", "rollbacks/")];
+    for (place, (to, tag, lost)) in cases.into_iter().enumerate() {
+        for moment in [Moment::BeforeTheAct, Moment::AfterTheAct] {
+            let mut apps = [Application::web("app", 2), Application::web("search", 2)];
+            apps[1].deployment = serde_json::json!({"minimumHealthyPercent": 50, "maximumPercent": 200});
+            let mut story = at_v3(1730 + place as u64, &apps).await;
+            story.expect_deaths();
+            let death = Rule::new(Fault::Kill(moment)).caller(WORKER_KEY).operation("UpdateService");
+            story.simulator.inject(FaultPlan::seeded(1).rule(death.times(1)));
+            story.rollback_pipeline(&apps[0], "app, search", &[("To", to)]);
+            let execution = story.press();
+            story.start_worker();
+            story.simulator.until_death(WORKER_KEY).await;
+            let mut gone = 0;
+            for key in story.below(lost) {
+                if !key.starts_with("workers/") {
+                    story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
+                    gone += 1;
+                }
+            }
+            assert!(gone > 0, "it was on record");
+            let peer = Worker::start(&story.simulator, PEER_KEY, settings("default", 20));
+            let status = story.ended("rollback", &execution).await;
+            assert_eq!(status, PipelineExecutionStatus::Succeeded, "{to}, {lost} lost {moment}");
+            all_run(&story, &apps, tag);
+            for app in &apps {
+                let own = if app.name == "search" { (50, 200) } else { (100, 200) };
+                for service in [app.name.clone(), app.canary_name()] {
+                    assert_eq!((story.percents(&service), story.deployments(&service).await), (own, 4), "{service}");
+                }
+            }
+            peer.stop().await;
+        }
+    }
+}
+
+/// A record of which nothing is left in the token, either, ends in words, and nothing is touched any more.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_of_which_nothing_is_known_any_more_says_so() {
+    let apps = [Application::web("app", 2)];
+    let mut story = at_v3(1739, &apps).await;
+    story.rollback_pipeline(&apps[0], "app", &[]);
+    let execution = story.press();
+    let began = story.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    story.hand_on_of("Coalmine-Rollback", &format!(r#"{{"v":1,"t":{began},"d":true}}"#)).await;
+    let begin = story.now();
+    story.start_worker();
+    assert_eq!(story.ended("rollback", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("rollback", &execution, "Rollback");
+    assert!(message.contains("- app: where it was to go is not known any more"), "{message}");
+    assert_eq!(story.changes(begin), []);
+}

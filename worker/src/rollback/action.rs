@@ -5,13 +5,15 @@
 //!                            └─ yes ─► fleet: observe, decide, act ─► success: every task counted; failure: who is where
 //! ```
 //!
-//! The token says when the action began, and whether it was decided. Everything else is on record, or AWS's.
+//! The token says when the action began, whether it was decided, and, where that has room, where each service goes: with it
+//! the courses are made again if the ledger loses the record. Everything else is on record, or AWS's.
 
 use std::time::Duration;
 
 use coalmine_door::clock::Time;
+use coalmine_door::store::StoreError;
 use coalmine_door::{AwsError, Kind};
-use coalmine_pipeline::limits::cut;
+use coalmine_pipeline::limits::{CONTINUATION_TOKEN_CHARS, cut};
 use coalmine_pipeline::{RollbackConfig, duration, variables};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -22,11 +24,13 @@ use crate::aws::executions::ActionState;
 use crate::deploy::decision::elapsed;
 use crate::deploy::message;
 use crate::deploy::progress::Progress;
+use crate::deploy::rollback::aim::Aims;
 use crate::deploy::rollback::words;
 use crate::hindrance::{Hindrance, hindrance};
 use crate::ledger::rollbacks::{self, Decided};
 use crate::report::Ending;
 use crate::right::WANTED_INTERVAL;
+use crate::rollback::again;
 use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{self, Plan, Request};
 use crate::rollback::record::Author;
@@ -38,7 +42,7 @@ use crate::turn::configuration;
 const VERSION: u8 = 1;
 
 /// What a turn hands to the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Token {
     #[serde(rename = "v")]
@@ -49,23 +53,31 @@ struct Token {
     /// Whether it was decided where the services go: then it stands on record.
     #[serde(rename = "d")]
     decided: bool,
+    /// Where the services go, as [`Aims`] write it; empty where it would have no room.
+    #[serde(rename = "a", default, skip_serializing_if = "String::is_empty")]
+    aims: String,
 }
 
 impl Token {
     /// A job without a token begins now; one that a dead worker had not begun with comes with the progress of a beginning.
     fn read(token: Option<&str>, now: i64) -> Result<Self, String> {
-        let Some(text) = token else { return Ok(Self { version: VERSION, began: now, decided: false }) };
+        let begun = |began| Self { version: VERSION, began, decided: false, aims: String::new() };
+        let Some(text) = token else { return Ok(begun(now)) };
         match serde_json::from_str::<Self>(text) {
             Ok(token) if token.version == VERSION => Ok(token),
             _ => Progress::from_token(text)
-                .map(|progress| Self { version: VERSION, began: progress.started, decided: false })
+                .map(|progress| begun(progress.started))
                 .map_err(|problem| problem.to_string()),
         }
     }
 
-    fn write(self) -> String {
-        // A struct of numbers always serializes.
-        serde_json::to_string(&self).unwrap_or_default()
+    fn write(&self) -> String {
+        // A struct of numbers and text always serializes.
+        let token = serde_json::to_string(self).unwrap_or_default();
+        if token.chars().count() <= CONTINUATION_TOKEN_CHARS || self.aims.is_empty() {
+            return token;
+        }
+        Self { aims: String::new(), ..self.clone() }.write()
     }
 }
 
@@ -174,28 +186,27 @@ impl Turn<'_> {
     /// Takes up what was decided; where nothing was, decides, and puts it on record before anything is touched.
     async fn decide(&mut self) -> Result<Option<Ending>, AwsError> {
         let (tools, action) = (self.tools, self.job.context.action_execution.as_str());
-        let ledger =
-            |problem: coalmine_door::store::StoreError| AwsError::unusable("reading the ledger", problem.to_string());
+        let ledger = |problem: StoreError| AwsError::unusable("reading the ledger", problem.to_string());
         let known = rollbacks::read(tools.held.store(), action).await.map_err(ledger)?;
-        let searched = known.is_none();
+        let searched = known.is_none() && !self.token.decided;
+        let request = Request {
+            cluster: self.config.cluster.clone(),
+            services: self.config.services.clone(),
+            to: self.config.to.clone(),
+            canaries: self.config.options.canaries.clone(),
+            surge: self.config.options.surge,
+            home: self.config.home.clone(),
+        };
         let decided = match known {
             Some(decided) => decided,
             None if self.token.decided => {
-                let text = format!(
-                    "The ledger has lost what this action decided ({action}), and what the services ran before cannot be told by now. Look at {} in the ECS console; run the rollback again with the release that is meant.",
-                    self.config.services.join(", ")
-                );
-                return Ok(Some(Ending::Failed { kind: FailureKind::System, text, id: None }));
+                warn!("the ledger has lost what this action decided: it is made again from the token");
+                match self.made_again(&request).await? {
+                    Ok(decided) => decided,
+                    Err(ending) => return Ok(Some(ending)),
+                }
             }
             None => {
-                let request = Request {
-                    cluster: self.config.cluster.clone(),
-                    services: self.config.services.clone(),
-                    to: self.config.to.clone(),
-                    canaries: self.config.options.canaries.clone(),
-                    surge: self.config.options.surge,
-                    home: self.config.home.clone(),
-                };
                 let Plan { planned, problems } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
                 if planned.is_empty() || !(problems.is_empty() || self.config.options.partial) {
                     return Ok(Some(configuration(refusal(&problems))));
@@ -211,7 +222,7 @@ impl Turn<'_> {
                 rollbacks::decide(tools.held.store(), action, decided).await.map_err(ledger)?
             }
         };
-        self.token.decided = true;
+        (self.token.decided, self.token.aims) = (true, Aims::of(&decided.courses).to_string());
         let context = &self.job.context;
         let author = Author {
             by: format!("pipeline {}, execution {}", context.pipeline, context.execution),
@@ -224,6 +235,33 @@ impl Turn<'_> {
         }
         self.fleet = Some((Fleet::new(decided.courses, author, searched), decided.left_out));
         Ok(None)
+    }
+
+    /// What was decided, where the ledger has lost it: on record again, or how the action ends.
+    async fn made_again(&self, request: &Request) -> Result<Result<Decided, Ending>, AwsError> {
+        let action = self.job.context.action_execution.as_str();
+        let courses = match self.token.aims.parse::<Aims>() {
+            Ok(aims) if !aims.0.is_empty() => Box::pin(again::courses(self.tools, request, &aims)).await?,
+            _ => Err(vec![(request.services.join(", "), "where it was to go is not known any more".to_owned())]),
+        };
+        let courses = match courses {
+            Ok(courses) => courses,
+            Err(problems) => {
+                let list: String =
+                    problems.iter().map(|(service, problem)| format!("\n- {service}: {problem}")).collect();
+                let text = format!(
+                    "The ledger has lost what this action decided ({action}), and it cannot go on without:{list}\nLook at the services in the ECS console; run the rollback again with the release that is meant."
+                );
+                return Ok(Err(Ending::Failed { kind: FailureKind::System, text, id: None }));
+            }
+        };
+        let decided = Decided::new(self.token.began, courses, Vec::new());
+        match rollbacks::decide(self.tools.held.store(), action, decided.clone()).await {
+            Ok(decided) => Ok(Ok(decided)),
+            // A record that cannot be read is as good as lost.
+            Err(StoreError::Changed { .. }) => Ok(Ok(decided)),
+            Err(problem) => Err(AwsError::unusable("writing the ledger", problem.to_string())),
+        }
     }
 
     /// What the console shows meanwhile.
@@ -293,11 +331,14 @@ mod tests {
 
     #[test]
     fn a_token_comes_back_and_one_of_a_beginning_is_understood() {
-        let token = Token { version: VERSION, began: 7, decided: true };
-        assert_eq!(Token::read(Some(&token.write()), 99), Ok(token));
-        assert_eq!(Token::read(None, 99), Ok(Token { began: 99, decided: false, ..token }));
+        let token = Token { version: VERSION, began: 7, decided: true, aims: "+ 3 2,app 3 2".to_owned() };
+        assert_eq!(Token::read(Some(&token.write()), 99), Ok(token.clone()));
+        let begun = |began| Token { version: VERSION, began, decided: false, aims: String::new() };
+        assert_eq!(Token::read(None, 99), Ok(begun(99)));
         let first = Progress::begin(5).to_token();
-        assert_eq!(Token::read(Some(&first), 99), Ok(Token { began: 5, decided: false, ..token }));
+        assert_eq!(Token::read(Some(&first), 99), Ok(begun(5)));
+        let long = Token { aims: "app 3 2,".repeat(300), ..token.clone() };
+        assert_eq!(Token::read(Some(&long.write()), 99), Ok(Token { aims: String::new(), ..token }), "it has no room");
         for wrong in ["", "{}", r#"{"v":2,"t":7,"d":true}"#, r#"{"v":1,"t":7,"d":true,"x":1}"#] {
             assert!(Token::read(Some(wrong), 99).is_err(), "{wrong}");
         }
