@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_OK};
 use simulator::ecr::Behaviour;
-use simulator::faults::{Fault, FaultPlan, Moment, Rule};
+use simulator::faults::{Fault, FaultPlan, Freeze, Moment, Rule};
 use simulator::{ErrorReply, Settings, Simulator};
 
 use crate::stage::{Application, CLUSTER, OPERATOR_KEY, PEER_KEY, Story, WORKER_KEY, Worker, order, settings};
@@ -242,4 +242,32 @@ async fn a_rollback_of_which_nothing_is_known_any_more_says_so() {
     let message = story.failure("rollback", &execution, "Rollback");
     assert!(message.contains("- app: where it was to go is not known any more"), "{message}");
     assert_eq!(story.changes(begin), []);
+}
+
+/// The call that tells a service arrives when a peer has brought the whole rollback to its end: nobody looks any more but
+/// the worker that sent it.
+#[tokio::test(start_paused = true)]
+async fn percents_that_are_lent_too_late_are_given_back_by_the_worker_that_did_it() {
+    let mut apps = [Application::web("app", 2)];
+    apps[0].deployment = serde_json::json!({"minimumHealthyPercent": 50, "maximumPercent": 200});
+    let mut story = at_v3(1741, &apps).await;
+    story.expect_deaths();
+    let freeze = Fault::Freeze(Freeze::WhileSending, Duration::from_secs(280));
+    let rule = Rule::new(freeze).caller(WORKER_KEY).operation("UpdateService").subject("app").times(1);
+    story.simulator.inject(FaultPlan::seeded(1).rule(rule));
+    story.rollback_pipeline(&apps[0], "app", &[]);
+    let execution = story.press();
+    let _peer = story.peer_from_the_freeze_on();
+    story.start_worker();
+    assert_eq!(story.ended("rollback", &execution).await, PipelineExecutionStatus::Succeeded);
+    assert!(story.simulator.is_frozen(WORKER_KEY), "it wakes later");
+    assert_eq!(story.percents("app"), (50, 200));
+    let begin = story.now();
+    story.until_so("the late call", || !story.simulator.is_frozen(WORKER_KEY)).await;
+    story.pass(Duration::from_secs(180)).await;
+    let changes: Vec<String> = story.changes(begin).into_iter().map(|(_, change)| change).collect();
+    assert_eq!(changes, ["UpdateService app", "UpdateService app"], "what came late, and what puts it right");
+    all_run(&story, &apps, "v2");
+    assert_eq!((story.percents("app"), story.deployments("app").await), ((50, 200), 4));
+    story.each_job_has_one_accepted_result();
 }

@@ -27,6 +27,7 @@ use crate::deploy::progress::Progress;
 use crate::deploy::rollback::aim::Aims;
 use crate::deploy::rollback::words;
 use crate::hindrance::{Hindrance, hindrance};
+use crate::late::{Lost, is_taken_over};
 use crate::ledger::rollbacks::{self, Decided};
 use crate::report::Ending;
 use crate::right::WANTED_INTERVAL;
@@ -90,6 +91,8 @@ struct Turn<'a> {
     fleet: Option<(Fleet, Vec<String>)>,
     wanted_at: Time,
     last: String,
+    /// Whether this turn only corrects what it did too late; its job is over.
+    late: bool,
 }
 
 /// Visits a job that was acknowledged.
@@ -103,26 +106,28 @@ pub(crate) async fn visit(tools: &Tools, job: &Job, mut stopping: watch::Receive
         Ok(token) => token,
         Err(problem) => return configuration(format!("The job cannot be continued: {problem}.")),
     };
-    let mut turn = Turn { tools, job, config, token, fleet: None, wanted_at: now, last: String::new() };
+    let mut turn = Turn { tools, job, config, token, fleet: None, wanted_at: now, last: String::new(), late: false };
     loop {
         if stopping.has_changed().is_err() || *stopping.borrow_and_update() {
-            return turn.hand_back("the worker is being stopped".to_owned());
+            return turn.end_here("the worker is being stopped".to_owned());
         }
-        match turn.pass().await {
+        match turn.pass(&mut stopping).await {
+            Ok(Some(_)) if turn.late => return Ending::NotWanted,
             Ok(Some(ending)) => return ending,
             Ok(None) => {}
             Err(problem) if problem.is_passing() => {
                 warn!(error = %problem, "a call failed; going on with the next look");
                 turn.last = format!("waiting: {problem}");
             }
+            Err(_) if turn.late => return Ending::NotWanted,
             Err(problem) => return turn.refused(&problem),
         }
         let age = elapsed(turn.token.began, tools.clock.now().timestamp());
         if age >= turn.config.deadline() {
-            return turn.overdue();
+            return if turn.late { Ending::NotWanted } else { turn.overdue() };
         }
         let lingered = (tools.clock.now() - now).to_std().unwrap_or_default();
-        if lingered >= tools.linger {
+        if lingered >= tools.linger && !turn.late {
             return turn.hand_back(turn.said());
         }
         tokio::select! {
@@ -142,11 +147,11 @@ impl Turn<'_> {
     }
 
     /// One pass; how the turn ends, if it does.
-    async fn pass(&mut self) -> Result<Option<Ending>, AwsError> {
-        if !self.tools.held.holds(&self.job.id) {
+    async fn pass(&mut self, stopping: &mut watch::Receiver<bool>) -> Result<Option<Ending>, AwsError> {
+        if !self.late && !self.tools.held.holds(&self.job.id) {
             return Ok(Some(self.hand_back("the worker's record of its jobs is gone".to_owned())));
         }
-        if !self.is_wanted().await? {
+        if !self.late && !self.is_wanted().await? {
             return Ok(Some(Ending::NotWanted));
         }
         if self.fleet.is_none()
@@ -157,9 +162,13 @@ impl Turn<'_> {
         let (tools, job, token) = (self.tools, self.job, self.token.write());
         let Some((fleet, left_out)) = &mut self.fleet else { return Ok(None) };
         fleet.observe(tools).await?;
+        let mut mutated = false;
         loop {
-            let orders = fleet.orders(tools).await;
-            if Fleet::mutates(&orders) {
+            let mut orders = fleet.orders(tools).await;
+            if self.late {
+                orders = fleet.without_telling(orders);
+            } else if Fleet::mutates(&orders) {
+                mutated = true;
                 match hindrance(tools, job, &token).await? {
                     None => {}
                     Some(Hindrance::NotWanted) => return Ok(Some(Ending::NotWanted)),
@@ -170,7 +179,26 @@ impl Turn<'_> {
                 break;
             }
         }
-        Ok(fleet.is_over().then(|| end(fleet, left_out)))
+        let ending = fleet.is_over().then(|| end(fleet, left_out));
+        if mutated && self.is_too_late(stopping).await {
+            return Ok(Some(Ending::NotWanted));
+        }
+        Ok(ending)
+    }
+
+    /// After an act: whether the job was taken over before the act was carried out, and there is nothing left to do here.
+    /// While the action goes on, its new holder sees what was done; when it has ended, only this worker gives percents
+    /// back that it lent too late. That a service was told once more to go where it was to go does no harm.
+    async fn is_too_late(&mut self, stopping: &mut watch::Receiver<bool>) -> bool {
+        let (tools, job) = (self.tools, self.job);
+        if !is_taken_over(tools, &job.id).await {
+            return false;
+        }
+        let percent = self.fleet.as_ref().map_or(0, |(fleet, _)| percent(fleet));
+        let lost = Lost { tools, job, token: self.token.write(), percent, id: None };
+        let is_given_up = || elapsed(self.token.began, tools.clock.now().timestamp()) >= self.config.deadline();
+        self.late = lost.ended(stopping, is_given_up).await.is_some();
+        !self.late
     }
 
     async fn is_wanted(&mut self) -> Result<bool, AwsError> {
@@ -271,6 +299,11 @@ impl Turn<'_> {
         let waiting = ends.iter().find(|end| end.state != words::State::Back);
         let waiting = waiting.map(|end| format!("; {}: {}", end.course.service, end.reason)).unwrap_or_default();
         format!("{}{waiting}", words::summary(&ends))
+    }
+
+    /// How a turn ends that may go on elsewhere.
+    fn end_here(&self, summary: String) -> Ending {
+        if self.late { Ending::NotWanted } else { self.hand_back(summary) }
     }
 
     fn hand_back(&self, summary: String) -> Ending {

@@ -202,6 +202,18 @@ impl Fleet {
         orders.iter().any(|(_, next)| matches!(next, Next::Tell(_) | Next::Percents(_)))
     }
 
+    /// The same for who may tell no service anything any more: one that runs something else by now is let go.
+    pub fn without_telling(&mut self, orders: Vec<Order>) -> Vec<Order> {
+        let (elsewhere, orders): (Vec<Order>, Vec<Order>) =
+            orders.into_iter().partition(|(_, next)| matches!(next, Next::Tell(_)));
+        for (place, _) in elsewhere {
+            if let Some(member) = self.members.get_mut(place) {
+                member.lose("somebody told it otherwise".to_owned());
+            }
+        }
+        orders
+    }
+
     /// Does it, for all services at once; a canary is told before its full service, so that nobody takes it for one that
     /// has to be restored. Whether there may be more to do before the next look.
     pub async fn act(&mut self, tools: &Tools, orders: Vec<Order>) -> bool {
