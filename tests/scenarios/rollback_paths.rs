@@ -63,6 +63,28 @@ async fn whoever_begins_again_takes_nothing_further_back_that_is_back_already() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canary_that_was_told_before_the_operator_died_is_no_later_release() {
+    for (place, (later, ledger)) in [(5, true), (180, true), (5, false), (180, false)].into_iter().enumerate() {
+        let apps = [Application::web("app", 2)];
+        let story = at_v3(1745 + place as u64, &apps).await;
+        if !ledger {
+            for key in story.below("services/") {
+                story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
+            }
+        }
+        let death = Rule::new(Fault::Kill(Moment::BeforeTheAct)).caller(OPERATOR_KEY).operation("UpdateService");
+        story.simulator.inject(FaultPlan::seeded(1).rule(death.subject("app")));
+        let died = story.simulator.while_alive(OPERATOR_KEY, story.roll_back(order(&["app"]))).await;
+        assert!(died.is_err(), "{died:?}");
+        assert_eq!((story.runs("app"), story.runs("app-canary")), ("app:3".to_owned(), "app-canary:2".to_owned()));
+        story.pass(Duration::from_secs(later)).await;
+        let again = story.roll_back_until(order(&["app"]), PEER_KEY, std::future::pending()).await;
+        assert_eq!(again.code, EXIT_OK, "{again:?}");
+        all_run(&story, &apps, "v2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_canary_whose_former_revision_is_gone_runs_a_copy_with_the_same_images() {
     let apps = [Application::web("app", 2)];
     let story = at_v3(1722, &apps).await;

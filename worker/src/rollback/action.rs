@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(Token::read(None, 99), Ok(begun(99)));
         let first = Progress::begin(5).to_token();
         assert_eq!(Token::read(Some(&first), 99), Ok(begun(5)));
-        let long = Token { aims: "app 3 2,".repeat(300), ..token.clone() };
+        let long = Token { aims: "app 3 2,".repeat(300), ..token };
         assert_eq!(Token::read(Some(&long.write()), 99), Ok(Token { aims: String::new(), ..token }), "it has no room");
         for wrong in ["", "{}", r#"{"v":2,"t":7,"d":true}"#, r#"{"v":1,"t":7,"d":true,"x":1}"#] {
             assert!(Token::read(Some(wrong), 99).is_err(), "{wrong}");

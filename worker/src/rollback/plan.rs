@@ -175,7 +175,10 @@ async fn pair(
     }
     let mut present = full.present.clone();
     if let Some((facts, _)) = facts {
-        present.outrun = Present::is_outrun((&full.present, &full.service), (&facts.present, &facts.service));
+        present.outrun = Present::is_outrun(
+            (&full.present, &full.service, &full.history),
+            (&facts.present, &facts.service, &facts.history),
+        );
     }
     let target = match choose(&full.history, &present, &request.to) {
         Ok(target) => target,
