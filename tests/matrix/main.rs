@@ -3,8 +3,9 @@
 //! ```text
 //!   tales.rs   what happens to a release        play.rs    a tale in a world of its own, and its undisturbed end
 //!   end.rs     what must not differ             points.rs  which calls are tried, and what came of it
-//!   deaths.rs  a worker dies at a call          faults.rs  a call goes wrong
+//!   deaths.rs  a worker dies at a call          faults.rs  a call goes wrong, of which kinds.rs has every kind
 //!   outages.rs an operation fails for minutes   lost.rs    a reply is lost, call by call
+//!   watched.rs both at the calls of the watch   rollbacks.rs  both at the calls of a fleet's rollback (fleet.rs)
 //! ```
 //!
 //! `cargo test` tries a sample, the same in every run. `COALMINE_KILLS` and `COALMINE_FAULTS` say how much is tried
@@ -19,9 +20,12 @@ mod stage;
 mod deaths;
 mod end;
 mod faults;
+mod fleet;
+mod kinds;
 mod lost;
 mod outages;
 mod play;
 mod points;
 mod rollbacks;
 mod tales;
+mod watched;

@@ -33,6 +33,8 @@ mod queue_workers;
 mod refused;
 mod retried;
 mod rollback_action;
+mod rollback_paths;
+mod rollback_points;
 mod rollbacks;
 mod rolled_back;
 mod scaling;

@@ -91,6 +91,22 @@ async fn a_canary_that_is_called_a_success_too_early_breaks_the_story() {
 }
 
 #[tokio::test(start_paused = true)]
+#[should_panic(expected = "Rollback succeeded, but app has")]
+async fn a_rollback_that_is_called_a_success_too_early_breaks_the_story() {
+    let apps = [Application::web("app", 4)];
+    let story = Story::begin(Simulator::new(Settings::seeded(7)), &[&apps[0]]);
+    story.somebody_deploys_to_all(&apps, "v2").await;
+    story.rollback_pipeline(&apps[0], "app", &[]);
+    story.press();
+    let new_and_old = |world: &simulator::World| world.ecs.view(CLUSTER, "app").unwrap().new_and_old();
+    story.until("tasks of both", |world| matches!(new_and_old(world), (1.., 1..))).await;
+    let job = story.world(|world| world.codepipeline.jobs().last().unwrap().id.clone());
+    let worker = aws_sdk_codepipeline::Client::new(&story.simulator.sdk_config("AKIAOTHER"));
+    worker.put_job_success_result().job_id(job).send().await.unwrap();
+    story.pass(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
 #[should_panic(expected = "Canary of app-canary ended, but its percents are (0, 100); its own are (100, 200)")]
 async fn percents_that_do_not_come_back_break_the_story() {
     let app = Application::web("app", 3);

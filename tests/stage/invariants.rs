@@ -11,12 +11,14 @@
 //!   results.rs    each job has one result, each action one end
 //!   ends.rs       every action ends in time, no job is held for ever, the percents come back
 //!   success.rs    after a success all tasks run the release
+//!   rollbacks.rs  after the success of a rollback all tasks run what it decided, under the service's own percents
 //!   targets.rs    what a rollback would go back to can still be deployed
 //! ```
 
 mod changes;
 mod ends;
 mod results;
+mod rollbacks;
 mod steps;
 mod success;
 mod targets;
@@ -37,6 +39,7 @@ use super::application::Application;
 use changes::Changes;
 use ends::Ends;
 use results::Results;
+use rollbacks::Rollbacks;
 use steps::Steps;
 use success::Successes;
 use targets::Targets;
@@ -185,6 +188,7 @@ struct Watcher {
     steps: Steps,
     ends: Ends,
     successes: Successes,
+    rollbacks: Rollbacks,
     targets: Targets,
 }
 
@@ -204,6 +208,7 @@ impl Watcher {
             steps: Steps::default(),
             ends: Ends::default(),
             successes: Successes::default(),
+            rollbacks: Rollbacks::default(),
             targets: Targets,
         }
     }
@@ -222,6 +227,7 @@ impl Watcher {
         found.extend(self.steps.look(world, &self.names, &changes));
         found.extend(self.ends.look(world, &self.names, &changes));
         found.extend(self.successes.look(world, &self.names, &changes, deadly));
+        found.extend(self.rollbacks.look(world, &self.names, &changes, deadly));
         found.extend(self.targets.look(world, &self.names, &changes));
         found
     }

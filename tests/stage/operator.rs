@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
+use std::time::SystemTime;
 
 use coalmine_worker::cli::Cli;
 use coalmine_worker::commands::common::Screen;
 use coalmine_worker::commands::rollback::{Order, roll_back};
 use coalmine_worker::commands::trouble::Trouble;
+use coalmine_worker::ledger::history::{Entry, Ran};
 use serde_json::json;
 
 use super::application::{Application, CLUSTER};
@@ -70,6 +72,32 @@ impl Story {
         let code = roll_back(&door, order, &mut screen, stop).await;
         let text = |bytes| String::from_utf8(bytes).expect("text");
         Rolled { code, out: text(out), words: text(words) }
+    }
+
+    /// Notes in the ledger that a release ended well just now on all services, as the actions that brought it would have.
+    pub(crate) fn on_record(&self, apps: &[Application], tag: &str) {
+        let now = self.now().duration_since(SystemTime::UNIX_EPOCH).expect("a date").as_secs();
+        let began = i64::try_from(now).expect("a date");
+        for app in apps {
+            for (service, canary) in [(app.canary_name(), None), (app.name.clone(), Some(app.canary_name()))] {
+                let revision = self.runs(&service).parse().expect("a revision");
+                let mut ran = Ran::new(tag, &app.pipeline, (began, began), revision);
+                ran.digests = [(app.name.clone(), self.digest(app, tag))].into();
+                ran.canary = canary;
+                let entry = Entry { cluster: CLUSTER.to_owned(), service, began, release: tag.to_owned() };
+                let (key, body) = (format!("coalmine/{}", entry.key()), serde_json::to_vec(&ran).expect("JSON"));
+                self.world(|world| world.s3.put("ledger", &key, body.into(), world.now));
+            }
+        }
+    }
+
+    /// Applications that ran `v1`, `v2` and `v3`, one after the other, with the ledger's knowledge.
+    pub(crate) async fn at_the_third_release(&self, apps: &[Application]) {
+        self.on_record(apps, "v1");
+        for tag in ["v2", "v3"] {
+            self.somebody_deploys_to_all(apps, tag).await;
+            self.on_record(apps, tag);
+        }
     }
 
     /// A pipeline that rolls services back: Source → Rollback.

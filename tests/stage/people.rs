@@ -123,15 +123,39 @@ impl Story {
 
     /// Somebody deploys another image to a service by hand; the revision that it brings.
     pub(crate) async fn somebody_deploys(&self, app: &Application, service: &str, behaviour: Behaviour) -> String {
+        self.world(|world| app.push(world, "by-hand", behaviour));
+        self.somebody_deploys_image(app, service, "by-hand").await
+    }
+
+    /// The same with an image that was pushed.
+    pub(crate) async fn somebody_deploys_image(&self, app: &Application, service: &str, tag: &str) -> String {
         let revision = self.world(|world| {
-            app.push(world, "by-hand", behaviour);
-            let definition = app.task_definition(world, service, "by-hand");
+            let definition = app.task_definition(world, service, tag);
             world.add_task_definition(&definition).expect("a task definition")
         });
         self.expect_change(service);
         let sent = self.somebody().update_service().cluster(CLUSTER).service(service).task_definition(&revision);
         sent.send().await.expect("an update");
         revision.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Somebody deploys an image to many services by hand, the canaries first, and waits until ECS is done.
+    pub(crate) async fn somebody_deploys_to_all(&self, apps: &[Application], tag: &str) {
+        let mut told = Vec::new();
+        for app in apps {
+            self.world(|world| app.push(world, tag, Behaviour::Good));
+            for service in [app.canary_name(), app.name.clone()] {
+                let revision = self.somebody_deploys_image(app, &service, tag).await;
+                told.push((service, revision));
+            }
+        }
+        for (service, revision) in told {
+            self.until(&format!("{revision} on {service}"), |world| {
+                let view = world.ecs.outline(CLUSTER, &service).expect("a service");
+                view.deployment_status == "SUCCESSFUL" && view.task_definition.ends_with(&format!("/{revision}"))
+            })
+            .await;
+        }
     }
 
     /// Somebody sets a service's minimum and maximum percent by hand.
@@ -159,11 +183,16 @@ impl Story {
 
     /// A worker of another version takes the canary's job and hands it on with a token of its own.
     pub(crate) async fn hand_on(&self, token: &str) {
+        self.hand_on_of("Coalmine-Canary", token).await;
+    }
+
+    /// The same for any action.
+    pub(crate) async fn hand_on_of(&self, provider: &str, token: &str) {
         self.until("a job", |world| !world.codepipeline.jobs().is_empty()).await;
         self.pass(Duration::from_secs(2)).await;
         let codepipeline = aws_sdk_codepipeline::Client::new(&self.simulator.sdk_config(SOMEBODY_KEY));
         let id = ActionTypeId::builder().category(ActionCategory::Deploy).owner(ActionOwner::Custom);
-        let id = id.provider("Coalmine-Canary").version("1").build().expect("an action type");
+        let id = id.provider(provider).version("1").build().expect("an action type");
         let polled = codepipeline.poll_for_jobs().action_type_id(id).query_param("Pool", "default").send().await;
         let job = polled.expect("an answer").jobs.unwrap_or_default().remove(0);
         let (id, nonce) = (job.id.unwrap_or_default(), job.nonce.unwrap_or_default());

@@ -2,48 +2,115 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::aws::codepipeline::Received;
+use crate::aws::codepipeline::{Job, Received};
 use crate::aws::executions::ActionState;
 use crate::deploy::progress::{Cause, CauseKind, Phase};
 use crate::report::Ending;
+use crate::tools::Tools;
 use crate::turn::{Pass, Turn};
 
 /// How often a worker whose call came too late looks whether the action has ended.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// A job that was taken over while a call of its turn was under way.
+pub(crate) struct Lost<'a> {
+    pub(crate) tools: &'a Tools,
+    pub(crate) job: &'a Job,
+    /// What its turn knows by now.
+    pub(crate) token: String,
+    pub(crate) percent: u8,
+    pub(crate) id: Option<&'a str>,
+}
+
+/// Whether a job was taken over before an act of its turn was carried out.
+pub(crate) async fn is_taken_over(tools: &Tools, job: &str) -> bool {
+    let held = &tools.held;
+    if held.may_act() && held.holds(job) {
+        return false;
+    }
+    // This shows whether a peer has taken over, unless the heartbeat has found it out already. Where the ledger does
+    // not answer, the next act is refused.
+    if let Err(problem) = held.renew().await {
+        warn!(error = %problem, "the ledger was asked whether the job is still this worker's");
+    }
+    !held.holds(job)
+}
+
+impl Lost<'_> {
+    /// Waits for the end of the action; `None` where nobody else has the job, where it is given up, or the worker stops.
+    pub(crate) async fn ended(
+        &self,
+        stopping: &mut watch::Receiver<bool>,
+        is_given_up: impl Fn() -> bool,
+    ) -> Option<ActionState> {
+        warn!("a call was carried out after a peer had taken the job over: looking whether it has to be corrected");
+        if self.is_taken_back(stopping).await {
+            return None;
+        }
+        loop {
+            match self.tools.codepipeline.newest(&self.job.context).await {
+                Ok(ActionState::Wanted) => {}
+                Ok(ended) => return Some(ended),
+                Err(problem) => warn!(error = %problem, "the state of the action cannot be read yet"),
+            }
+            if is_given_up() || self.rest(stopping).await {
+                return None;
+            }
+        }
+    }
+
+    /// Hands the job back, which CodePipeline takes only where nobody has done so before: then no peer had it, the
+    /// worker's object was lost, and whoever goes on sees what was done.
+    async fn is_taken_back(&self, stopping: &mut watch::Receiver<bool>) -> bool {
+        let Self { tools, job, token, percent, id } = self;
+        let summary = "the worker's record of its jobs is gone";
+        loop {
+            match tools.codepipeline.hand_back(&job.id, token, summary, Some(*percent), *id).await {
+                Ok(Received::Taken) => {
+                    info!("no peer had the job: it was handed back");
+                    tools.handed_back.tell(Some(job.action_type), tools.clock.now());
+                    return true;
+                }
+                Ok(Received::NotWanted) => return false,
+                Err(problem) => warn!(error = %problem, "the job could not be handed back yet"),
+            }
+            if self.rest(stopping).await {
+                return true;
+            }
+        }
+    }
+
+    /// Waits a while; whether the worker is told to stop meanwhile.
+    async fn rest(&self, stopping: &mut watch::Receiver<bool>) -> bool {
+        let is_stopping =
+            |stopping: &mut watch::Receiver<bool>| stopping.has_changed().is_err() || *stopping.borrow_and_update();
+        if !is_stopping(stopping) {
+            tokio::select! {
+                biased;
+                _ = stopping.changed() => {}
+                () = self.tools.clock.wait(LOOK) => {}
+            }
+        }
+        is_stopping(stopping)
+    }
+}
 
 impl Turn<'_> {
     /// After an act: whether the job was taken over before the act was carried out, and how this turn ends then. While
     /// the action goes on, its new holder sees and corrects what was done; when it has ended, nobody looks any more but
     /// this worker.
     pub(crate) async fn too_late(&mut self) -> Option<Pass> {
-        let held = &self.tools.held;
-        if self.late || self.right.is_watch() || (held.may_act() && held.holds(&self.job.id)) {
+        if self.late || self.right.is_watch() || !is_taken_over(self.tools, &self.job.id).await {
             return None;
         }
-        // This shows whether a peer has taken over, unless the heartbeat has found it out already. Where the ledger does
-        // not answer, the next act is refused.
-        if let Err(problem) = held.renew().await {
-            warn!(error = %problem, "the ledger was asked whether the job is still this worker's");
-        }
-        if held.holds(&self.job.id) {
-            return None;
-        }
-        warn!("a call was carried out after a peer had taken the job over: looking whether it has to be corrected");
-        let over = Some(Pass::End(Ending::NotWanted));
-        if self.is_taken_back().await {
-            return over;
-        }
-        let state = loop {
-            match self.tools.codepipeline.newest(&self.job.context).await {
-                Ok(ActionState::Wanted) => {}
-                Ok(ended) => break ended,
-                Err(problem) => warn!(error = %problem, "the state of the action cannot be read yet"),
-            }
-            if self.blind("its job was taken over").is_some() || self.rest().await {
-                return over;
-            }
+        let (token, percent) = (self.progress.to_token(), self.percent());
+        let lost = Lost { tools: self.tools, job: self.job, token, percent, id: self.progress.deployment.as_deref() };
+        let is_given_up = || self.blind("its job was taken over").is_some();
+        let Some(state) = lost.ended(&mut self.stopping.clone(), is_given_up).await else {
+            return Some(Pass::End(Ending::NotWanted));
         };
         self.late = true;
         let now = self.tools.clock.now().timestamp();
@@ -61,39 +128,5 @@ impl Turn<'_> {
         }
         self.view.outdate(self.tools);
         Some(Pass::Again)
-    }
-
-    /// Hands the job back, which CodePipeline takes only where nobody has done so before: then no peer had it, the
-    /// worker's object was lost, and whoever goes on sees what was done.
-    async fn is_taken_back(&mut self) -> bool {
-        let (token, percent) = (self.progress.to_token(), self.percent());
-        let summary = "the worker's record of its jobs is gone";
-        loop {
-            let id = self.progress.deployment.as_deref();
-            match self.tools.codepipeline.hand_back(&self.job.id, &token, summary, Some(percent), id).await {
-                Ok(Received::Taken) => {
-                    info!("no peer had the job: it was handed back");
-                    self.tools.handed_back.tell(Some(self.job.action_type), self.tools.clock.now());
-                    return true;
-                }
-                Ok(Received::NotWanted) => return false,
-                Err(problem) => warn!(error = %problem, "the job could not be handed back yet"),
-            }
-            if self.rest().await {
-                return true;
-            }
-        }
-    }
-
-    /// Waits a while; whether the worker is told to stop meanwhile.
-    async fn rest(&mut self) -> bool {
-        if !self.is_stopping() {
-            tokio::select! {
-                biased;
-                _ = self.stopping.changed() => {}
-                () = self.tools.clock.wait(LOOK) => {}
-            }
-        }
-        self.is_stopping()
     }
 }

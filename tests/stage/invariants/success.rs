@@ -15,7 +15,7 @@ use super::{Finding, Names, runs};
 use crate::stage::application::CLUSTER;
 
 /// How long after its last count a worker's word may come: where calls fail, it is sent again for as long as they do.
-const WORD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10 * 60));
+pub(super) const WORD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10 * 60));
 
 /// Container → the digests that are the release: its index's and the index's children's.
 type Release = BTreeMap<String, BTreeSet<String>>;

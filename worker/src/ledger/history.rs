@@ -39,6 +39,10 @@ pub struct Ran {
     /// Whether this was the way back from another release.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rollback: bool,
+    /// Whether that way back is not over for all the services that take it: who begins it again means the same release,
+    /// not the one before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
     /// The canary service beside it, of a full service: a rollback takes both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
@@ -58,6 +62,7 @@ impl Ran {
             deployment: None,
             digests: BTreeMap::new(),
             rollback: false,
+            unfinished: false,
             canary: None,
         }
     }
@@ -137,6 +142,24 @@ pub async fn note(store: &Store, (cluster, service): (&str, &str), ran: &Ran) ->
     Ok(())
 }
 
+/// Notes that the rollback which brought the newest entry of a service is over, for all services that it took back.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub async fn finish(store: &Store, (cluster, service): (&str, &str), revision: &Revision) -> Result<(), StoreError> {
+    let Some(newest) = of_service(store, cluster, service).await?.into_iter().next() else { return Ok(()) };
+    let Some(stored) = store.get(&newest.key()).await? else { return Ok(()) };
+    let unfinished = |ran: &Ran| ran.unfinished && ran.revision == *revision;
+    let Some(ran) = Ran::parse(&stored.body).filter(unfinished) else { return Ok(()) };
+    // A struct of strings and numbers always serializes.
+    let body = serde_json::to_vec(&Ran { unfinished: false, ..ran }).unwrap_or_default();
+    match store.put(&newest.key(), body, &Condition::Unchanged(stored.version)).await {
+        // Who rolled back beside it noted the same.
+        Ok(_) | Err(StoreError::Changed { .. }) => Ok(()),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// The entries of a service, newest first, as their keys tell them.
 ///
 /// # Errors
@@ -147,6 +170,17 @@ pub async fn of_service(store: &Store, cluster: &str, service: &str) -> Result<V
     entries.sort();
     entries.reverse();
     Ok(entries)
+}
+
+/// The newest entry of a service, if it can be read.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn newest(store: &Store, (cluster, service): (&str, &str)) -> Result<Option<Ran>, StoreError> {
+    match of_service(store, cluster, service).await?.first() {
+        Some(entry) => read(store, entry).await,
+        None => Ok(None),
+    }
 }
 
 /// The entries of all services, newest first for each.

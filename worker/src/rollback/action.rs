@@ -5,13 +5,15 @@
 //!                            └─ yes ─► fleet: observe, decide, act ─► success: every task counted; failure: who is where
 //! ```
 //!
-//! The token says when the action began, and whether it was decided. Everything else is on record, or AWS's.
+//! The token says when the action began, whether it was decided, and, where that has room, where each service goes: with it
+//! the courses are made again if the ledger loses the record. Everything else is on record, or AWS's.
 
 use std::time::Duration;
 
 use coalmine_door::clock::Time;
+use coalmine_door::store::StoreError;
 use coalmine_door::{AwsError, Kind};
-use coalmine_pipeline::limits::cut;
+use coalmine_pipeline::limits::{CONTINUATION_TOKEN_CHARS, cut};
 use coalmine_pipeline::{RollbackConfig, duration, variables};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -22,11 +24,14 @@ use crate::aws::executions::ActionState;
 use crate::deploy::decision::elapsed;
 use crate::deploy::message;
 use crate::deploy::progress::Progress;
+use crate::deploy::rollback::aim::Aims;
 use crate::deploy::rollback::words;
 use crate::hindrance::{Hindrance, hindrance};
+use crate::late::{Lost, is_taken_over};
 use crate::ledger::rollbacks::{self, Decided};
 use crate::report::Ending;
 use crate::right::WANTED_INTERVAL;
+use crate::rollback::again;
 use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{self, Plan, Request};
 use crate::rollback::record::Author;
@@ -38,7 +43,7 @@ use crate::turn::configuration;
 const VERSION: u8 = 1;
 
 /// What a turn hands to the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Token {
     #[serde(rename = "v")]
@@ -49,23 +54,31 @@ struct Token {
     /// Whether it was decided where the services go: then it stands on record.
     #[serde(rename = "d")]
     decided: bool,
+    /// Where the services go, as [`Aims`] write it; empty where it would have no room.
+    #[serde(rename = "a", default, skip_serializing_if = "String::is_empty")]
+    aims: String,
 }
 
 impl Token {
     /// A job without a token begins now; one that a dead worker had not begun with comes with the progress of a beginning.
     fn read(token: Option<&str>, now: i64) -> Result<Self, String> {
-        let Some(text) = token else { return Ok(Self { version: VERSION, began: now, decided: false }) };
+        let begun = |began| Self { version: VERSION, began, decided: false, aims: String::new() };
+        let Some(text) = token else { return Ok(begun(now)) };
         match serde_json::from_str::<Self>(text) {
             Ok(token) if token.version == VERSION => Ok(token),
             _ => Progress::from_token(text)
-                .map(|progress| Self { version: VERSION, began: progress.started, decided: false })
+                .map(|progress| begun(progress.started))
                 .map_err(|problem| problem.to_string()),
         }
     }
 
-    fn write(self) -> String {
-        // A struct of numbers always serializes.
-        serde_json::to_string(&self).unwrap_or_default()
+    fn write(&self) -> String {
+        // A struct of numbers and text always serializes.
+        let token = serde_json::to_string(self).unwrap_or_default();
+        if token.chars().count() <= CONTINUATION_TOKEN_CHARS || self.aims.is_empty() {
+            return token;
+        }
+        Self { aims: String::new(), ..self.clone() }.write()
     }
 }
 
@@ -78,6 +91,8 @@ struct Turn<'a> {
     fleet: Option<(Fleet, Vec<String>)>,
     wanted_at: Time,
     last: String,
+    /// Whether this turn only corrects what it did too late; its job is over.
+    late: bool,
 }
 
 /// Visits a job that was acknowledged.
@@ -91,26 +106,28 @@ pub(crate) async fn visit(tools: &Tools, job: &Job, mut stopping: watch::Receive
         Ok(token) => token,
         Err(problem) => return configuration(format!("The job cannot be continued: {problem}.")),
     };
-    let mut turn = Turn { tools, job, config, token, fleet: None, wanted_at: now, last: String::new() };
+    let mut turn = Turn { tools, job, config, token, fleet: None, wanted_at: now, last: String::new(), late: false };
     loop {
         if stopping.has_changed().is_err() || *stopping.borrow_and_update() {
-            return turn.hand_back("the worker is being stopped".to_owned());
+            return turn.end_here("the worker is being stopped".to_owned());
         }
-        match turn.pass().await {
+        match turn.pass(&mut stopping).await {
+            Ok(Some(_)) if turn.late => return Ending::NotWanted,
             Ok(Some(ending)) => return ending,
             Ok(None) => {}
             Err(problem) if problem.is_passing() => {
                 warn!(error = %problem, "a call failed; going on with the next look");
                 turn.last = format!("waiting: {problem}");
             }
+            Err(_) if turn.late => return Ending::NotWanted,
             Err(problem) => return turn.refused(&problem),
         }
         let age = elapsed(turn.token.began, tools.clock.now().timestamp());
         if age >= turn.config.deadline() {
-            return turn.overdue();
+            return if turn.late { Ending::NotWanted } else { turn.overdue() };
         }
         let lingered = (tools.clock.now() - now).to_std().unwrap_or_default();
-        if lingered >= tools.linger {
+        if lingered >= tools.linger && !turn.late {
             return turn.hand_back(turn.said());
         }
         tokio::select! {
@@ -130,11 +147,11 @@ impl Turn<'_> {
     }
 
     /// One pass; how the turn ends, if it does.
-    async fn pass(&mut self) -> Result<Option<Ending>, AwsError> {
-        if !self.tools.held.holds(&self.job.id) {
+    async fn pass(&mut self, stopping: &mut watch::Receiver<bool>) -> Result<Option<Ending>, AwsError> {
+        if !self.late && !self.tools.held.holds(&self.job.id) {
             return Ok(Some(self.hand_back("the worker's record of its jobs is gone".to_owned())));
         }
-        if !self.is_wanted().await? {
+        if !self.late && !self.is_wanted().await? {
             return Ok(Some(Ending::NotWanted));
         }
         if self.fleet.is_none()
@@ -145,9 +162,13 @@ impl Turn<'_> {
         let (tools, job, token) = (self.tools, self.job, self.token.write());
         let Some((fleet, left_out)) = &mut self.fleet else { return Ok(None) };
         fleet.observe(tools).await?;
+        let mut mutated = false;
         loop {
-            let orders = fleet.orders(tools).await;
-            if Fleet::mutates(&orders) {
+            let mut orders = fleet.orders(tools).await;
+            if self.late {
+                orders = fleet.without_telling(orders);
+            } else if Fleet::mutates(&orders) {
+                mutated = true;
                 match hindrance(tools, job, &token).await? {
                     None => {}
                     Some(Hindrance::NotWanted) => return Ok(Some(Ending::NotWanted)),
@@ -158,7 +179,26 @@ impl Turn<'_> {
                 break;
             }
         }
-        Ok(fleet.is_over().then(|| end(fleet, left_out)))
+        let ending = fleet.is_over().then(|| end(fleet, left_out));
+        if mutated && self.is_too_late(stopping).await {
+            return Ok(Some(Ending::NotWanted));
+        }
+        Ok(ending)
+    }
+
+    /// After an act: whether the job was taken over before the act was carried out, and there is nothing left to do here.
+    /// While the action goes on, its new holder sees what was done; when it has ended, only this worker gives percents
+    /// back that it lent too late. That a service was told once more to go where it was to go does no harm.
+    async fn is_too_late(&mut self, stopping: &mut watch::Receiver<bool>) -> bool {
+        let (tools, job) = (self.tools, self.job);
+        if !is_taken_over(tools, &job.id).await {
+            return false;
+        }
+        let percent = self.fleet.as_ref().map_or(0, |(fleet, _)| percent(fleet));
+        let lost = Lost { tools, job, token: self.token.write(), percent, id: None };
+        let is_given_up = || elapsed(self.token.began, tools.clock.now().timestamp()) >= self.config.deadline();
+        self.late = lost.ended(stopping, is_given_up).await.is_some();
+        !self.late
     }
 
     async fn is_wanted(&mut self) -> Result<bool, AwsError> {
@@ -174,28 +214,27 @@ impl Turn<'_> {
     /// Takes up what was decided; where nothing was, decides, and puts it on record before anything is touched.
     async fn decide(&mut self) -> Result<Option<Ending>, AwsError> {
         let (tools, action) = (self.tools, self.job.context.action_execution.as_str());
-        let ledger =
-            |problem: coalmine_door::store::StoreError| AwsError::unusable("reading the ledger", problem.to_string());
+        let ledger = |problem: StoreError| AwsError::unusable("reading the ledger", problem.to_string());
         let known = rollbacks::read(tools.held.store(), action).await.map_err(ledger)?;
-        let searched = known.is_none();
+        let searched = known.is_none() && !self.token.decided;
+        let request = Request {
+            cluster: self.config.cluster.clone(),
+            services: self.config.services.clone(),
+            to: self.config.to.clone(),
+            canaries: self.config.options.canaries.clone(),
+            surge: self.config.options.surge,
+            home: self.config.home.clone(),
+        };
         let decided = match known {
             Some(decided) => decided,
             None if self.token.decided => {
-                let text = format!(
-                    "The ledger has lost what this action decided ({action}), and what the services ran before cannot be told by now. Look at {} in the ECS console; run the rollback again with the release that is meant.",
-                    self.config.services.join(", ")
-                );
-                return Ok(Some(Ending::Failed { kind: FailureKind::System, text, id: None }));
+                warn!("the ledger has lost what this action decided: it is made again from the token");
+                match self.made_again(&request).await? {
+                    Ok(decided) => decided,
+                    Err(ending) => return Ok(Some(ending)),
+                }
             }
             None => {
-                let request = Request {
-                    cluster: self.config.cluster.clone(),
-                    services: self.config.services.clone(),
-                    to: self.config.to.clone(),
-                    canaries: self.config.options.canaries.clone(),
-                    surge: self.config.options.surge,
-                    home: self.config.home.clone(),
-                };
                 let Plan { planned, problems } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
                 if planned.is_empty() || !(problems.is_empty() || self.config.options.partial) {
                     return Ok(Some(configuration(refusal(&problems))));
@@ -211,7 +250,7 @@ impl Turn<'_> {
                 rollbacks::decide(tools.held.store(), action, decided).await.map_err(ledger)?
             }
         };
-        self.token.decided = true;
+        (self.token.decided, self.token.aims) = (true, Aims::of(&decided.courses).to_string());
         let context = &self.job.context;
         let author = Author {
             by: format!("pipeline {}, execution {}", context.pipeline, context.execution),
@@ -226,6 +265,33 @@ impl Turn<'_> {
         Ok(None)
     }
 
+    /// What was decided, where the ledger has lost it: on record again, or how the action ends.
+    async fn made_again(&self, request: &Request) -> Result<Result<Decided, Ending>, AwsError> {
+        let action = self.job.context.action_execution.as_str();
+        let courses = match self.token.aims.parse::<Aims>() {
+            Ok(aims) if !aims.0.is_empty() => Box::pin(again::courses(self.tools, request, &aims)).await?,
+            _ => Err(vec![(request.services.join(", "), "where it was to go is not known any more".to_owned())]),
+        };
+        let courses = match courses {
+            Ok(courses) => courses,
+            Err(problems) => {
+                let list: String =
+                    problems.iter().map(|(service, problem)| format!("\n- {service}: {problem}")).collect();
+                let text = format!(
+                    "The ledger has lost what this action decided ({action}), and it cannot go on without:{list}\nLook at the services in the ECS console; run the rollback again with the release that is meant."
+                );
+                return Ok(Err(Ending::Failed { kind: FailureKind::System, text, id: None }));
+            }
+        };
+        let decided = Decided::new(self.token.began, courses, Vec::new());
+        match rollbacks::decide(self.tools.held.store(), action, decided.clone()).await {
+            Ok(decided) => Ok(Ok(decided)),
+            // A record that cannot be read is as good as lost.
+            Err(StoreError::Changed { .. }) => Ok(Ok(decided)),
+            Err(problem) => Err(AwsError::unusable("writing the ledger", problem.to_string())),
+        }
+    }
+
     /// What the console shows meanwhile.
     fn said(&self) -> String {
         let Some((fleet, _)) = &self.fleet else { return self.last.clone() };
@@ -233,6 +299,11 @@ impl Turn<'_> {
         let waiting = ends.iter().find(|end| end.state != words::State::Back);
         let waiting = waiting.map(|end| format!("; {}: {}", end.course.service, end.reason)).unwrap_or_default();
         format!("{}{waiting}", words::summary(&ends))
+    }
+
+    /// How a turn ends that may go on elsewhere.
+    fn end_here(&self, summary: String) -> Ending {
+        if self.late { Ending::NotWanted } else { self.hand_back(summary) }
     }
 
     fn hand_back(&self, summary: String) -> Ending {
@@ -293,11 +364,14 @@ mod tests {
 
     #[test]
     fn a_token_comes_back_and_one_of_a_beginning_is_understood() {
-        let token = Token { version: VERSION, began: 7, decided: true };
-        assert_eq!(Token::read(Some(&token.write()), 99), Ok(token));
-        assert_eq!(Token::read(None, 99), Ok(Token { began: 99, decided: false, ..token }));
+        let token = Token { version: VERSION, began: 7, decided: true, aims: "+ 3 2,app 3 2".to_owned() };
+        assert_eq!(Token::read(Some(&token.write()), 99), Ok(token.clone()));
+        let begun = |began| Token { version: VERSION, began, decided: false, aims: String::new() };
+        assert_eq!(Token::read(None, 99), Ok(begun(99)));
         let first = Progress::begin(5).to_token();
-        assert_eq!(Token::read(Some(&first), 99), Ok(Token { began: 5, decided: false, ..token }));
+        assert_eq!(Token::read(Some(&first), 99), Ok(begun(5)));
+        let long = Token { aims: "app 3 2,".repeat(300), ..token };
+        assert_eq!(Token::read(Some(&long.write()), 99), Ok(Token { aims: String::new(), ..token }), "it has no room");
         for wrong in ["", "{}", r#"{"v":2,"t":7,"d":true}"#, r#"{"v":1,"t":7,"d":true,"x":1}"#] {
             assert!(Token::read(Some(wrong), 99).is_err(), "{wrong}");
         }

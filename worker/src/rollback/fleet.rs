@@ -202,6 +202,18 @@ impl Fleet {
         orders.iter().any(|(_, next)| matches!(next, Next::Tell(_) | Next::Percents(_)))
     }
 
+    /// The same for who may tell no service anything any more: one that runs something else by now is let go.
+    pub fn without_telling(&mut self, orders: Vec<Order>) -> Vec<Order> {
+        let (elsewhere, orders): (Vec<Order>, Vec<Order>) =
+            orders.into_iter().partition(|(_, next)| matches!(next, Next::Tell(_)));
+        for (place, _) in elsewhere {
+            if let Some(member) = self.members.get_mut(place) {
+                member.lose("somebody told it otherwise".to_owned());
+            }
+        }
+        orders
+    }
+
     /// Does it, for all services at once; a canary is told before its full service, so that nobody takes it for one that
     /// has to be restored. Whether there may be more to do before the next look.
     pub async fn act(&mut self, tools: &Tools, orders: Vec<Order>) -> bool {
@@ -257,6 +269,9 @@ impl Fleet {
             noting.push(Box::pin(record::back(tools, &member.course, &self.author, deployment, &member.reason)));
         }
         join_all(noting).await;
+        if !back.is_empty() && self.is_back() {
+            join_all(self.members.iter().map(|member| Box::pin(record::over(tools, &member.course)))).await;
+        }
         orders
     }
 }
@@ -302,7 +317,13 @@ impl Member {
             Err(error) if is_in_the_way(&error) && service.is_rolling() && !self.stopped => {
                 warn!(%error, service = course.service, "ECS refuses while a deployment is in progress: stopping that");
                 if let Some(current) = &service.current_deployment {
-                    tools.ecs.roll_back(current).await?;
+                    match tools.ecs.roll_back(current).await {
+                        // It has ended meanwhile, or does not let itself be stopped: the next answer tells.
+                        Err(error) if error.kind == Kind::Refused => {
+                            warn!(%error, service = course.service, "ECS does not stop it: telling the service again");
+                        }
+                        stopped => stopped?,
+                    }
                 }
                 Ok(Outcome::Stopped)
             }

@@ -8,6 +8,7 @@
 //! be taken, [`fleet`] takes them, all services at once, and [`record`] writes down what was left and who did it.
 
 pub(crate) mod action;
+mod again;
 pub mod fleet;
 pub mod plan;
 pub mod record;

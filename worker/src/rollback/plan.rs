@@ -175,7 +175,10 @@ async fn pair(
     }
     let mut present = full.present.clone();
     if let Some((facts, _)) = facts {
-        present.outrun = Present::is_outrun((&full.present, &full.service), (&facts.present, &facts.service));
+        present.outrun = Present::is_outrun(
+            (&full.present, &full.service, &full.history),
+            (&facts.present, &facts.service, &facts.history),
+        );
     }
     let target = match choose(&full.history, &present, &request.to) {
         Ok(target) => target,
@@ -242,7 +245,10 @@ fn supported(request: &Request, service: &Service) -> Vec<String> {
 }
 
 /// A target's task definition and images, or why it cannot be deployed.
-async fn look_at(tools: &Tools, target: &Good) -> Result<Result<(TaskDefinition, Vec<Image>), Vec<String>>, AwsError> {
+pub(crate) async fn look_at(
+    tools: &Tools,
+    target: &Good,
+) -> Result<Result<(TaskDefinition, Vec<Image>), Vec<String>>, AwsError> {
     let definition = tools.ecs.task_definition(&target.revision.to_string()).await?;
     let looked = match &definition {
         Some(definition) => registries(tools, definition).await?,
@@ -284,7 +290,8 @@ async fn further(tools: &Tools, facts: &Facts, chosen: &Good) -> Result<String, 
     Ok("no other release of its history can be deployed: release an earlier image through the pipeline".to_owned())
 }
 
-async fn planned_for(
+/// A service's course to a target.
+pub(crate) async fn planned_for(
     tools: &Tools,
     request: &Request,
     facts: &Facts,

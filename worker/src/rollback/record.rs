@@ -68,14 +68,19 @@ pub(crate) async fn leaving(tools: &Tools, course: &Course, author: &Author, giv
     );
 }
 
-/// A service is back: every task was counted.
+/// A service is back: every task was counted. The rollback is not over, as far as is known here.
 pub(crate) async fn back(tools: &Tools, course: &Course, author: &Author, deployment: Option<&str>, reason: &str) {
     percents::strike(tools.held.store(), &course.cluster, &course.service, course.own).await;
-    if !course.leaves() {
-        return;
+    if course.leaves() {
+        within(tools, happened(tools, course, author, State::RolledBack, reason)).await;
     }
-    within(tools, happened(tools, course, author, State::RolledBack, reason)).await;
     within(tools, ran(tools, course, author, deployment)).await;
+}
+
+/// All services are back: who says "back" now means one release further.
+pub(crate) async fn over(tools: &Tools, course: &Course) {
+    let service = (course.cluster.as_str(), course.service.as_str());
+    within(tools, history::finish(tools.held.store(), service, &course.to)).await;
 }
 
 async fn happened(
@@ -111,13 +116,18 @@ async fn happened(
 async fn ran(tools: &Tools, course: &Course, author: &Author, deployment: Option<&str>) -> Result<(), StoreError> {
     // Where only ECS remembers the releases, it also remembers this one.
     let Some((release, pipeline)) = &course.release else { return Ok(()) };
+    let (store, service) = (tools.held.store(), (course.cluster.as_str(), course.service.as_str()));
+    // One that somebody else had told to go back may be on record with that.
+    if !course.leaves() && history::newest(store, service).await?.is_some_and(|newest| newest.revision == course.to) {
+        return Ok(());
+    }
     let when = (author.began, tools.clock.now().timestamp());
     let mut ran = Ran::new(release, pipeline, when, course.to.clone());
     ran.deployment = deployment.and_then(|arn| arn.rsplit('/').next()).map(str::to_owned);
     ran.digests = course.images.iter().map(|image| (image.container.clone(), image.digest.to_string())).collect();
-    ran.rollback = true;
+    (ran.rollback, ran.unfinished) = (true, true);
     ran.canary.clone_from(&course.canary);
-    history::note(tools.held.store(), (&course.cluster, &course.service), &ran).await
+    history::note(store, service, &ran).await
 }
 
 /// Gives a record its time.

@@ -196,6 +196,7 @@ async fn remembered(tools: &Tools, service: &Service) -> Result<Vec<Good>, AwsEr
             at: listed.created.map_or(0, |created| created.timestamp()),
             revision: revision.revision.clone(),
             digests: revision.digests.clone(),
+            unfinished: false,
         });
     }
     Ok(history)
@@ -215,7 +216,8 @@ async fn recorded(tools: &Tools, service: &Service, named: Option<&str>) -> Resu
 
 fn good(ran: Ran) -> Good {
     let release = Some(ran.release).filter(|release| !release.is_empty());
-    Good { release, pipeline: ran.pipeline, at: ran.at, revision: ran.revision, digests: ran.digests }
+    let Ran { pipeline, at, revision, digests, unfinished, .. } = ran;
+    Good { release, pipeline, at, revision, digests, unfinished }
 }
 
 /// The release that a service is told to run, with its pipeline; and its digests, where they were not known yet. What

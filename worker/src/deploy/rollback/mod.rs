@@ -5,6 +5,7 @@
 //!   pair ─► canary's target ──┴► usable ─► Course ─► course::next, again and again ─► back, or lost
 //! ```
 
+pub mod aim;
 pub mod course;
 pub mod pair;
 pub mod refused;

@@ -21,6 +21,8 @@ pub struct Good {
     pub revision: Revision,
     /// Container → digest, as far as they are on record.
     pub digests: BTreeMap<String, String>,
+    /// Whether a rollback returned to it that is not over for all its services.
+    pub unfinished: bool,
 }
 
 impl Good {
@@ -64,15 +66,22 @@ impl Present {
         Self { revision: service.revision.clone(), digests, arriving, reverted, outrun: false }
     }
 
-    /// Whether a canary that was told `canary` runs another, later release than its full service, told `full`.
+    /// Whether a canary that was told `canary` runs another, later release than its full service, told `full`; each with
+    /// its past. One that was returned to what both ran before is on its way back, and its full service has yet to be told.
     #[must_use]
-    pub fn is_outrun(full: (&Self, &Service), canary: (&Self, &Service)) -> bool {
+    pub fn is_outrun(full: (&Self, &Service, &[Good]), canary: (&Self, &Service, &[Good])) -> bool {
         let date = |service: &Service| service.primary().and_then(|primary| primary.created);
-        let shared = full.0.digests.iter().filter_map(|(name, digest)| Some((digest, canary.0.digests.get(name)?)));
-        let shared: Vec<_> = shared.collect();
-        let alike = !shared.is_empty() && shared.iter().all(|(one, other)| one == other);
-        !alike && date(canary.1) > date(full.1)
+        let is_it = |good: &&Good| good.revision == canary.0.revision;
+        let returned = canary.2.iter().skip_while(is_it).any(|good| is_it(&good));
+        let both = full.2.iter().any(|good| are_alike(&good.digests, &canary.0.digests));
+        !are_alike(&full.0.digests, &canary.0.digests) && date(canary.1) > date(full.1) && !(returned && both)
     }
+}
+
+/// Whether the containers that both have run the same images; none that both have, say nothing.
+fn are_alike(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+    let shared: Vec<_> = one.iter().filter_map(|(name, digest)| Some((digest, other.get(name)?))).collect();
+    !shared.is_empty() && shared.iter().all(|(one, other)| one == other)
 }
 
 /// Why there is nothing to return to.
@@ -127,8 +136,9 @@ pub fn way_back(history: &[Good]) -> Vec<&Good> {
 /// Which release is meant.
 ///
 /// Steps count from what the service runs. Where it is on its way back already (ECS, a worker or somebody's rollback took it
-/// there, and whatever came after is not on record as left yet), or only its canary runs a later release, they count from what it is leaving: who says "back" a
-/// second time means the same place.
+/// there, and whatever came after is not on record as left yet; or the rollback that did it is not over for all its
+/// services), or only its canary runs a later release, they count from what it is leaving: who says "back" a second time
+/// means the same place.
 ///
 /// # Errors
 /// Why there is none.
@@ -166,6 +176,7 @@ fn first_step(way: &[&Good], present: &Present) -> usize {
         // What it runs never succeeded: that is what is left.
         None => 0,
         Some(place) if place > 0 || present.arriving || present.reverted || present.outrun => place,
+        Some(place) if way.get(place).is_some_and(|good| good.unfinished) => place,
         Some(place) => place + 1,
     }
 }
@@ -185,6 +196,7 @@ mod tests {
             at: 0,
             revision: format!("app:{number}").parse().unwrap(),
             digests: [("app".to_owned(), format!("sha256:{release}"))].into(),
+            unfinished: false,
         }
     }
 
@@ -261,6 +273,19 @@ mod tests {
     }
 
     #[test]
+    fn who_begins_an_unfinished_rollback_again_means_the_same_place() {
+        let mut past = history("v1 v2 v3 v2");
+        for (unfinished, expected) in [(true, "e-v2"), (false, "e-v1")] {
+            past[0].unfinished = unfinished;
+            assert_eq!(choose(&past, &present("v2"), &Back::LAST).map(Good::name), Ok(expected.into()));
+        }
+        past[0].unfinished = true;
+        past.insert(0, good("v4"));
+        assert_eq!(choose(&past, &present("v4"), &Back::LAST).map(Good::name), Ok("e-v2".into()), "v3 was left");
+        assert_eq!(choose(&past, &present("v2"), &Back::LAST).map(Good::name), Ok("e-v2".into()), "v4 was left");
+    }
+
+    #[test]
     fn a_release_that_only_the_canary_runs_is_what_is_left() {
         let at = |name: &str, revision: &str, created: i64| {
             let mut service = service(name, 1, revision);
@@ -273,14 +298,28 @@ mod tests {
             [("canary:2", "v2", 90, true), ("canary:2", "v2", 10, false), ("canary:2", "v1", 90, false)]
         {
             let canary = at("canary", canary, created);
-            let found = Present::is_outrun((&runs("v1"), &full), (&runs(digests), &canary));
+            let found = Present::is_outrun((&runs("v1"), &full, &[]), (&runs(digests), &canary, &[]));
             assert_eq!(found, expected, "{digests} {created}");
         }
         let nothing = Present { digests: BTreeMap::new(), ..present("v1") };
         assert!(
-            Present::is_outrun((&runs("v1"), &full), (&nothing, &at("canary", "canary:2", 90))),
+            Present::is_outrun((&runs("v1"), &full, &[]), (&nothing, &at("canary", "canary:2", 90), &[])),
             "no task runs yet"
         );
+        // It ran that before: a rollback has told the canary, and not yet the full service.
+        for (full, canary, expected) in [
+            ("v1 v2 v3", "v1 v2 v3", false),
+            ("v1 v2 v3", "v1 v2 v3 v2", false),
+            ("v1 v2 v3", "v1 v3 v2 v2", true),
+            ("v1 v3", "v1 v3", true),
+            // A stage was retried after its canary had been restored.
+            ("v1 v3", "v1 v3 v2 v3 v2", true),
+        ] {
+            let (full, canary) = (history(full), history(canary));
+            let full = (&present("v3"), &at("app", "app:3", 50), full.as_slice());
+            let found = Present::is_outrun(full, (&present("v2"), &at("app", "app:2", 90), &canary));
+            assert_eq!(found, expected, "{full:?} {canary:?}");
+        }
         let held = Present { outrun: true, ..present("v2") };
         assert_eq!(chosen("v1 v2", &held, "last"), Ok("e-v2".into()));
     }
