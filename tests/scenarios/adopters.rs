@@ -6,7 +6,7 @@ use aws_sdk_codepipeline::types::{ApprovalStatus, JobStatus, PipelineExecutionSt
 use coalmine_door::store::Location;
 use coalmine_worker::run::Settings as WorkerSettings;
 use simulator::ecr::Behaviour;
-use simulator::faults::{Fault, FaultPlan, Moment, Rule};
+use simulator::faults::{Fault, FaultPlan, Freeze, Moment, Rule};
 use simulator::{Settings, Simulator, World};
 
 use crate::stage::{Application, PEER_KEY, Story, WORKER_KEY, Worker, settings};
@@ -53,6 +53,41 @@ async fn two_peers_that_find_the_same_dead_worker_give_its_job_back_once() {
         went_through(&story, &app, &execution).await;
         let acknowledged = |job: &simulator::codepipeline::Job| job.acknowledged.is_some();
         assert!(story.world(|world| world.codepipeline.jobs().iter().all(acknowledged)));
+        let refused: u32 = story.world(|world| world.codepipeline.jobs().iter().map(|job| job.refused_results).sum());
+        assert_eq!(refused, 0, "nobody gave back what the other had given back");
+    }
+}
+
+/// Both have read the dead worker's object before either of them has its jobs in its own, and the first is slow to give
+/// them back: what the other finds struck already, it leaves.
+#[tokio::test(start_paused = true)]
+async fn two_peers_that_strike_the_same_dead_worker_give_its_job_back_once() {
+    for seed in 1115..1118 {
+        let app = app();
+        let simulator = Simulator::new(Settings::seeded(seed));
+        simulator.inject(dies_at(seed, WORKER_KEY, "UpdateService", "app-canary", 1));
+        for key in [PEER_KEY, THIRD_KEY] {
+            // Longer than it takes the other to look, and shorter than it takes to be called dead.
+            for (operation, seconds) in [("PutObject", 18), ("PutJobSuccessResult", 15)] {
+                let freeze = Fault::Freeze(Freeze::BeforeSending, Duration::from_secs(seconds));
+                let slow = Rule::new(freeze).caller(key).operation(operation).nth(1);
+                simulator.inject(FaultPlan::seeded(seed).rule(slow));
+            }
+        }
+        let story = Story::begin(simulator, &[&app]);
+        story.expect_deaths();
+        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+        story.simulator.until_death(WORKER_KEY).await;
+        let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
+        story.answer("app", "Release", ApprovalStatus::Approved).await;
+        went_through(&story, &app, &execution).await;
+        let too_late = story.simulator.with_calls(|calls| {
+            let strikes = calls.records.iter().filter(|call| call.operation == "DeleteObject" && call.error.is_some());
+            strikes.count()
+        });
+        assert_eq!(too_late, 1, "one of them found it struck");
+        let refused: u32 = story.world(|world| world.codepipeline.jobs().iter().map(|job| job.refused_results).sum());
+        assert_eq!(refused, 0, "nobody gave back what the other had taken");
     }
 }
 
