@@ -161,14 +161,14 @@ async fn a_deployment_that_ecs_does_not_let_be_superseded_is_stopped_first() {
         story.somebody_deploys(&apps[0], "app", Behaviour::SlowStart(Duration::from_secs(300))).await;
         story.rolling("app").await;
         let begin = story.now();
-        let refuse = |operation: &str| {
-            let reply = ErrorReply::new("ConflictException", "A deployment of the service is in progress.");
+        let refuse = |operation: &str, code: &str| {
+            let reply = ErrorReply::new(code, "A deployment of the service is in progress.");
             Rule::new(Fault::Refuse(reply)).caller(OPERATOR_KEY).operation(operation).times(1)
         };
-        let update = refuse("UpdateService").subject("app");
+        let update = refuse("UpdateService", "InvalidParameterException").subject("app");
         let mut plan = FaultPlan::seeded(1).rule(update);
         if stop_is_refused {
-            plan = plan.rule(refuse("StopServiceDeployment"));
+            plan = plan.rule(refuse("StopServiceDeployment", "ConflictException"));
         }
         story.simulator.inject(plan);
         let rolled = story.roll_back(order(&["app"])).await;
