@@ -43,7 +43,7 @@ impl Kind {
 }
 
 /// The reads that S3 is not: they may lag behind a write.
-fn may_lag(call: &SentCall) -> bool {
+pub(crate) fn may_lag(call: &SentCall) -> bool {
     call.service != Service::S3
         && ["Describe", "List", "Get", "BatchGet"].iter().any(|read| call.operation.starts_with(read))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use simulator::Service;
 use simulator::faults::{Fault, FaultPlan, Moment, Rule, SentCall};
 
+use crate::kinds::may_lag;
 use crate::play::{Cast, Disturbance, LAG, play, undisturbed};
 use crate::points::{Extent, Tally};
 use crate::stage::WORKER_KEY;
@@ -104,10 +105,6 @@ fn five_minutes_of_silence_of_any_operation_change_no_end() {
 
 #[test]
 fn a_read_that_always_lags_half_a_minute_changes_no_end() {
-    let may_lag = |call: &SentCall| {
-        call.service != Service::S3
-            && ["Describe", "List", "Get", "BatchGet"].iter().any(|read| call.operation.starts_with(read))
-    };
     let stale = |call: &SentCall, _| FaultPlan::seeded(1).rule(all_of(Fault::stale(LAG), call));
     each_operation("always read as of 30 s ago:", may_lag, stale, &[Moments::First]);
 }

@@ -6,6 +6,7 @@ use simulator::Service;
 use simulator::faults::SentCall;
 
 use crate::play::Played;
+use crate::stage::story::READS;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ fn each<'a>(calls: impl Iterator<Item = &'a SentCall>) -> Vec<&'a SentCall> {
 /// Whether a call changes something. The renewals of a worker's object say only that it lives, and polls that find nothing
 /// are reads.
 fn acts(call: &SentCall) -> bool {
-    let reads = ["Describe", "List", "Get", "BatchGet", "Poll"].iter().any(|read| call.operation.starts_with(read));
+    let reads = READS.iter().any(|read| call.operation.starts_with(read));
     let renewal = call.service == Service::S3 && call.operation == "PutObject" && call.subject.contains("/workers/");
     !reads && !renewal
 }

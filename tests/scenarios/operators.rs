@@ -12,11 +12,8 @@ use simulator::ecr::Behaviour;
 use simulator::permissions::Policy;
 use simulator::{Settings, Simulator};
 
-use crate::stage::story::prepare;
+use crate::stage::story::{READS, prepare};
 use crate::stage::{Application, OPERATOR_KEY, Story, redacted, zipped};
-
-/// How the names of operations begin that change nothing. A poll of a pool that nobody uses takes nobody's job.
-const READS: [&str; 5] = ["Describe", "List", "Get", "BatchGet", "Poll"];
 
 /// Some of the permissions that the doctor tries by reading.
 const READABLE: [&str; 3] = ["codepipeline:GetPipelineExecution", "ecr:DescribeRepositories", "logs:GetLogEvents"];

@@ -42,7 +42,7 @@ pub(crate) struct Story {
 }
 
 /// How the names of operations begin that change nothing.
-const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
+pub(crate) const READS: [&str; 5] = ["Describe", "List", "Poll", "Get", "BatchGet"];
 
 /// A worker at work, with the shipped code.
 #[derive(Debug)]

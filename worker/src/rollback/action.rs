@@ -119,7 +119,10 @@ pub(crate) async fn visit(tools: &Tools, job: &Job, mut stopping: watch::Receive
                 warn!(error = %problem, "a call failed; going on with the next look");
                 turn.last = format!("waiting: {problem}");
             }
-            Err(_) if turn.late => return Ending::NotWanted,
+            Err(problem) if turn.late => {
+                warn!(error = %problem, "what was carried out too late could not be looked at: percents that it lent stay on record");
+                return Ending::NotWanted;
+            }
             Err(problem) => return turn.refused(&problem),
         }
         let age = elapsed(turn.token.began, tools.clock.now().timestamp());
