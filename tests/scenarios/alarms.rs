@@ -38,7 +38,7 @@ async fn a_canary_that_raises_5xx_is_stopped_by_its_own_alarm() {
     let execution = story.release_to_canary(&app, "v2", Behaviour::Raises5xx).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
     insta::assert_snapshot!(story.failure("app", &execution, "Canary"), @r"
-    The deployment to canary main/app-canary is not well: alarm app-canary-5xx is in ALARM (Threshold Crossed: 1 out of the last 1 datapoints [12.0 (05/01/26 09:01:30)] was greater than the threshold (5.0)).
+    The deployment to canary main/app-canary is not well: alarm app-canary-5xx is in ALARM (Threshold Crossed: 1 out of the last 1 datapoints [12.0 (05/01/26 09:01:20)] was greater than the threshold (5.0)).
     Done: canary main/app-canary runs app-canary:1 again.
     Look at: the alarm's metric in CloudWatch.
     ");

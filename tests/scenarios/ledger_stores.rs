@@ -309,6 +309,27 @@ async fn a_ledger_that_does_not_answer_costs_all_who_wait_for_it_one_call() {
     assert!(held.is_in_trouble());
 }
 
+/// What a worker is about to note while it finds out that a peer took it for dead is noted nowhere: neither may it
+/// acknowledge a new job, nor go on with an old one.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_write_that_finds_a_peer_has_taken_over_is_not_noted() {
+    let simulator = account(5);
+    let door = coalmine_door::limited(&simulator.sdk_config("AKIAWORKER"));
+    let held = Held::new(Store::open(&ledger(), &door, 1 << 20), Clock::of(&door), "one");
+    let intent = |job: &str| vec![(job.to_owned(), "{}".to_owned(), String::new())];
+    held.intend(intent("old")).await.unwrap();
+    let peer = held.store().get("workers/one.json").await.unwrap().unwrap();
+    held.store().delete("workers/one.json", &peer.version).await.unwrap();
+    let (renewed, intended, kept) =
+        tokio::join!(held.renew(), held.intend(intent("new")), held.keep("old", "{\"v\":1}"));
+    assert!(matches!(renewed, Err(HeldError::TakenOver)), "{renewed:?}");
+    assert!(matches!(intended, Err(HeldError::TakenOver)), "{intended:?}");
+    assert!(matches!(kept, Err(HeldError::TakenOver)), "{kept:?}");
+    assert!(held.is_empty());
+    held.intend(intent("next")).await.unwrap();
+    assert!(held.holds("next") && held.may_act());
+}
+
 /// Another version's object, and one that is none at all.
 #[tokio::test(start_paused = true)]
 async fn an_object_that_nobody_understands_is_set_aside_unchanged_in_either_place() {

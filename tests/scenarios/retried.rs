@@ -133,3 +133,37 @@ async fn a_retried_canary_that_turns_ill_goes_back_to_what_ran_before_the_first_
     story.runs_image(&app, "app-canary", "v1");
     story.each_job_has_one_result_or_was_abandoned();
 }
+
+/// The canary was returned with a copy that this very execution registered: nobody approved what that runs.
+#[tokio::test(start_paused = true)]
+async fn a_turnover_that_is_retried_after_its_canary_went_back_is_refused_and_deploys_nothing_old_as_new() {
+    let mut app = Application::web("app", 4).full_with("BakeTime", "20m").full_with("Alarms", "shop-5xx");
+    // Then the copy names its images by digest, as a canary's release would.
+    app.immutable = false;
+    let simulator = Simulator::new(Settings::seeded(931));
+    simulator.with_world(|world| add_alarm(world, AlarmSpec::new("shop-5xx")));
+    let story = Story::begin(simulator, &[&app]);
+    let execution = story.release_to_full(&app, "v2", Behaviour::Good).await;
+    story.in_phase("Full", "{\"bake\"").await;
+    story.set_alarm("shop-5xx", AlarmState::Alarm);
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    story.set_alarm("shop-5xx", AlarmState::Ok);
+    story.pass(Duration::from_secs(60)).await;
+    let begin = story.now();
+    story.retry("app", &execution, StageRetryMode::FailedActions);
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("app", &execution, "Full");
+    assert!(message.contains("not the release of this execution"), "{message}");
+    assert_eq!(story.changes(begin), []);
+    for service in ["app", "app-canary"] {
+        story.runs_image(&app, service, "v1");
+    }
+    // From its first action on it goes through.
+    story.retry("app", &execution, StageRetryMode::AllActions);
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
+    for service in ["app", "app-canary"] {
+        story.runs_image(&app, service, "v2");
+    }
+    story.each_job_has_one_result();
+}

@@ -7,7 +7,8 @@ use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, Pipelin
 use serde_json::json;
 use simulator::cloudwatch::{AlarmSpec, AlarmState, add_alarm};
 use simulator::ecr::Behaviour;
-use simulator::{Settings, Simulator};
+use simulator::faults::{Fault, FaultPlan, Rule};
+use simulator::{Settings, Simulator, World};
 
 use crate::stage::{Application, CLUSTER, Story};
 
@@ -94,6 +95,69 @@ async fn a_release_that_is_superseded_in_its_bake_does_not_give_its_percents_int
     assert_eq!(story.ended("hotfix", &second).await, PipelineExecutionStatus::Succeeded);
     assert_eq!(story.percents("app"), (50, 200));
     story.runs_image(&app, "app", "v3");
+}
+
+/// The first turnover has ended at ECS, and cannot give the service its own percents back for eight minutes, while the
+/// second one is approved.
+async fn a_turnover_that_cannot_settle(seed: u64) -> (Story, Application, [String; 2]) {
+    let mut app = Application::web("app", 10);
+    app.deployment = json!({"minimumHealthyPercent": 50, "maximumPercent": 200});
+    let story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
+    let hotfix = story.hotfix_pipeline(&app);
+    let first = story.release_to_full(&app, "v2", Behaviour::Good).await;
+    story.rolling("app").await;
+    let second = story.release_to_canary(&hotfix, "v3", Behaviour::Good).await;
+    let throttled = Rule::new(Fault::Throttle).operation("UpdateService").subject("app");
+    story.simulator.inject(FaultPlan::seeded(seed).rule(throttled.until(story.now() + Duration::from_secs(480))));
+    story.held("hotfix").await;
+    story.until("the first turnover at ECS", |world| is_rolling(world, false)).await;
+    story.answer("hotfix", "Release", ApprovalStatus::Approved).await;
+    story.until("the second turnover's word", |world| has_spoken(world, &second)).await;
+    (story, app, [first, second])
+}
+
+/// The second turnover, which keeps to its batch from its first moment on.
+async fn the_second_keeps_to_its_batch(story: &Story, app: &Application, second: &str) {
+    story.until("the second turnover at ECS", |world| is_rolling(world, true)).await;
+    while story.deployment_status("app") == "IN_PROGRESS" {
+        assert_eq!(story.percents("app"), (90, 100), "in the middle of the second turnover");
+        story.pass(Duration::from_millis(250)).await;
+    }
+    assert_eq!(story.ended("hotfix", second).await, PipelineExecutionStatus::Succeeded);
+    assert_eq!(story.percents("app"), (50, 200));
+    story.runs_image(app, "app", "v3");
+    story.each_job_has_one_result_or_was_abandoned();
+}
+
+fn is_rolling(world: &World, rolling: bool) -> bool {
+    world.ecs.view(CLUSTER, "app").is_some_and(|view| (view.deployment_status == "IN_PROGRESS") == rolling)
+}
+
+/// Whether the second turnover has said what it does.
+fn has_spoken(world: &World, second: &str) -> bool {
+    let execution = world.codepipeline.execution("hotfix", second);
+    execution.and_then(|run| run.latest_action("Release", "Full")).is_some_and(|full| full.summary.is_some())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turnover_waits_until_another_pipelines_has_given_the_service_its_percents_back() {
+    let (story, app, [first, second]) = a_turnover_that_cannot_settle(1205).await;
+    let summary = story.action("hotfix", &second, "Full").summary.unwrap_or_default();
+    let expected =
+        format!("execution {first} of pipeline app has yet to give main/app its percents 50/200 back: waiting");
+    assert!(summary.starts_with(&expected), "{summary}");
+    assert_eq!(story.percents("app"), (90, 100));
+    the_second_keeps_to_its_batch(&story, &app, &second).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turnover_does_not_wait_for_one_that_was_abandoned_before_it_gave_the_percents_back() {
+    let (story, app, [first, second]) = a_turnover_that_cannot_settle(1206).await;
+    let begin = story.now();
+    story.abandon("app", &first);
+    the_second_keeps_to_its_batch(&story, &app, &second).await;
+    let waited = story.now().duration_since(begin).unwrap_or_default();
+    assert!(waited < Duration::from_secs(600), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

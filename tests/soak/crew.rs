@@ -43,6 +43,10 @@ impl Crew {
     /// Tells a worker to stop, as ECS does with SIGTERM.
     pub(crate) fn terminate(&mut self, play: &Play<'_>, place: usize) {
         let Some(state) = self.hands.get_mut(place) else { return };
+        // One that is away, or told already, is not told.
+        if !matches!(state, State::Works(_)) {
+            return;
+        }
         if let State::Works(worker) = std::mem::replace(state, State::Away(Duration::MAX)) {
             *state = State::Stops(stop(&play.simulator, worker));
         }

@@ -38,6 +38,12 @@ pub(crate) struct People {
     pub(crate) by_hand: RefCell<BTreeSet<String>>,
 }
 
+/// Whether an execution has yet to read its source.
+fn is_reading(world: &World) -> bool {
+    let mut executions = world.codepipeline.active_executions();
+    executions.any(|execution| execution.artifacts.is_empty())
+}
+
 impl People {
     pub(crate) fn begin(play: &Play<'_>) -> Self {
         let wanted = play.life.applications.iter().map(|app| (app.name.clone(), app.full));
@@ -68,6 +74,10 @@ impl People {
     pub(crate) async fn look(&mut self, play: &Play<'_>, crew: &mut Crew) {
         let age = play.age();
         while let Some(release) = play.life.releases.get(self.released).filter(|release| release.at <= age) {
+            // An upload that comes before an earlier execution has read its own would be that one's release, too.
+            if play.simulator.with_world(|world| is_reading(world)) {
+                break;
+            }
             let execution = self.release(play, release);
             self.tags.insert(execution.clone(), release.tag.clone());
             self.executions.insert(execution, self.released);

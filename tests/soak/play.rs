@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use simulator::CallRecord;
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 
@@ -26,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10 * 3_600);
 /// for half an hour and then left to ECS.
 const REST: Duration = Duration::from_secs(3 * 60);
 
+/// How soon a process that wakes corrects what it sent too late, if it lives.
+const CORRECTION: Duration = Duration::from_secs(60);
+
 /// How names of operations begin that change nothing.
 const READS: [&str; 6] = ["Describe", "List", "Poll", "Get", "BatchGet", "FilterLogEvents"];
 
@@ -46,7 +50,7 @@ pub(crate) struct Play<'a> {
     pub(crate) life: &'a Life,
     pub(crate) simulator: Simulator,
     pub(crate) invariants: Invariants,
-    /// Services to which a frozen process did something late.
+    /// Applications to whose services a frozen process did something late: its correction may concern both.
     late: RefCell<BTreeSet<String>>,
 }
 
@@ -106,7 +110,9 @@ impl<'a> Play<'a> {
             crew.look(self).await?;
             self.held()?;
             if self.age() > last_plan + PATIENCE {
-                return Err(format!("life goes on and on: {}", rest::unfinished(self)));
+                let waits = [people.is_done(self), crew.is_steady(), !waits()];
+                let unfinished = rest::unfinished(self);
+                return Err(format!("life goes on and on: {unfinished} (people, workers, canaries done: {waits:?})"));
             }
             self.simulator.clock().wait(TICK).await;
         }
@@ -137,10 +143,26 @@ impl<'a> Play<'a> {
                 frozen && call.at == broken.at && !READS.iter().any(|read| call.operation.starts_with(read))
             })
         });
+        let application = service.trim_end_matches("-canary");
         if late {
-            self.late.borrow_mut().insert(service.clone());
+            self.late.borrow_mut().insert(application.to_owned());
         }
-        self.late.borrow().contains(service)
+        self.late.borrow().contains(application) || self.died_after_a_late_call(service)
+    }
+
+    /// Whether a process that was frozen inside of a call that changes a service sent it late, and died before it could
+    /// correct it. Nobody else knows of that call.
+    fn died_after_a_late_call(&self, service: &str) -> bool {
+        self.simulator.with_calls(|calls| {
+            let of = |call: &CallRecord, what: &str| call.error.as_ref().is_some_and(|error| error.contains(what));
+            let late = |call: &&CallRecord| call.operation == "UpdateService" && of(call, "while sending");
+            calls.records.iter().filter(late).filter(|call| call.subject == service).any(|late| {
+                calls.records.iter().any(|call| {
+                    let after = call.at.duration_since(late.at).is_ok_and(|passed| passed <= CORRECTION);
+                    after && call.access_key == late.access_key && of(call, "killed")
+                })
+            })
+        })
     }
 
     fn count(&self, tally: &mut Tally) {

@@ -41,7 +41,7 @@ pub(crate) fn claim(play: &Play<'_>, people: &People) -> Result<(), String> {
         play.invariants.look_at_results(world);
         nobody_holds_a_job(world)?;
         verdicts::claim(world, play.life, people)?;
-        play.life.applications.iter().try_for_each(|app| services_are_at_rest(world, app, people))
+        play.life.applications.iter().try_for_each(|app| services_are_at_rest(play, world, app, people))
     })
 }
 
@@ -59,7 +59,7 @@ fn nobody_holds_a_job(world: &World) -> Result<(), String> {
     }
 }
 
-fn services_are_at_rest(world: &World, app: &Application, people: &People) -> Result<(), String> {
+fn services_are_at_rest(play: &Play<'_>, world: &World, app: &Application, people: &People) -> Result<(), String> {
     let by_hand = people.by_hand.borrow();
     for service in [app.name.clone(), app.canary_name()] {
         let view = world.ecs.view(CLUSTER, &service).ok_or("a service is gone")?;
@@ -68,9 +68,9 @@ fn services_are_at_rest(world: &World, app: &Application, people: &People) -> Re
         if by_hand.contains(&service) || left_alone(world, app, &service) {
             continue;
         }
-        // A first deployment whose image was never pushed never ends.
+        // A first deployment whose image was never pushed never ends, nor does a way back on which the breaker opens again.
         let under_way = ["IN_PROGRESS", "ROLLBACK_IN_PROGRESS"].contains(&view.deployment_status.as_str());
-        if under_way && app.deployed {
+        if under_way && app.deployed && !verdicts::breaker_can_open(play.life, app, 2) {
             return Err(format!("{service} is still being deployed to ({})", view.deployment_status));
         }
         let expected = (percent(app, "minimumHealthyPercent"), percent(app, "maximumPercent"));
@@ -117,20 +117,27 @@ fn left_alone(world: &World, app: &Application, service: &str) -> bool {
     runs(world, app).into_iter().any(|(_, run)| run.status == ActionExecutionStatus::Abandoned && touches(run))
 }
 
-/// The full service runs what the last turnover that succeeded brought; where there was none, what it ran before.
+/// The full service runs what the last turnover brought that succeeded, or was superseded while it was watched; where there was none, what it ran before.
 fn full_runs_the_last_success(world: &World, app: &Application, people: &People) -> Result<(), String> {
     if people.by_hand.borrow().contains(&app.name) || left_alone(world, app, &app.name) || !app.deployed {
         return Ok(());
     }
     let mut tag = "v1";
     for (execution, run) in runs(world, app) {
-        if run.action_type.provider == "Coalmine-Full" && run.status == ActionExecutionStatus::Succeeded {
+        if run.action_type.provider == "Coalmine-Full"
+            && (run.status == ActionExecutionStatus::Succeeded || was_turned_over(run))
+        {
             let id = execution.rollback_target.as_ref().unwrap_or(&execution.id);
             tag = people.tags.get(id).ok_or("an execution that nobody started")?;
         }
     }
     runs_alone(world, app, &app.name, tag)?;
     if canary_was_given_back(world, app, people) { runs_alone(world, app, &app.canary_name(), tag) } else { Ok(()) }
+}
+
+/// Whether a turnover failed for nothing but another one that began while it was watched: that one goes back to it.
+fn was_turned_over(run: &ActionRun) -> bool {
+    run.error.as_ref().is_some_and(|error| error.message.contains("was superseded: it was successful, but"))
 }
 
 /// Whether the last that happened to the canary was a failure, or a success that nobody turned over: both give it back to
@@ -148,6 +155,13 @@ fn canary_was_given_back(world: &World, app: &Application, people: &People) -> b
     let untouched = |run: &ActionRun| {
         run.error.as_ref().is_some_and(|error| error.message.starts_with("Nothing was deployed to canary"))
     };
+    // What AWS calls missing is believed: a canary that is said not to be there is not given back.
+    let missing = |run: &ActionRun| {
+        run.error.as_ref().is_some_and(|error| error.message.contains("CanaryService: ECS has no service"))
+    };
+    if runs.iter().any(|(_, run)| missing(run)) {
+        return false;
+    }
     let last = runs.into_iter().rev().find(|(_, run)| !untouched(run));
     let given_up = |execution: &Execution, run: &ActionRun| {
         let waited = run.action_type.provider == "Coalmine-Canary" && run.status == ActionExecutionStatus::Succeeded;

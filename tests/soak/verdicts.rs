@@ -10,6 +10,9 @@ use crate::life::{Happening, Image, Life, Release};
 use crate::people::People;
 use crate::stage::Application;
 
+/// After so many failures in a row the deployment circuit breaker of a small service opens.
+const BREAKER_THRESHOLD: usize = 3;
+
 /// A good release that nobody disturbed has succeeded, and an image that cannot run never was a success.
 pub(crate) fn claim(world: &World, life: &Life, people: &People) -> Result<(), String> {
     for (id, place) in &people.executions {
@@ -67,8 +70,17 @@ fn must_succeed(life: &Life, release: &Release, app: &Application) -> bool {
         Fault::Failures(reason) => reason == "MISSING",
         _ => false,
     });
-    let undisturbed = alone && !stopped && !disturbed && !refused;
+    // So many pulls that fail in a row are a verdict of ECS's own.
+    let broken = breaker_can_open(life, app, 1);
+    let undisturbed = alone && !stopped && !disturbed && !refused && !broken;
     good && release.turns.is_none() && approved && undisturbed && app.deployed && app.alarms.is_empty()
+}
+
+/// Whether so many pulls are throttled that they alone may open a service's deployment circuit breaker so many times.
+pub(crate) fn breaker_can_open(life: &Life, app: &Application, times: usize) -> bool {
+    let failed = |happening: &Happening| if let Happening::PullsFail { count } = happening { *count } else { 0 };
+    let pulls: usize = life.happenings.iter().map(|(_, happening)| failed(happening)).sum();
+    app.deployment["deploymentCircuitBreaker"]["enable"] == true && pulls >= BREAKER_THRESHOLD * times
 }
 
 /// Why an execution failed, if not because its time was over: faults take time.

@@ -9,10 +9,12 @@ use crate::deploy::progress::{Phase, Target};
 use crate::deploy::release::count;
 use crate::deploy::restore::{self, Restore};
 use crate::deploy::revision::Revision;
-use crate::deploy::task_definition::{Copy, TaskDefinition};
+use crate::deploy::task_definition::{Copy, Purpose, TaskDefinition};
 use crate::deploy::view::{DeploymentStatus, Service, ServiceRevision};
+use crate::earlier;
 use crate::images::images_of;
 use crate::ledger;
+use crate::ledger::percents::Borrower;
 use crate::observe::deployment_arn;
 use crate::tools::Tools;
 use crate::turn::Turn;
@@ -118,7 +120,9 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     };
     let deploys = update.revision.is_some();
     let former = turn.progress.former.as_ref().map(|former| former.percents);
-    let percents = update.percents.filter(|_| update.which == Which::Own).zip(former);
+    // Whose turnover it is from now on is on record, also where another one left the percents that it needs.
+    let given = update.percents.or(deploys.then_some(service.percents));
+    let percents = given.filter(|_| update.which == Which::Own).zip(former);
     if let Some((given, former)) = percents.filter(|(given, former)| given != former) {
         note_percents(turn, &service.name, former, given).await?;
     }
@@ -131,6 +135,11 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     if let Some(given) = lent.filter(|given| *given != own) {
         note_percents(turn, &service.name, own, given).await?;
     }
+    if percents.is_some_and(|(given, former)| given == former && !deploys) && is_anothers(turn, service).await {
+        // Whoever began meanwhile gives them back, too; now they would let more than its batch go at once.
+        turn.progress.percents_are_back(true);
+        return Ok(());
+    }
     let canary = (service.cluster.clone(), service.name.clone());
     let change = Change {
         task_definition: update.revision.map(|revision| revision.arn_beside(&service.arn)),
@@ -142,7 +151,9 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
         strike_percents(turn).await;
     }
     if lent == Some(own) {
-        ledger::percents::strike(turn.tools.held.store(), &canary.0, &canary.1, own).await;
+        let by = Borrower::of(&turn.job.context);
+        let (store, now) = (turn.tools.held.store(), turn.tools.clock.now());
+        ledger::percents::strike(store, (&canary.0, &canary.1), own, Some(&by), now).await;
     }
     let now = turn.tools.clock.now().timestamp();
     match &mut turn.progress.phase {
@@ -157,7 +168,9 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
 /// Before a service is given other percents than its own, these are on record.
 async fn note_percents(turn: &Turn<'_>, service: &str, former: Percents, given: Percents) -> Result<(), AwsError> {
     let (service, tools) = ((turn.action.cluster.as_str(), service), turn.tools);
-    let noted = ledger::percents::note(tools.held.store(), service, (former, given), tools.clock.now()).await;
+    let by = Borrower::of(&turn.job.context);
+    let noted =
+        ledger::percents::note(tools.held.store(), service, (former, given), Some(&by), tools.clock.now()).await;
     noted.map_err(|problem| AwsError::unusable("noting the former percents", problem.to_string()))
 }
 
@@ -165,7 +178,22 @@ async fn note_percents(turn: &Turn<'_>, service: &str, former: Percents, given: 
 pub(crate) async fn strike_percents(turn: &Turn<'_>) {
     if let Some(former) = &turn.progress.former {
         let (action, store) = (&turn.action, turn.tools.held.store());
-        ledger::percents::strike(store, &action.cluster, &action.service, former.percents).await;
+        let (service, by) = ((action.cluster.as_str(), action.service.as_str()), Borrower::of(&turn.job.context));
+        ledger::percents::strike(store, service, former.percents, Some(&by), turn.tools.clock.now()).await;
+    }
+}
+
+/// Whether the percents that a service has are those of somebody else who is still at work. Where that cannot be told,
+/// they are taken for this action's.
+async fn is_anothers(turn: &Turn<'_>, service: &Service) -> bool {
+    let names = (service.cluster.as_str(), service.name.as_str());
+    let (store, now) = (turn.tools.held.store(), turn.tools.clock.now());
+    match ledger::percents::lent(store, names, service.percents, now).await {
+        Ok(Some(lent)) => {
+            let lender = earlier::at_work(turn.tools, lent, &turn.job.context.execution).await;
+            lender.is_ok_and(|lender| lender.is_some())
+        }
+        _ => false,
     }
 }
 
@@ -218,7 +246,7 @@ async fn plan_restore(turn: &mut Turn<'_>) -> Result<(), AwsError> {
 /// A canary's own percents. Where the ledger does not answer, those that it has: its way back matters more.
 async fn own_percents(turn: &Turn<'_>, canary: &Service) -> Percents {
     let store = turn.tools.held.store();
-    match ledger::percents::own(store, &canary.cluster, &canary.name, canary.percents).await {
+    match ledger::percents::own(store, &canary.cluster, &canary.name, canary.percents, turn.tools.clock.now()).await {
         Ok(own) => own,
         Err(error) => {
             warn!(%error, "the record of a canary's own percents could not be read");
@@ -230,7 +258,7 @@ async fn own_percents(turn: &Turn<'_>, canary: &Service) -> Percents {
 /// Whether the canary still runs what this execution brought to it.
 async fn runs_ours(turn: &Turn<'_>, canary: &Service) -> Result<bool, AwsError> {
     let definition = turn.tools.ecs.task_definition(&canary.revision.to_string()).await?;
-    Ok(definition.is_some_and(|definition| restore::is_ours(&definition, &turn.job.context.execution)))
+    Ok(definition.is_some_and(|definition| restore::is_by(&definition, &turn.job.context.execution)))
 }
 
 /// What the full service ran in its last successful deployment; not ours, if ours was called successful and then
@@ -277,7 +305,8 @@ async fn restoring(
             fixed.insert(image);
         }
     }
-    match restore::plan(&definition, full, pinned, &fixed, &turn.job.context.execution) {
+    let purpose = Purpose::Return(turn.job.context.execution.clone());
+    match restore::plan(&definition, full, pinned, &fixed, purpose) {
         Restore::Former => Ok(former.clone()),
         Restore::Register(copy) => register(turn.tools, &copy).await,
     }

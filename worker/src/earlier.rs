@@ -2,11 +2,12 @@
 //! is in progress, what ran before an earlier try of this execution, which releases were successful.
 
 use crate::aws::ecs::{Listed, REVISIONS_PER_CALL};
-use crate::deploy::earlier::{InProgress, ran};
+use crate::deploy::earlier::{InProgress, Lender, ran};
 use crate::deploy::preflight::Asked;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::TaskDefinition;
 use crate::deploy::view::{Service, ServiceRevision};
+use crate::ledger::percents::Lent;
 use crate::tools::Tools;
 use coalmine_door::error::AwsError;
 use coalmine_pipeline::tags;
@@ -36,6 +37,23 @@ pub(crate) async fn in_progress(tools: &Tools, service: &Service) -> Result<Opti
     let definition = tools.ecs.task_definition(&brings.revision.to_string()).await?;
     let execution = definition.and_then(|definition| definition.tags.get(tags::EXECUTION).cloned());
     Ok(Some(InProgress { deployment: arn.clone(), revision: brings.revision, execution }))
+}
+
+/// Who gave a service percents for a time and is still at work, other than this execution; `None`: they were left behind.
+///
+/// # Errors
+/// When a call fails.
+pub(crate) async fn at_work(tools: &Tools, lent: Lent, execution: &str) -> Result<Option<Lender>, AwsError> {
+    if lent.is_left_behind(tools.clock.now().timestamp()) {
+        return Ok(None);
+    }
+    let Some(by) = lent.by else { return Ok(Some(Lender::Command)) };
+    // An earlier try of this execution is over, and acts no more.
+    if by.execution == execution {
+        return Ok(None);
+    }
+    let goes_on = tools.codepipeline.goes_on(&by).await?;
+    Ok(goes_on.then_some(Lender::Execution { pipeline: by.pipeline, execution: by.execution }))
 }
 
 /// What a service ran before `running`, which this very execution brought to it in an earlier try: in its last

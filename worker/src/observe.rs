@@ -10,7 +10,7 @@ use crate::aws::observer::{AlarmWatch, Seen, ServiceWatch};
 use crate::deploy::action::Action;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Sight, Which};
-use crate::deploy::earlier::InProgress;
+use crate::deploy::earlier::{InProgress, Lender};
 use crate::deploy::preflight::{Asked, CanaryFound, Facts};
 use crate::deploy::progress::{Phase, Progress};
 use crate::deploy::release::{Count, Image};
@@ -22,6 +22,7 @@ use crate::deploy::view::{Alarm, Service, ServiceRevision};
 use crate::earlier;
 use crate::images::release;
 use crate::ledger;
+use crate::right::WANTED_INTERVAL;
 use crate::tools::Tools;
 use crate::turn::Turn;
 use coalmine_door::AwsError;
@@ -218,6 +219,10 @@ pub(crate) struct Gathered {
     /// Where an earlier try of this execution brought what the service runs: what ran before, if that can be told.
     before: Option<Option<Revision>>,
     in_progress: Option<InProgress>,
+    /// Who gave the service the percents that it has, and is about to give it its own back.
+    lender: Option<Lender>,
+    /// When all this was looked up.
+    at: Time,
     /// Digests that the service was rolled back from.
     refused: Vec<Refused>,
     /// An earlier successful deployment that ran what is asked for, where the execution is a rollback.
@@ -306,15 +311,20 @@ impl Gathered {
             None => false,
         };
         let (mut percents, mut before, mut in_progress, mut earlier) = (None, None, None, None);
-        let mut refused = Vec::new();
+        let (mut refused, mut lender) = (Vec::new(), None);
         if let Some(service) = own {
-            let own = ledger::percents::own(tools.held.store(), &service.cluster, &service.name, service.percents);
-            percents =
-                Some(own.await.map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?);
+            let names = (service.cluster.as_str(), service.name.as_str());
+            let lent = ledger::percents::lent(tools.held.store(), names, service.percents, tools.clock.now())
+                .await
+                .map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?;
+            percents = Some(lent.as_ref().map_or(service.percents, |lent| lent.own));
+            if let Some(lent) = lent {
+                lender = earlier::at_work(tools, lent, execution).await?;
+            }
             refused = ledger::refused::read(tools.held.store(), (&service.cluster, &service.name))
                 .await
                 .map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?;
-            // The copy with which an earlier try was restored is this execution's, too, but not its release.
+            // The tags may have moved since an earlier try of this execution.
             let of_ours = |running: &&TaskDefinition| restore::is_ours(running, execution) && brings(running, &asked);
             if let Some(running) = running.as_ref().filter(of_ours) {
                 before = Some(earlier::before(tools, service, running).await?);
@@ -337,9 +347,16 @@ impl Gathered {
             percents,
             before,
             in_progress,
+            lender,
+            at: tools.clock.now(),
             refused,
             earlier,
         })
+    }
+
+    /// Whether whom the service waits for is to be asked about anew: it may have been given up meanwhile.
+    pub(crate) fn is_stale(&self, now: Time) -> bool {
+        self.lender.is_some() && (now - self.at).to_std().unwrap_or_default() >= WANTED_INTERVAL
     }
 
     /// All that the preflight decides on.
@@ -354,6 +371,7 @@ impl Gathered {
             percents: self.percents,
             before: self.before.clone(),
             in_progress: self.in_progress.clone(),
+            lender: self.lender.clone(),
             refused: self.refused.clone(),
             options: &action.options,
             home: action.home.as_ref(),

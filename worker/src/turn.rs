@@ -286,7 +286,7 @@ impl Turn<'_> {
     }
 
     async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
-        if self.gathered.is_none() {
+        if self.gathered.as_ref().is_none_or(|gathered| gathered.is_stale(self.tools.clock.now())) {
             self.gathered = Some(Gathered::gather(self).await?);
         }
         let now = self.tools.clock.now().timestamp();

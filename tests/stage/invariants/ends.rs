@@ -17,6 +17,9 @@ const UNDO: Duration = Duration::from_secs(3 * 30 * 60);
 /// How much longer things take that go wrong on the way: no worker lives, a result cannot be told.
 const TROUBLE: Duration = Duration::from_secs(30 * 60);
 
+/// How an action says that it left its service as it found it: also with what an abandoned one left there.
+const UNTOUCHED: &str = "Nothing was deployed to ";
+
 /// The actions that have not ended, and what the services are without them.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
@@ -31,6 +34,8 @@ struct Going {
     limit: Duration,
     /// Whether nobody else had a hand in its service.
     alone: bool,
+    /// What it found there.
+    percents: (i32, i32),
 }
 
 impl Ends {
@@ -51,14 +56,20 @@ impl Ends {
                 let Some(going) = self.going.remove(&run.id) else { continue };
                 // Whom nobody wants any more stops where it is; whoever comes next gives the percents back.
                 let told = run.status != ActionExecutionStatus::Abandoned;
-                if told && going.alone && *own != seen.shape.percents {
+                let nothing = |run: &ActionRun| run.error.as_ref().is_some_and(|it| it.message.starts_with(UNTOUCHED));
+                let touched = !(nothing(run) && going.percents == seen.shape.percents);
+                if told && touched && going.alone && *own != seen.shape.percents {
                     let (name, now) = (&run.name, seen.shape.percents);
                     let what = format!("{name} of {service} ended, but its percents are {now:?}; its own are {own:?}");
                     found.push(Finding::of(service, what));
                 }
                 continue;
             }
-            let going = self.going.entry(run.id.clone()).or_insert_with(|| Going { limit: limit(run), alone: true });
+            let going = self.going.entry(run.id.clone()).or_insert_with(|| Going {
+                limit: limit(run),
+                alone: true,
+                percents: seen.shape.percents,
+            });
             // Where another pipeline or a person has a hand in it, it cannot be told whose the percents are. They are
             // looked at again when the world is at rest.
             going.alone &= !several && !seen.by_hand;

@@ -52,7 +52,7 @@ impl Successes {
             };
             let word = if deadly { WORD.1 } else { WORD.0 };
             let lately = world.now.duration_since(seen.since).is_ok_and(|passed| passed <= word);
-            let foreign = foreign_task(world, service, release);
+            let foreign = foreign_task(world, service, release, word);
             if let Some(foreign) = foreign.filter(|_| !(lately && is_elses(world, names, run, seen))) {
                 let name = &run.name;
                 return Some(Finding::of(service, format!("{name} of {service} succeeded, but {foreign}")));
@@ -69,8 +69,9 @@ fn is_elses(world: &World, names: &Names, run: &ActionRun, seen: &Seen) -> bool 
     seen.by_hand || seen.taken_back || others.count() > 0
 }
 
-/// What speaks against all tasks of a service running the release.
-fn foreign_task(world: &World, service: &str, release: &Release) -> Option<String> {
+/// What speaks against all tasks of a service running the release. That its tasks have ended by themselves since they were
+/// counted, at most `word` ago, does not.
+fn foreign_task(world: &World, service: &str, release: &Release, word: Duration) -> Option<String> {
     let view = world.ecs.view(CLUSTER, service)?;
     let mut running = 0;
     for task in view.tasks.iter().filter(|task| task.stopped.is_none()) {
@@ -84,7 +85,9 @@ fn foreign_task(world: &World, service: &str, release: &Release) -> Option<Strin
             return Some(format!("its task {} runs {foreign:?}", task.id));
         }
     }
-    (running == 0 && view.desired > 0).then(|| "none of its tasks runs".to_owned())
+    let ended = view.tasks.iter().filter(|task| task.revision == view.primary).filter_map(|task| task.ended);
+    let just_now = ended.max().is_some_and(|at| world.now.duration_since(at).is_ok_and(|passed| passed <= word));
+    (running == 0 && view.desired > 0 && !just_now).then(|| "none of its tasks runs".to_owned())
 }
 
 /// The digests that an action's artifact names, as the registry has them now.

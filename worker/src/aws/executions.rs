@@ -5,6 +5,7 @@ use coalmine_pipeline::action_type::FULL;
 
 use crate::aws::codepipeline::{CodePipeline, Context};
 use crate::deploy::hold::{Kind, Seen, Status};
+use crate::ledger::percents::Borrower;
 use coalmine_door::AwsError;
 
 /// How many action executions are looked through for a job's own, newest first: more than a stage can have
@@ -40,9 +41,23 @@ impl CodePipeline {
     /// # Errors
     /// When the call fails.
     pub async fn action(&self, context: &Context) -> Result<ActionState, AwsError> {
-        let actions = self.actions(context, ACTIONS_MAX).await?;
+        let actions = self.actions(context, ACTIONS_MAX).await.map_err(not_seen_yet)?;
         let own = actions.iter().find(|action| action.action_execution_id() == Some(&context.action_execution));
         Ok(state(own))
+    }
+
+    /// Whether an action execution is not over yet.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub(crate) async fn goes_on(&self, action: &Borrower) -> Result<bool, AwsError> {
+        let Borrower { pipeline, execution, action_execution } = action.clone();
+        let context = Context { pipeline, execution, action_execution, ..Context::default() };
+        match self.action(&context).await {
+            Ok(state) => Ok(state == ActionState::Wanted),
+            Err(gone) if is_gone(&gone) => Ok(false),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// How the newest execution of the job's action in this pipeline execution stands: the job's own, or that of a
@@ -51,7 +66,7 @@ impl CodePipeline {
     /// # Errors
     /// When the call fails.
     pub async fn newest(&self, context: &Context) -> Result<ActionState, AwsError> {
-        let actions = self.actions(context, ACTIONS_MAX).await?;
+        let actions = self.actions(context, ACTIONS_MAX).await.map_err(not_seen_yet)?;
         let of_action = actions.iter().filter(|action| {
             action.stage_name() == Some(&context.stage) && action.action_name() == Some(&context.action)
         });
@@ -127,7 +142,7 @@ impl CodePipeline {
             .pipeline_execution_id(&context.execution)
             .send()
             .await
-            .map_err(|error| AwsError::of("codepipeline GetPipelineExecution", &error))?;
+            .map_err(|error| not_seen_yet(AwsError::of("codepipeline GetPipelineExecution", &error)))?;
         let found = output.pipeline_execution.as_ref();
         let mode = found.and_then(|execution| execution.execution_mode()).map(|mode| mode.as_str().to_owned());
         let rolls_back = found.and_then(|execution| execution.execution_type()) == Some(&ExecutionType::Rollback);
@@ -141,6 +156,12 @@ fn state(action: Option<&ActionExecutionDetail>) -> ActionState {
         Some("Succeeded") => ActionState::Succeeded,
         _ => ActionState::Wanted,
     }
+}
+
+/// An execution whose job is at hand is there: a read that does not find it lags behind its start.
+fn not_seen_yet(problem: AwsError) -> AwsError {
+    let lags = problem.is("PipelineExecutionNotFoundException");
+    if lags { AwsError { kind: coalmine_door::Kind::Unavailable, ..problem } } else { problem }
 }
 
 fn is_gone(problem: &AwsError) -> bool {

@@ -4,6 +4,8 @@
 //! (`DeploymentConfiguration`, Amazon ECS API reference). A literal 90/100 or 100/110 deadlocks every service with fewer
 //! than ten tasks; the percents here always make progress and never allow more than the batch.
 
+use std::fmt;
+
 /// Minimum healthy percent and maximum percent of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,6 +14,12 @@ pub struct Percents {
     pub minimum: u32,
     /// `maximumPercent`.
     pub maximum: u32,
+}
+
+impl fmt::Display for Percents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.minimum, self.maximum)
+    }
 }
 
 /// The canary rolls at once: all new tasks start beside the old ones.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::deploy::batch::Percents;
 use crate::deploy::preflight::Asked;
 use crate::deploy::revision::Revision;
 use crate::deploy::view::{Service, ServiceRevision};
@@ -15,6 +16,32 @@ pub struct InProgress {
     pub revision: Revision,
     /// The execution that registered that, where a worker did.
     pub execution: Option<String>,
+}
+
+/// Who gave a service percents that are not its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lender {
+    /// An action that goes on.
+    Execution {
+        /// The pipeline's name.
+        pipeline: String,
+        /// The pipeline execution's id.
+        execution: String,
+    },
+    /// An operator's command, a short time ago.
+    Command,
+}
+
+impl Lender {
+    /// What is waited for, for people; `own` are the service's percents.
+    #[must_use]
+    pub fn told(&self, service: &Service, own: Percents) -> String {
+        let who = match self {
+            Self::Execution { pipeline, execution } => format!("execution {execution} of pipeline {pipeline}"),
+            Self::Command => "a rollback".to_owned(),
+        };
+        format!("{who} has yet to give {} its percents {own} back", service.label())
+    }
 }
 
 /// Whose deployment a service is in the middle of, for people; `execution` is this one.

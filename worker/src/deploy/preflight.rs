@@ -7,12 +7,12 @@ use coalmine_pipeline::{AlreadyRed, Home, ImageReference, Options, duration, tag
 
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, elapsed};
-use crate::deploy::earlier::{InProgress, digests, shown, under_way};
+use crate::deploy::earlier::{InProgress, Lender, digests, shown, under_way};
 use crate::deploy::progress::{Former, Marks};
 use crate::deploy::release::{Image, Resolved};
 use crate::deploy::revision::Revision;
 use crate::deploy::rollback::refused::{self, Refused};
-use crate::deploy::task_definition::{Copy, TAGS_MAX, TaskDefinition, copy};
+use crate::deploy::task_definition::{Copy, Purpose, TAGS_MAX, TaskDefinition, copy};
 use crate::deploy::undo::STALE_READ;
 use crate::deploy::verdict::{red, repeated_fault};
 use crate::deploy::view::{Alarm, Service, ServiceRevision, Task};
@@ -62,6 +62,8 @@ pub struct Facts<'a> {
     pub refused: Vec<Refused>,
     /// The deployment that the own service is in the middle of.
     pub in_progress: Option<InProgress>,
+    /// Who gave the own service the percents that it had when this was looked up, and is about to give its own back.
+    pub lender: Option<Lender>,
     /// The account and region that the configured ARNs name, where they are ARNs.
     pub home: Option<&'a Home>,
     /// The template family, where one is configured.
@@ -218,7 +220,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
 /// The task definition that brings the images to a family.
 pub(super) fn copy_of(facts: &Facts<'_>, images: &[Image], base: &TaskDefinition, family: &str) -> Copy {
     let written = images.iter().map(|image| (image.container.clone(), image.reference.clone())).collect();
-    copy(base, family, &written, facts.execution)
+    copy(base, family, &written, Purpose::Release(facts.execution.to_owned()))
 }
 
 fn services<'a>(facts: &'a Facts<'_>, problems: &mut Vec<String>) -> Option<(&'a Service, &'a Service)> {
@@ -398,10 +400,14 @@ fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &m
 }
 
 /// The other deployment that a service is in the middle of, in words. A first deployment that brings no task up never
-/// ends: there is nothing to wait for, and nothing to disturb.
+/// ends: there is nothing to wait for, and nothing to disturb. Nor is a deployment over before the service has its own
+/// percents again: given back in the middle of the next one, they would let more than its batch go at once.
 pub(super) fn disturbed(facts: &Facts<'_>, service: &Service) -> Option<String> {
-    (service.is_rolling() && !facts.never_deployed)
-        .then(|| under_way(facts.in_progress.as_ref(), service, facts.execution))
+    if service.is_rolling() && !facts.never_deployed {
+        return Some(under_way(facts.in_progress.as_ref(), service, facts.execution));
+    }
+    let own = facts.percents.filter(|own| *own != service.percents)?;
+    facts.lender.as_ref().map(|lender| lender.told(service, own))
 }
 
 fn busy(facts: &Facts<'_>, service: &Service, now: i64) -> Option<Check> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coalmine_pipeline::tags;
 
-use crate::deploy::task_definition::{Copy, TaskDefinition, copy};
+use crate::deploy::task_definition::{Copy, Purpose, TaskDefinition, copy};
 use crate::deploy::view::ServiceRevision;
 
 /// How a canary gets there.
@@ -16,11 +16,18 @@ pub enum Restore {
     Register(Box<Copy>),
 }
 
-/// Whether a canary still runs what this execution brought to it. Full undoes its own release only: meanwhile another
-/// pipeline may have brought another one, which people may be judging.
+/// Whether a canary runs this execution's release. A copy with which it was returned is not it.
 #[must_use]
 pub fn is_ours(canary: &TaskDefinition, execution: &str) -> bool {
     canary.tags.get(tags::EXECUTION).is_some_and(|registered_for| registered_for == execution)
+}
+
+/// Whether a canary still runs what this execution brought to it, be it to return it. Full undoes its own release only: meanwhile another
+/// pipeline may have brought another one, which people may be judging.
+#[must_use]
+pub fn is_by(canary: &TaskDefinition, execution: &str) -> bool {
+    let returned = canary.tags.get(tags::RETURNED_BY).is_some_and(|returned_by| returned_by == execution);
+    returned || is_ours(canary, execution)
 }
 
 /// Decides how. `former` is what the canary ran before (or runs now, where that is all that is known), `full` what the
@@ -35,7 +42,7 @@ pub fn plan(
     full: &TaskDefinition,
     pinned: &ServiceRevision,
     fixed: &BTreeSet<String>,
-    execution: &str,
+    purpose: Purpose,
 ) -> Restore {
     let full_images: BTreeMap<String, String> = full.images().into_iter().collect();
     let wanted: BTreeMap<String, String> = former
@@ -55,7 +62,7 @@ pub fn plan(
     if same {
         Restore::Former
     } else {
-        Restore::Register(Box::new(copy(former, &former.revision.family, &wanted, execution)))
+        Restore::Register(Box::new(copy(former, &former.revision.family, &wanted, purpose)))
     }
 }
 
@@ -86,6 +93,18 @@ mod tests {
         ServiceRevision { arn: "arn".into(), revision: "app:1".parse().unwrap(), digests }
     }
 
+    fn by() -> Purpose {
+        Purpose::Return("e".to_owned())
+    }
+
+    #[test]
+    fn a_copy_that_returned_a_canary_is_by_its_execution_and_not_its_release() {
+        let mut canary = definition("app-canary:5", "host/app:1");
+        canary.tags.insert(tags::RETURNED_BY.to_owned(), "e-1".to_owned());
+        assert!(is_by(&canary, "e-1") && !is_ours(&canary, "e-1"));
+        assert!(!is_by(&canary, "e-2"));
+    }
+
     #[test]
     fn a_canary_that_was_deployed_by_another_execution_is_not_ours() {
         let mut canary = definition("app-canary:4", "host/app:1");
@@ -103,7 +122,7 @@ mod tests {
             &definition("app:9", &image),
             &pinned(Some(DIGEST)),
             &BTreeSet::new(),
-            "e",
+            by(),
         );
         assert_eq!(restore, Restore::Former);
     }
@@ -115,7 +134,7 @@ mod tests {
             &definition("app:9", "host:5000/app:latest"),
             &pinned(Some(DIGEST)),
             &BTreeSet::new(),
-            "e",
+            by(),
         );
         let Restore::Register(copy) = restore else { panic!("expected a registration") };
         assert_eq!(copy.family, "app-canary");
@@ -128,13 +147,13 @@ mod tests {
     #[test]
     fn without_a_recorded_digest_the_tag_is_all_there_is() {
         let (former, full) = (definition("app-canary:4", "host/app:1"), definition("app:9", "host/app:1"));
-        assert_eq!(plan(&former, &full, &pinned(None), &BTreeSet::new(), "e"), Restore::Former);
+        assert_eq!(plan(&former, &full, &pinned(None), &BTreeSet::new(), by()), Restore::Former);
     }
 
     #[test]
     fn a_tag_that_cannot_move_is_kept() {
         let (former, full) = (definition("app-canary:4", "host/app:1"), definition("app:9", "host/app:1"));
         let fixed = ["host/app:1".to_owned()].into();
-        assert_eq!(plan(&former, &full, &pinned(Some(DIGEST)), &fixed, "e"), Restore::Former);
+        assert_eq!(plan(&former, &full, &pinned(Some(DIGEST)), &fixed, by()), Restore::Former);
     }
 }

@@ -7,6 +7,7 @@ use crate::deploy::message::counted;
 use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress};
 use crate::deploy::revision::Revision;
 use crate::deploy::verdict::{Signals, Verdict, judge};
+use crate::deploy::view::DeploymentStatus;
 
 /// Decides the next step of a phase Deploy: the service is told to run `revision`, then followed.
 pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -> Decision {
@@ -27,7 +28,11 @@ pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -
     match judge(&signals(terms, revision, sight)) {
         Verdict::Ill(cause) => ill(cause),
         Verdict::NotYet(reason) => {
-            keep_percents(terms, sight, revision).unwrap_or_else(|| Decision::new(Step::Wait, reason))
+            // When ECS is done, nothing is replaced any more: what is missing then is on its way beside the others, and
+            // the percents may be the service's own again.
+            let done = sight.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::Successful);
+            let kept = if done { None } else { keep_percents(terms, sight, revision) };
+            kept.unwrap_or_else(|| Decision::new(Step::Wait, reason))
         }
         Verdict::Well => match sight.count {
             None => Decision::new(Step::Count, "ECS calls the deployment successful; counting its tasks by digest"),
@@ -90,16 +95,8 @@ pub fn bake(terms: &Terms, progress: &Progress, sight: &Sight<'_>, since: i64, n
 pub(crate) fn settle(former: &Former, sight: &Sight<'_>) -> Option<Decision> {
     (sight.service.percents != former.percents).then(|| {
         let update = Update { which: Which::Own, revision: None, desired: None, percents: Some(former.percents) };
-        let Former { percents, .. } = former;
-        Decision::new(
-            Step::Update(update),
-            format!(
-                "giving {} its former percents back: {}/{}",
-                sight.service.label(),
-                percents.minimum,
-                percents.maximum
-            ),
-        )
+        let reason = format!("giving {} its former percents back: {}", sight.service.label(), former.percents);
+        Decision::new(Step::Update(update), reason)
     })
 }
 
@@ -142,10 +139,7 @@ pub(crate) fn keep_percents(terms: &Terms, sight: &Sight<'_>, revision: &Revisio
         let batch = terms.batch(service.desired);
         Decision::new(
             Step::Update(update),
-            format!(
-                "the desired count is {} now: {batch} at a time means percents {}/{}",
-                service.desired, wanted.minimum, wanted.maximum
-            ),
+            format!("the desired count is {} now: {batch} at a time means percents {wanted}", service.desired),
         )
     })
 }
@@ -192,4 +186,57 @@ fn timed_out(terms: &Terms, sight: &Sight<'_>) -> Cause {
 fn ill(cause: Cause) -> Decision {
     let reason = cause.text.clone();
     Decision::new(Step::Undo(cause), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::deploy::batch::Percents;
+    use crate::deploy::fixtures::{deployment, rollout, service};
+    use coalmine_pipeline::Share;
+
+    /// Autoscaling asks for more tasks while ECS turns the service over, and when it has just done so.
+    #[test]
+    fn percents_follow_the_desired_count_only_as_long_as_ecs_replaces_tasks() {
+        let terms = Terms {
+            role: Role::Full,
+            batch: Some(Share::parse("10%").unwrap()),
+            surge: None,
+            desired: None,
+            bake: Duration::from_secs(60),
+            deadline: Duration::from_secs(3_600),
+        };
+        let mut progress = Progress::begin(0);
+        progress.former = Some(Former {
+            revision: "app:1".parse().unwrap(),
+            desired: 10,
+            percents: Percents { minimum: 50, maximum: 150 },
+            first: false,
+            percents_back: false,
+            red: Default::default(),
+        });
+        progress.revision = Some("app:2".parse().unwrap());
+        progress.deployment = Some("ours".into());
+        let canary = service("app-canary", 1, "app-canary:2");
+        for (status, state, follows) in [("IN_PROGRESS", "IN_PROGRESS", true), ("SUCCESSFUL", "COMPLETED", false)] {
+            let mut app = service("app", 17, "app:2");
+            (app.running, app.percents) = (10, Percents { minimum: 50, maximum: 150 });
+            app.rollouts = vec![rollout("PRIMARY", state, "app:2", 10)];
+            let ours = deployment(status);
+            let sight = Sight {
+                service: &app,
+                partner: &canary,
+                deployment: Some(&ours),
+                searched: true,
+                stopped: &[],
+                alarms: Vec::new(),
+                count: None,
+            };
+            let step = deploy(&terms, &progress, &sight, 60).step;
+            let kept = matches!(&step, Step::Update(update) if update.percents == Some(terms.percents(&app)));
+            assert_eq!((kept, step == Step::Wait), (follows, !follows), "{status}: {step:?}");
+        }
+    }
 }

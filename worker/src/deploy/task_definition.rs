@@ -87,7 +87,7 @@ impl TaskDefinition {
     /// Whether a worker registered it.
     #[must_use]
     pub fn by_worker(&self) -> bool {
-        self.tags.contains_key(tags::EXECUTION)
+        self.tags.contains_key(tags::EXECUTION) || self.tags.contains_key(tags::RETURNED_BY)
     }
 
     /// The log group and stream prefix of a container that logs through `awslogs`.
@@ -108,6 +108,26 @@ impl TaskDefinition {
     }
 }
 
+/// What a copy is registered for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// This execution's release.
+    Release(String),
+    /// This execution returns a canary with it.
+    Return(String),
+}
+
+impl Purpose {
+    /// The tag that says so.
+    #[must_use]
+    pub fn tag(&self) -> (&'static str, &str) {
+        match self {
+            Self::Release(execution) => (tags::EXECUTION, execution),
+            Self::Return(execution) => (tags::RETURNED_BY, execution),
+        }
+    }
+}
+
 /// A request for `RegisterTaskDefinition`, and how to know its result again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Copy {
@@ -115,8 +135,8 @@ pub struct Copy {
     pub family: String,
     /// The request's JSON with all tags.
     pub request: Value,
-    /// The execution that registers it.
-    pub execution: String,
+    /// Whose it is.
+    pub purpose: Purpose,
     /// SHA-256 of the request without our own tags, in hex.
     pub content: String,
 }
@@ -126,7 +146,8 @@ impl Copy {
     /// before it registers again.
     #[must_use]
     pub fn is(&self, registered: &TaskDefinition) -> bool {
-        registered.tags.get(tags::EXECUTION) == Some(&self.execution)
+        let (key, execution) = self.purpose.tag();
+        registered.tags.get(key).is_some_and(|registered_for| registered_for == execution)
             && registered.tags.get(tags::CONTENT) == Some(&self.content)
     }
 }
@@ -135,7 +156,7 @@ impl Copy {
 ///
 /// Everything else survives, tags included; `aws:` tags, which nobody may set, and those of an earlier copy do not.
 #[must_use]
-pub fn copy(base: &TaskDefinition, family: &str, images: &BTreeMap<String, String>, execution: &str) -> Copy {
+pub fn copy(base: &TaskDefinition, family: &str, images: &BTreeMap<String, String>, purpose: Purpose) -> Copy {
     let mut request = base.registrable();
     request.insert("family".to_owned(), json!(family));
     if let Some(Value::Array(containers)) = request.get_mut("containerDefinitions") {
@@ -149,10 +170,10 @@ pub fn copy(base: &TaskDefinition, family: &str, images: &BTreeMap<String, Strin
     let kept = base.tags.iter().filter(|(key, _)| is_kept(key));
     let mut all: Vec<Value> = kept.map(|(key, value)| json!({"key": key, "value": value})).collect();
     let content = fingerprint(&request, &all);
-    let own = [(tags::EXECUTION, execution), (tags::CONTENT, &content), (tags::BASE, &base.revision.to_string())];
+    let own = [purpose.tag(), (tags::CONTENT, &content), (tags::BASE, &base.revision.to_string())];
     all.extend(own.iter().map(|(key, value)| json!({"key": key, "value": value})));
     request.insert("tags".to_owned(), Value::Array(all));
-    Copy { family: family.to_owned(), request: Value::Object(request), execution: execution.to_owned(), content }
+    Copy { family: family.to_owned(), request: Value::Object(request), purpose, content }
 }
 
 /// Whether a copy takes a tag over: not AWS's, which nobody may set, and not an earlier copy's.
@@ -188,6 +209,10 @@ fn canonical(value: &Value) -> String {
 mod tests {
     use super::*;
 
+    fn release(execution: &str) -> Purpose {
+        Purpose::Release(execution.to_owned())
+    }
+
     fn base() -> TaskDefinition {
         TaskDefinition {
             revision: "shop:7".parse().unwrap(),
@@ -210,7 +235,7 @@ mod tests {
     #[test]
     fn a_copy_differs_in_images_and_revision_metadata_alone() {
         let images = [("app".to_owned(), "new".to_owned())].into();
-        let copy = copy(&base(), "shop-canary", &images, "e-1");
+        let copy = copy(&base(), "shop-canary", &images, release("e-1"));
         let mut expected = base().body;
         let members = expected.as_object_mut().unwrap();
         for gone in ONLY_DESCRIBED {
@@ -235,15 +260,16 @@ mod tests {
     #[test]
     fn a_copy_is_known_again_by_execution_and_content() {
         let images: BTreeMap<_, _> = [("app".to_owned(), "new".to_owned())].into();
-        let one = copy(&base(), "shop", &images, "e-1");
+        let one = copy(&base(), "shop", &images, release("e-1"));
         let mut registered = base();
         assert!(!one.is(&registered));
         registered.tags = [(tags::EXECUTION, "e-1"), (tags::CONTENT, one.content.as_str())]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into();
         assert!(one.is(&registered));
-        assert!(!copy(&base(), "shop", &images, "e-2").is(&registered));
-        assert!(!copy(&base(), "shop", &BTreeMap::new(), "e-1").is(&registered));
+        assert!(!copy(&base(), "shop", &images, release("e-2")).is(&registered));
+        assert!(!copy(&base(), "shop", &BTreeMap::new(), release("e-1")).is(&registered));
+        assert!(!copy(&base(), "shop", &images, Purpose::Return("e-1".into())).is(&registered), "nobody's release");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::deploy::progress::{CauseKind, Phase, Progress, Target};
 pub fn sentences(progress: &Progress) -> Vec<String> {
     let mut told = vec![format!("The action began on {}.", date(progress.started))];
     if let Some(former) = &progress.former {
-        let percents = format!("{}/{}", former.percents.minimum, former.percents.maximum);
+        let percents = former.percents;
         let tasks = counted(former.desired, "task");
         told.push(format!(
             "Before it, the service was to run {tasks} of {}, with percents {percents}.",

@@ -198,8 +198,7 @@ fn canary_back(
                 Decision::new(Step::Wait, reason)
             } else if there && let Some(own) = own.filter(|own| lent(canary, *own)) {
                 let update = Update { which, revision: None, desired: None, percents: Some(own) };
-                let Percents { minimum, maximum } = own;
-                let reason = format!("giving canary {} its own percents back: {minimum}/{maximum}", canary.label());
+                let reason = format!("giving canary {} its own percents back: {own}", canary.label());
                 Decision::new(Step::Update(update), reason)
             } else if there {
                 end(terms, progress, sight, format!("canary {} runs {revision} again", canary.label()))

@@ -128,7 +128,8 @@ impl Held {
         for (job, token, place) in jobs {
             self.set(&job, HeldJob { state: HeldState::Intent, token, place });
         }
-        self.write().await.inspect_err(|_| ids.iter().for_each(|job| self.release(job)))
+        let written = self.write().await.and_then(|()| self.still_there(ids.iter()));
+        written.inspect_err(|_| ids.iter().for_each(|job| self.release(job)))
     }
 
     /// Notes the jobs of a dead worker as this worker's, to be given back.
@@ -139,7 +140,8 @@ impl Held {
         for (job, held) in jobs {
             self.set(job, held.clone());
         }
-        self.write().await.inspect_err(|_| jobs.keys().for_each(|job| self.release(job)))
+        let written = self.write().await.and_then(|()| self.still_there(jobs.keys()));
+        written.inspect_err(|_| jobs.keys().for_each(|job| self.release(job)))
     }
 
     /// Notes that a job is held, with the next write; an intent protects it until then.
@@ -164,7 +166,15 @@ impl Held {
                 wanted.change += 1;
             }
         }
-        self.write().await
+        self.write().await?;
+        self.still_there([job].into_iter())
+    }
+
+    /// Whether what was just written holds these jobs: another write may have found meanwhile that a peer has taken over,
+    /// and forgotten all jobs, also those that it did not know of itself.
+    fn still_there<J: AsRef<str>>(&self, mut jobs: impl Iterator<Item = J>) -> Result<(), HeldError> {
+        let wanted = self.wanted();
+        if jobs.all(|job| wanted.jobs.contains_key(job.as_ref())) { Ok(()) } else { Err(HeldError::TakenOver) }
     }
 
     /// Notes that a job is over or handed back.

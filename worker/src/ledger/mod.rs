@@ -4,6 +4,7 @@
 //!   held ──► workers/<id>.json   which jobs a worker holds, with their last progress; renewed every ten seconds
 //!   orphans ─► which of them nobody holds any more (a pure decision)
 //!   percents ► services/<cluster>/<service>/percents.json   a service's own percents while a turnover changes them
+//!                `returned.json` when they are back
 //!   releases ► releases/<release>.json   what became of a release, in order
 //!   canaries ► held/<cluster>/<service>.json   a canary that waits for people, and its way back
 //!   lease ───► held/watch.json   which worker watches them

@@ -28,6 +28,7 @@ use crate::deploy::rollback::aim::Aims;
 use crate::deploy::rollback::words;
 use crate::hindrance::{Hindrance, hindrance};
 use crate::late::{Lost, is_taken_over};
+use crate::ledger::percents::Borrower;
 use crate::ledger::rollbacks::{self, Decided};
 use crate::report::Ending;
 use crate::right::WANTED_INTERVAL;
@@ -258,7 +259,7 @@ impl Turn<'_> {
         let author = Author {
             by: format!("pipeline {}, execution {}", context.pipeline, context.execution),
             why: String::new(),
-            action: Some(action.to_owned()),
+            action: Some(Borrower::of(context)),
             began: decided.began,
         };
         for course in &decided.courses {

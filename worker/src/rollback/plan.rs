@@ -14,7 +14,7 @@ use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::pair::{self, Says};
 use crate::deploy::rollback::usable::{self, Looked};
 use crate::deploy::rollback::way::{Good, Present, choose, way_back};
-use crate::deploy::task_definition::{Copy, TaskDefinition};
+use crate::deploy::task_definition::{Copy, Purpose, TaskDefinition};
 use crate::deploy::view::{Service, ServiceRevision};
 use crate::ledger::history;
 use crate::rollback::survey::{Facts, Ledger, of_services, release_of_present};
@@ -345,7 +345,7 @@ async fn companion(
     let images: Vec<Image> = images.iter().filter(shared).cloned().collect();
     let own = Good { revision: canary.present.revision.clone(), ..target.clone() };
     let mut planned = planned_for(tools, request, canary, (&own, images), ledger).await?;
-    if let Restore::Register(copy) = restore::plan(&running, definition, &pinned, &fixed, &release) {
+    if let Restore::Register(copy) = restore::plan(&running, definition, &pinned, &fixed, Purpose::Release(release)) {
         (planned.course.left, planned.course.left_digests) = release_of_present(tools, canary, ledger).await?;
         planned.copy = Some(copy);
     }

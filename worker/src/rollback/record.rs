@@ -11,6 +11,7 @@ use crate::deploy::happening::{Event, Happening, State};
 use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::refused::Refused;
 use crate::ledger::history::{self, Ran};
+use crate::ledger::percents::Borrower;
 use crate::ledger::{percents, refused, releases};
 use crate::tools::Tools;
 
@@ -25,7 +26,7 @@ pub struct Author {
     /// Why, for people; may be empty.
     pub why: String,
     /// The action execution, where one does it.
-    pub action: Option<String>,
+    pub action: Option<Borrower>,
     /// When it began, in epoch seconds.
     pub began: i64,
 }
@@ -49,7 +50,7 @@ pub(crate) async fn leaving(tools: &Tools, course: &Course, author: &Author, giv
     let returned = course.images.iter().map(|image| (image.container.clone(), image.digest.to_string())).collect();
     let percents = async {
         match given.filter(|given| *given != course.own) {
-            Some(given) => percents::note(store, service, (course.own, given), now).await,
+            Some(given) => percents::note(store, service, (course.own, given), author.action.as_ref(), now).await,
             None => Ok(()),
         }
     };
@@ -70,7 +71,8 @@ pub(crate) async fn leaving(tools: &Tools, course: &Course, author: &Author, giv
 
 /// A service is back: every task was counted. The rollback is not over, as far as is known here.
 pub(crate) async fn back(tools: &Tools, course: &Course, author: &Author, deployment: Option<&str>, reason: &str) {
-    percents::strike(tools.held.store(), &course.cluster, &course.service, course.own).await;
+    let service = (course.cluster.as_str(), course.service.as_str());
+    percents::strike(tools.held.store(), service, course.own, author.action.as_ref(), tools.clock.now()).await;
     if course.leaves() {
         within(tools, happened(tools, course, author, State::RolledBack, reason)).await;
     }
@@ -104,7 +106,7 @@ async fn happened(
         reason: what,
         revision: Some(course.to.clone()),
         deployment: None,
-        action: author.action.clone(),
+        action: author.action.as_ref().map(|action| action.action_execution.clone()),
         by: Some(author.by.clone()),
     };
     if releases::note(tools.held.store(), (release, pipeline), &[], &happening).await? {

@@ -144,7 +144,8 @@ fn digests_of_present(
 }
 
 async fn own_percents(tools: &Tools, service: &Service, ledger: Ledger) -> Result<Percents, AwsError> {
-    let own = percents::own(tools.held.store(), &service.cluster, &service.name, service.percents).await;
+    let own =
+        percents::own(tools.held.store(), &service.cluster, &service.name, service.percents, tools.clock.now()).await;
     bearing(own, ledger).map(|own| own.unwrap_or(service.percents))
 }
 

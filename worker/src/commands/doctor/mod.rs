@@ -95,11 +95,7 @@ async fn look(desk: &Desk, args: &Args, findings: &mut Vec<Finding>) -> Result<S
                 None
             }
         };
-        let mut own_percents = None;
-        if noted.contains(&service.label()) && !service.is_rolling() {
-            let own = percents::own(desk.store(), &service.cluster, &service.name, service.percents).await?;
-            own_percents = (own != service.percents).then_some(own);
-        }
+        let own_percents = percents::left(desk.store(), &service, &noted, desk.tools.clock.now()).await?;
         seen.patients.push(Patient { service, runs, own_percents });
     }
     match desk.calls.pipelines().await {

@@ -108,12 +108,7 @@ async fn look_closer(desk: &Desk, services: Vec<Service>, noted: &[String]) -> R
     let mut seen = Vec::with_capacity(services.len());
     for service in services {
         let deployment = service.current_deployment.as_ref().and_then(|arn| deployments.get(arn)).cloned();
-        // While a turnover runs, its percents are where they belong.
-        let mut own_percents = None;
-        if noted.contains(&service.label()) && !service.is_rolling() {
-            let own = percents::own(desk.store(), &service.cluster, &service.name, service.percents).await?;
-            own_percents = (own != service.percents).then_some(own);
-        }
+        let own_percents = percents::left(desk.store(), &service, noted, desk.tools.clock.now()).await?;
         seen.push(Seen {
             brings: deployment.as_ref().and_then(|deployment| revisions.get(&deployment.target)).cloned(),
             alarms: alarms_of(&service).iter().filter_map(|name| alarms.get(name).cloned()).collect(),

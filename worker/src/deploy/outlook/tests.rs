@@ -101,6 +101,7 @@ impl World {
             percents: None,
             before: None,
             in_progress: None,
+            lender: None,
             home: None,
             template: self.template,
             alarm_names: &self.names,
