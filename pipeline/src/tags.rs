@@ -1,8 +1,8 @@
 //! The resource tags that the worker writes on the task definitions it registers, and those it reads.
 //!
 //! ECS has no client token for `RegisterTaskDefinition` and cannot search by tag. A repeated turn therefore looks at the
-//! newest revisions of the family and takes the one whose [`EXECUTION`] (or [`RETURNED_BY`]) and [`CONTENT`] both match, instead of
-//! registering a second one.
+//! newest revisions of the family and takes the one whose [`EXECUTION`] (or [`RETURNED_BY`]) and [`CONTENT`] both match,
+//! instead of registering a second one.
 
 /// What every tag key of Coalmine begins with. AWS keeps `aws:` to itself; this is ours.
 pub const PREFIX: &str = "coalmine:";

@@ -147,11 +147,12 @@ impl<'a> Play<'a> {
         if late {
             self.late.borrow_mut().insert(application.to_owned());
         }
-        self.late.borrow().contains(application) || self.died_after_a_late_call(service)
+        let of_percents = broken.to_string().contains("but its percents are");
+        self.late.borrow().contains(application) || (of_percents && self.died_after_a_late_call(service))
     }
 
     /// Whether a process that was frozen inside of a call that changes a service sent it late, and died before it could
-    /// correct it. Nobody else knows of that call.
+    /// correct it. Nobody else knows of the percents that it gave.
     fn died_after_a_late_call(&self, service: &str) -> bool {
         self.simulator.with_calls(|calls| {
             let of = |call: &CallRecord, what: &str| call.error.as_ref().is_some_and(|error| error.contains(what));

@@ -117,7 +117,8 @@ fn left_alone(world: &World, app: &Application, service: &str) -> bool {
     runs(world, app).into_iter().any(|(_, run)| run.status == ActionExecutionStatus::Abandoned && touches(run))
 }
 
-/// The full service runs what the last turnover brought that succeeded, or was superseded while it was watched; where there was none, what it ran before.
+/// The full service runs what the last turnover brought that succeeded, or was superseded while it was watched; where
+/// there was none, what it ran before.
 fn full_runs_the_last_success(world: &World, app: &Application, people: &People) -> Result<(), String> {
     if people.by_hand.borrow().contains(&app.name) || left_alone(world, app, &app.name) || !app.deployed {
         return Ok(());

@@ -5,6 +5,7 @@ use tracing::warn;
 use crate::aws::ecs::Change;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Step, Update, Which};
+use crate::deploy::earlier::Lender;
 use crate::deploy::progress::{Phase, Target};
 use crate::deploy::release::count;
 use crate::deploy::restore::{self, Restore};
@@ -135,7 +136,7 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
     if let Some(given) = lent.filter(|given| *given != own) {
         note_percents(turn, &service.name, own, given).await?;
     }
-    if percents.is_some_and(|(given, former)| given == former && !deploys) && is_anothers(turn, service).await {
+    if percents.is_some_and(|(given, former)| given == former && !deploys) && is_anothers(turn, service).await? {
         // Whoever began meanwhile gives them back, too; now they would let more than its batch go at once.
         turn.progress.percents_are_back(true);
         return Ok(());
@@ -183,18 +184,16 @@ pub(crate) async fn strike_percents(turn: &Turn<'_>) {
     }
 }
 
-/// Whether the percents that a service has are those of somebody else who is still at work. Where that cannot be told,
-/// they are taken for this action's.
-async fn is_anothers(turn: &Turn<'_>, service: &Service) -> bool {
+/// Whether the percents that a service has are those of another execution that is still at work, and gives them back.
+async fn is_anothers(turn: &Turn<'_>, service: &Service) -> Result<bool, AwsError> {
     let names = (service.cluster.as_str(), service.name.as_str());
     let (store, now) = (turn.tools.held.store(), turn.tools.clock.now());
-    match ledger::percents::lent(store, names, service.percents, now).await {
-        Ok(Some(lent)) => {
-            let lender = earlier::at_work(turn.tools, lent, &turn.job.context.execution).await;
-            lender.is_ok_and(|lender| lender.is_some())
-        }
-        _ => false,
-    }
+    let lent = ledger::percents::lent(store, names, service.percents, now)
+        .await
+        .map_err(|problem| AwsError::unusable("reading the ledger", problem.to_string()))?;
+    let Some(lent) = lent else { return Ok(false) };
+    let lender = earlier::at_work(turn.tools, lent, &turn.job.context.execution).await?;
+    Ok(matches!(lender, Some(Lender::Execution { .. })))
 }
 
 async fn roll_back(turn: &mut Turn<'_>) -> Result<(), AwsError> {

@@ -35,7 +35,9 @@ pub(crate) async fn in_progress(tools: &Tools, service: &Service) -> Result<Opti
         return Ok(None);
     };
     let definition = tools.ecs.task_definition(&brings.revision.to_string()).await?;
-    let execution = definition.and_then(|definition| definition.tags.get(tags::EXECUTION).cloned());
+    let execution = definition.and_then(|definition| {
+        definition.tags.get(tags::EXECUTION).or_else(|| definition.tags.get(tags::RETURNED_BY)).cloned()
+    });
     Ok(Some(InProgress { deployment: arn.clone(), revision: brings.revision, execution }))
 }
 

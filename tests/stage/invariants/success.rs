@@ -8,7 +8,7 @@ use aws_sdk_codepipeline::types::ActionExecutionStatus;
 use serde_json::Value;
 use simulator::World;
 use simulator::codepipeline::ActionRun;
-use simulator::ecs::TaskStatus;
+use simulator::ecs::{TaskStatus, TaskView};
 
 use super::changes::Seen;
 use super::{Finding, Names, runs};
@@ -69,8 +69,8 @@ fn is_elses(world: &World, names: &Names, run: &ActionRun, seen: &Seen) -> bool 
     seen.by_hand || seen.taken_back || others.count() > 0
 }
 
-/// What speaks against all tasks of a service running the release. That its tasks have ended by themselves since they were
-/// counted, at most `word` ago, does not.
+/// What speaks against all tasks of a service running the release. That its tasks, which were healthy, have ended since
+/// they were counted, at most `word` ago, does not.
 fn foreign_task(world: &World, service: &str, release: &Release, word: Duration) -> Option<String> {
     let view = world.ecs.view(CLUSTER, service)?;
     let mut running = 0;
@@ -85,7 +85,9 @@ fn foreign_task(world: &World, service: &str, release: &Release, word: Duration)
             return Some(format!("its task {} runs {foreign:?}", task.id));
         }
     }
-    let ended = view.tasks.iter().filter(|task| task.revision == view.primary).filter_map(|task| task.ended);
+    let was_healthy = |task: &&TaskView| task.stopped.is_some_and(|(_, healthy)| healthy);
+    let of_release = view.tasks.iter().filter(|task| task.revision == view.primary);
+    let ended = of_release.filter(was_healthy).filter_map(|task| task.ended);
     let just_now = ended.max().is_some_and(|at| world.now.duration_since(at).is_ok_and(|passed| passed <= word));
     (running == 0 && view.desired > 0 && !just_now).then(|| "none of its tasks runs".to_owned())
 }

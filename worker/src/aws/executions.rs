@@ -46,14 +46,14 @@ impl CodePipeline {
         Ok(state(own))
     }
 
-    /// Whether an action execution is not over yet.
+    /// Whether an action, or its retry, is not over yet.
     ///
     /// # Errors
     /// When the call fails.
     pub(crate) async fn goes_on(&self, action: &Borrower) -> Result<bool, AwsError> {
-        let Borrower { pipeline, execution, action_execution } = action.clone();
-        let context = Context { pipeline, execution, action_execution, ..Context::default() };
-        match self.action(&context).await {
+        let Borrower { pipeline, execution, stage, action, action_execution } = action.clone();
+        let context = Context { pipeline, execution, stage, action, action_execution, ..Context::default() };
+        match self.newest(&context).await {
             Ok(state) => Ok(state == ActionState::Wanted),
             Err(gone) if is_gone(&gone) => Ok(false),
             Err(problem) => Err(problem),

@@ -127,7 +127,7 @@ pub fn look_ahead(facts: &Facts<'_>, beside: &Beside, now: i64) -> Outlook {
             }
         }
     }
-    if facts.percents.is_some_and(|own| own != canary.percents) {
+    if facts.lender.is_none() && facts.percents.is_some_and(|own| own != canary.percents) {
         outlook.warnings.push(format!("{} has percents that an abandoned release left", canary.label()));
     }
     if facts.alarm_names.is_empty() {

@@ -358,8 +358,11 @@ fn proven(facts: &Facts<'_>, canary: &Service, found: &CanaryFound, problems: &m
         // What this service ran before needs no canary to show it.
         _ if facts.rolls_back && facts.earlier.is_some() => return,
         other => {
-            let whose =
-                other.map_or_else(|| "no Coalmine release".to_owned(), |id| format!("the release of execution {id}"));
+            let whose = match (other, definition.tags.get(tags::RETURNED_BY)) {
+                (Some(id), _) => format!("the release of execution {id}"),
+                (None, Some(id)) => format!("what execution {id} returned it to"),
+                (None, None) => "no Coalmine release".to_owned(),
+            };
             let remedy = if facts.rolls_back {
                 format!(
                     "no successful deployment of {} ran that: roll back to a release that was deployed, or release it through the canary",

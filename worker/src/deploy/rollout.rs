@@ -7,7 +7,6 @@ use crate::deploy::message::counted;
 use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress};
 use crate::deploy::revision::Revision;
 use crate::deploy::verdict::{Signals, Verdict, judge};
-use crate::deploy::view::DeploymentStatus;
 
 /// Decides the next step of a phase Deploy: the service is told to run `revision`, then followed.
 pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -> Decision {
@@ -28,10 +27,9 @@ pub fn deploy(terms: &Terms, progress: &Progress, sight: &Sight<'_>, now: i64) -
     match judge(&signals(terms, revision, sight)) {
         Verdict::Ill(cause) => ill(cause),
         Verdict::NotYet(reason) => {
-            // When ECS is done, nothing is replaced any more: what is missing then is on its way beside the others, and
-            // the percents may be the service's own again.
-            let done = sight.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::Successful);
-            let kept = if done { None } else { keep_percents(terms, sight, revision) };
+            // Who has just taken the job over does not know yet whether ECS still replaces tasks. If it is done, what is
+            // missing is on its way beside the others, and the percents may be the service's own again.
+            let kept = sight.deployment.and_then(|_| keep_percents(terms, sight, revision));
             kept.unwrap_or_else(|| Decision::new(Step::Wait, reason))
         }
         Verdict::Well => match sight.count {
@@ -197,9 +195,10 @@ mod tests {
     use crate::deploy::fixtures::{deployment, rollout, service};
     use coalmine_pipeline::Share;
 
-    /// Autoscaling asks for more tasks while ECS turns the service over, and when it has just done so.
+    /// Autoscaling asks for more tasks while ECS turns the service over, or when it has just done so; a worker that has
+    /// taken the job over sees the service before the deployment.
     #[test]
-    fn percents_follow_the_desired_count_only_as_long_as_ecs_replaces_tasks() {
+    fn percents_follow_the_desired_count_only_where_ecs_is_seen_to_replace_tasks() {
         let terms = Terms {
             role: Role::Full,
             batch: Some(Share::parse("10%").unwrap()),
@@ -220,15 +219,20 @@ mod tests {
         progress.revision = Some("app:2".parse().unwrap());
         progress.deployment = Some("ours".into());
         let canary = service("app-canary", 1, "app-canary:2");
-        for (status, state, follows) in [("IN_PROGRESS", "IN_PROGRESS", true), ("SUCCESSFUL", "COMPLETED", false)] {
+        for (status, state, follows) in [
+            (Some("IN_PROGRESS"), "IN_PROGRESS", true),
+            (None, "IN_PROGRESS", false),
+            (None, "COMPLETED", false),
+            (Some("SUCCESSFUL"), "COMPLETED", false),
+        ] {
             let mut app = service("app", 17, "app:2");
             (app.running, app.percents) = (10, Percents { minimum: 50, maximum: 150 });
             app.rollouts = vec![rollout("PRIMARY", state, "app:2", 10)];
-            let ours = deployment(status);
+            let ours = status.map(deployment);
             let sight = Sight {
                 service: &app,
                 partner: &canary,
-                deployment: Some(&ours),
+                deployment: ours.as_ref(),
                 searched: true,
                 stopped: &[],
                 alarms: Vec::new(),
@@ -236,7 +240,8 @@ mod tests {
             };
             let step = deploy(&terms, &progress, &sight, 60).step;
             let kept = matches!(&step, Step::Update(update) if update.percents == Some(terms.percents(&app)));
-            assert_eq!((kept, step == Step::Wait), (follows, !follows), "{status}: {step:?}");
+            assert_eq!(kept, follows, "{status:?}: {step:?}");
+            assert!(kept || matches!(step, Step::Wait | Step::Count), "{status:?}: {step:?}");
         }
     }
 }

@@ -31,6 +31,10 @@ pub struct Borrower {
     pub pipeline: String,
     /// The pipeline execution's id.
     pub execution: String,
+    /// The stage's name.
+    pub stage: String,
+    /// The action's name.
+    pub action: String,
     /// The action execution's id.
     pub action_execution: String,
 }
@@ -41,6 +45,8 @@ impl Borrower {
         Self {
             pipeline: context.pipeline.clone(),
             execution: context.execution.clone(),
+            stage: context.stage.clone(),
+            action: context.action.clone(),
             action_execution: context.action_execution.clone(),
         }
     }
@@ -214,9 +220,10 @@ async fn try_strike(
     store.delete(&key, &stored.version).await
 }
 
-/// Whether percents were given by another execution than this one's.
+/// Whether percents were given by somebody else than this execution. An operator's command takes over what it finds; what
+/// nobody is named for is such a command's, or an older worker's: an action leaves it on record.
 fn is_of_another(given_by: Option<&Borrower>, by: Option<&Borrower>) -> bool {
-    given_by.zip(by).is_some_and(|(given_by, by)| given_by.execution != by.execution)
+    by.is_some_and(|by| given_by.is_none_or(|given_by| given_by.execution != by.execution))
 }
 
 fn parse(body: &[u8]) -> Option<Record> {
@@ -241,7 +248,22 @@ mod tests {
     const BY_HAND: Percents = Percents { minimum: 50, maximum: 150 };
 
     fn by(action: &str) -> Borrower {
-        Borrower { pipeline: "shop".into(), execution: "e-1".into(), action_execution: action.into() }
+        Borrower {
+            pipeline: "shop".into(),
+            execution: format!("of {action}"),
+            stage: "Release".into(),
+            action: "Full".into(),
+            action_execution: action.into(),
+        }
+    }
+
+    #[test]
+    fn an_action_strikes_its_own_executions_record_and_a_command_any() {
+        let (one, retried, two) = (by("a-1"), Borrower { action_execution: "a-9".into(), ..by("a-1") }, by("a-2"));
+        assert!(!is_of_another(Some(&one), Some(&retried)));
+        assert!(is_of_another(Some(&one), Some(&two)));
+        assert!(is_of_another(None, Some(&one)), "a command's, which may be at work");
+        assert!(!is_of_another(Some(&one), None) && !is_of_another(None, None));
     }
 
     fn noting(known: Option<Record>, former: Percents, given: Percents) -> Option<Record> {
