@@ -15,7 +15,7 @@ use crate::deploy::view::{DeploymentStatus, Service, ServiceRevision};
 use crate::earlier;
 use crate::images::images_of;
 use crate::ledger;
-use crate::ledger::percents::Borrower;
+use crate::ledger::percents::ActionExecution;
 use crate::observe::deployment_arn;
 use crate::tools::Tools;
 use crate::turn::Turn;
@@ -152,7 +152,7 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
         strike_percents(turn).await;
     }
     if lent == Some(own) {
-        let by = Borrower::of(&turn.job.context);
+        let by = ActionExecution::of(&turn.job.context);
         let (store, now) = (turn.tools.held.store(), turn.tools.clock.now());
         ledger::percents::strike(store, (&canary.0, &canary.1), own, Some(&by), now).await;
     }
@@ -169,7 +169,7 @@ async fn change(turn: &mut Turn<'_>, update: Update) -> Result<(), AwsError> {
 /// Before a service is given other percents than its own, these are on record.
 async fn note_percents(turn: &Turn<'_>, service: &str, former: Percents, given: Percents) -> Result<(), AwsError> {
     let (service, tools) = ((turn.action.cluster.as_str(), service), turn.tools);
-    let by = Borrower::of(&turn.job.context);
+    let by = ActionExecution::of(&turn.job.context);
     let noted =
         ledger::percents::note(tools.held.store(), service, (former, given), Some(&by), tools.clock.now()).await;
     noted.map_err(|problem| AwsError::unusable("noting the former percents", problem.to_string()))
@@ -179,7 +179,8 @@ async fn note_percents(turn: &Turn<'_>, service: &str, former: Percents, given: 
 pub(crate) async fn strike_percents(turn: &Turn<'_>) {
     if let Some(former) = &turn.progress.former {
         let (action, store) = (&turn.action, turn.tools.held.store());
-        let (service, by) = ((action.cluster.as_str(), action.service.as_str()), Borrower::of(&turn.job.context));
+        let (service, by) =
+            ((action.cluster.as_str(), action.service.as_str()), ActionExecution::of(&turn.job.context));
         ledger::percents::strike(store, service, former.percents, Some(&by), turn.tools.clock.now()).await;
     }
 }

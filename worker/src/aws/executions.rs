@@ -5,7 +5,7 @@ use coalmine_pipeline::action_type::FULL;
 
 use crate::aws::codepipeline::{CodePipeline, Context};
 use crate::deploy::hold::{Kind, Seen, Status};
-use crate::ledger::percents::Borrower;
+use crate::ledger::percents::ActionExecution;
 use coalmine_door::AwsError;
 
 /// How many action executions are looked through for a job's own, newest first: more than a stage can have
@@ -50,8 +50,8 @@ impl CodePipeline {
     ///
     /// # Errors
     /// When the call fails.
-    pub(crate) async fn goes_on(&self, action: &Borrower) -> Result<bool, AwsError> {
-        let Borrower { pipeline, execution, stage, action, action_execution } = action.clone();
+    pub(crate) async fn goes_on(&self, action: &ActionExecution) -> Result<bool, AwsError> {
+        let ActionExecution { pipeline, execution, stage, action, action_execution } = action.clone();
         let context = Context { pipeline, execution, stage, action, action_execution, ..Context::default() };
         match self.newest(&context).await {
             Ok(state) => Ok(state == ActionState::Wanted),

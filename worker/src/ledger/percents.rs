@@ -24,9 +24,9 @@ const COMMAND_AT_WORK: Duration = Duration::from_secs(600);
 /// lags.
 const SEEN_LATE: Duration = STALE_READ.saturating_mul(2);
 
-/// The action execution that gives a service other percents.
+/// An action execution and where it stands: who gives a service other percents can be asked for with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Borrower {
+pub struct ActionExecution {
     /// The pipeline's name.
     pub pipeline: String,
     /// The pipeline execution's id.
@@ -39,7 +39,7 @@ pub struct Borrower {
     pub action_execution: String,
 }
 
-impl Borrower {
+impl ActionExecution {
     /// The action execution of a job.
     pub(crate) fn of(context: &Context) -> Self {
         Self {
@@ -58,7 +58,7 @@ pub(crate) struct Lent {
     /// Its own.
     pub(crate) own: Percents,
     /// Who gave it the others; `None` where an operator's command did, or a worker that did not say.
-    pub(crate) by: Option<Borrower>,
+    pub(crate) by: Option<ActionExecution>,
     /// When, in epoch seconds.
     noted: i64,
 }
@@ -81,7 +81,7 @@ struct Record {
     given: Vec<Percents>,
     /// Who gave it the last of them.
     #[serde(default)]
-    by: Option<Borrower>,
+    by: Option<ActionExecution>,
     /// When that was noted, in epoch seconds; when they came back.
     noted: i64,
 }
@@ -98,7 +98,7 @@ impl Record {
     fn noting(
         known: Option<Self>,
         (former, given): (Percents, Percents),
-        by: Option<&Borrower>,
+        by: Option<&ActionExecution>,
         now: Time,
     ) -> Option<Self> {
         let known = known.filter(|record| record.former == former);
@@ -180,7 +180,7 @@ pub(crate) async fn note(
     store: &Store,
     (cluster, service): (&str, &str),
     percents: (Percents, Percents),
-    by: Option<&Borrower>,
+    by: Option<&ActionExecution>,
     now: Time,
 ) -> Result<(), StoreError> {
     let key = key(cluster, service);
@@ -195,7 +195,13 @@ pub(crate) async fn note(
 
 /// Strikes the record once the service has its own percents again; `by` is who gave them back. One that is left behind
 /// by mistake does no harm: it is only believed of a service that has what it was given.
-pub(crate) async fn strike(store: &Store, service: (&str, &str), back: Percents, by: Option<&Borrower>, now: Time) {
+pub(crate) async fn strike(
+    store: &Store,
+    service: (&str, &str),
+    back: Percents,
+    by: Option<&ActionExecution>,
+    now: Time,
+) {
     if let Err(problem) = try_strike(store, service, back, by, now).await {
         warn!(error = %problem, "the record of a service's former percents could not be struck");
     }
@@ -205,7 +211,7 @@ async fn try_strike(
     store: &Store,
     (cluster, service): (&str, &str),
     back: Percents,
-    by: Option<&Borrower>,
+    by: Option<&ActionExecution>,
     now: Time,
 ) -> Result<(), StoreError> {
     let key = key(cluster, service);
@@ -222,7 +228,7 @@ async fn try_strike(
 
 /// Whether percents were given by somebody else than this execution. An operator's command takes over what it finds; what
 /// nobody is named for is such a command's, or an older worker's: an action leaves it on record.
-fn is_of_another(given_by: Option<&Borrower>, by: Option<&Borrower>) -> bool {
+fn is_of_another(given_by: Option<&ActionExecution>, by: Option<&ActionExecution>) -> bool {
     by.is_some_and(|by| given_by.is_none_or(|given_by| given_by.execution != by.execution))
 }
 
@@ -247,8 +253,8 @@ mod tests {
     const LATER: Percents = Percents { minimum: 91, maximum: 100 };
     const BY_HAND: Percents = Percents { minimum: 50, maximum: 150 };
 
-    fn by(action: &str) -> Borrower {
-        Borrower {
+    fn by(action: &str) -> ActionExecution {
+        ActionExecution {
             pipeline: "shop".into(),
             execution: format!("of {action}"),
             stage: "Release".into(),
@@ -259,7 +265,8 @@ mod tests {
 
     #[test]
     fn an_action_strikes_its_own_executions_record_and_a_command_any() {
-        let (one, retried, two) = (by("a-1"), Borrower { action_execution: "a-9".into(), ..by("a-1") }, by("a-2"));
+        let (one, retried, two) =
+            (by("a-1"), ActionExecution { action_execution: "a-9".into(), ..by("a-1") }, by("a-2"));
         assert!(!is_of_another(Some(&one), Some(&retried)));
         assert!(is_of_another(Some(&one), Some(&two)));
         assert!(is_of_another(None, Some(&one)), "a command's, which may be at work");

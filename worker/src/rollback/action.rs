@@ -28,7 +28,7 @@ use crate::deploy::rollback::aim::Aims;
 use crate::deploy::rollback::words;
 use crate::hindrance::{Hindrance, hindrance};
 use crate::late::{Lost, is_taken_over};
-use crate::ledger::percents::Borrower;
+use crate::ledger::percents::ActionExecution;
 use crate::ledger::rollbacks::{self, Decided};
 use crate::report::Ending;
 use crate::right::WANTED_INTERVAL;
@@ -259,7 +259,7 @@ impl Turn<'_> {
         let author = Author {
             by: format!("pipeline {}, execution {}", context.pipeline, context.execution),
             why: String::new(),
-            action: Some(Borrower::of(context)),
+            action: Some(ActionExecution::of(context)),
             began: decided.began,
         };
         for course in &decided.courses {

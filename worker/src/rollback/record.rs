@@ -11,7 +11,7 @@ use crate::deploy::happening::{Event, Happening, State};
 use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::refused::Refused;
 use crate::ledger::history::{self, Ran};
-use crate::ledger::percents::Borrower;
+use crate::ledger::percents::ActionExecution;
 use crate::ledger::{percents, refused, releases};
 use crate::tools::Tools;
 
@@ -26,7 +26,7 @@ pub struct Author {
     /// Why, for people; may be empty.
     pub why: String,
     /// The action execution, where one does it.
-    pub action: Option<Borrower>,
+    pub action: Option<ActionExecution>,
     /// When it began, in epoch seconds.
     pub began: i64,
 }
