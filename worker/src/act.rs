@@ -2,6 +2,7 @@
 
 use tracing::warn;
 
+use crate::aws::codepipeline::ActionExecution;
 use crate::aws::ecs::Change;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Step, Update, Which};
@@ -15,7 +16,6 @@ use crate::deploy::view::{DeploymentStatus, Service, ServiceRevision};
 use crate::earlier;
 use crate::images::images_of;
 use crate::ledger;
-use crate::ledger::percents::ActionExecution;
 use crate::observe::deployment_arn;
 use crate::tools::Tools;
 use crate::turn::Turn;

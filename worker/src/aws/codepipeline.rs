@@ -9,6 +9,7 @@ use aws_sdk_codepipeline::types::{
 };
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
+use serde::{Deserialize, Serialize};
 
 use crate::aws::pipelines::{self, Definition};
 use crate::deploy::message;
@@ -56,6 +57,34 @@ pub struct Context {
     pub action: String,
     /// The action execution's id; the same for all continuations of a job.
     pub action_execution: String,
+}
+
+/// An action execution and where it stands: who gives a service other percents can be asked for with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionExecution {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The pipeline execution's id.
+    pub execution: String,
+    /// The stage's name.
+    pub stage: String,
+    /// The action's name.
+    pub action: String,
+    /// The action execution's id.
+    pub action_execution: String,
+}
+
+impl ActionExecution {
+    /// The action execution of a job.
+    pub(crate) fn of(context: &Context) -> Self {
+        Self {
+            pipeline: context.pipeline.clone(),
+            execution: context.execution.clone(),
+            stage: context.stage.clone(),
+            action: context.action.clone(),
+            action_execution: context.action_execution.clone(),
+        }
+    }
 }
 
 /// An input artifact's place.

@@ -3,9 +3,8 @@
 use aws_sdk_codepipeline::types::{ActionExecutionDetail, ActionExecutionFilter, ExecutionType};
 use coalmine_pipeline::action_type::FULL;
 
-use crate::aws::codepipeline::{CodePipeline, Context};
+use crate::aws::codepipeline::{ActionExecution, CodePipeline, Context};
 use crate::deploy::hold::{Kind, Seen, Status};
-use crate::ledger::percents::ActionExecution;
 use coalmine_door::AwsError;
 
 /// How many action executions are looked through for a job's own, newest first: more than a stage can have

@@ -10,7 +10,7 @@ use coalmine_pipeline::limits::CUSTOM_ACTION_TIMEOUT;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::aws::codepipeline::Context;
+use crate::aws::codepipeline::ActionExecution;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::elapsed;
 use crate::deploy::undo::STALE_READ;
@@ -23,34 +23,6 @@ const COMMAND_AT_WORK: Duration = Duration::from_secs(600);
 /// How long after a service has its own percents again somebody may still see the others: an observation, of a read that
 /// lags.
 const SEEN_LATE: Duration = STALE_READ.saturating_mul(2);
-
-/// An action execution and where it stands: who gives a service other percents can be asked for with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionExecution {
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// The pipeline execution's id.
-    pub execution: String,
-    /// The stage's name.
-    pub stage: String,
-    /// The action's name.
-    pub action: String,
-    /// The action execution's id.
-    pub action_execution: String,
-}
-
-impl ActionExecution {
-    /// The action execution of a job.
-    pub(crate) fn of(context: &Context) -> Self {
-        Self {
-            pipeline: context.pipeline.clone(),
-            execution: context.execution.clone(),
-            stage: context.stage.clone(),
-            action: context.action.clone(),
-            action_execution: context.action_execution.clone(),
-        }
-    }
-}
 
 /// That a service has percents that are not its own.
 #[derive(Clone, Debug, PartialEq, Eq)]

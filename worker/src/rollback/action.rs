@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::aws::codepipeline::{FailureKind, Job};
+use crate::aws::codepipeline::{ActionExecution, FailureKind, Job};
 use crate::aws::executions::ActionState;
 use crate::deploy::decision::elapsed;
 use crate::deploy::message;
@@ -28,7 +28,6 @@ use crate::deploy::rollback::aim::Aims;
 use crate::deploy::rollback::words;
 use crate::hindrance::{Hindrance, hindrance};
 use crate::late::{Lost, is_taken_over};
-use crate::ledger::percents::ActionExecution;
 use crate::ledger::rollbacks::{self, Decided};
 use crate::report::Ending;
 use crate::right::WANTED_INTERVAL;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use coalmine_door::store::StoreError;
 use tracing::warn;
 
+use crate::aws::codepipeline::ActionExecution;
 use crate::deploy::batch::Percents;
 use crate::deploy::happening::{Event, Happening, State};
 use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::refused::Refused;
 use crate::ledger::history::{self, Ran};
-use crate::ledger::percents::ActionExecution;
 use crate::ledger::{percents, refused, releases};
 use crate::tools::Tools;
 
