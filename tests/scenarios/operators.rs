@@ -1,9 +1,11 @@
 //! Operators ask: what runs, what happened, what a release would do, what is to be mended. They change nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
 use coalmine_worker::cli::{EXIT_FINDINGS, EXIT_NOT_DEPLOYABLE, EXIT_OK};
+use coalmine_worker::commands::doctor::permissions::{self as doctor, Tried};
 use coalmine_worker::deploy::progress::Progress;
 use coalmine_worker::ledger::canaries::{self, Canary};
 use serde_json::{Value, json};
@@ -360,6 +362,45 @@ fn without_digests(text: &str) -> String {
         })
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// The doctor's reads for which there was nothing to read, as it names them, and as its calls show them.
+async fn nothing_to_read(story: &Story) -> (Vec<String>, Vec<String>) {
+    let report = json_of(story, &["doctor"]).await;
+    let named = report["nothing_to_try"].as_array().expect("a list").iter();
+    let named = named.map(|action| action.as_str().expect("an action").to_owned()).collect();
+    let made: BTreeSet<String> = story
+        .simulator
+        .calls_of(OPERATOR_KEY)
+        .iter()
+        .map(|call| match (call.service.name(), call.operation.as_str()) {
+            ("s3", "ListObjectsV2") => "s3:ListBucket".to_owned(),
+            (service, operation) => format!("{service}:{operation}"),
+        })
+        .collect();
+    let made = |action: &str| made.contains(if action == "kms:Decrypt" { "s3:GetObject" } else { action });
+    let reads = doctor::ACTIONS.iter().filter(|(_, tried)| *tried == Tried::ByReading).map(|(action, _)| *action);
+    (named, reads.filter(|action| !made(action)).map(str::to_owned).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_doctor_names_each_read_for_which_there_was_nothing_to_read() {
+    let bare = Simulator::new(Settings::seeded(1671));
+    let story = Story::without_worker(bare, &[], |world| prepare(world, &[], true));
+    let (named, not_made) = nothing_to_read(&story).await;
+    assert_eq!(named, not_made);
+    for read in ["ecs:DescribeServices", "codepipeline:GetPipelineExecution", "logs:GetLogEvents", "s3:GetObject"] {
+        assert!(named.iter().any(|named| named == read), "{read}: {named:?}");
+    }
+    let app = Application::web("app", 2);
+    let story = Story::begin(Simulator::new(Settings::seeded(1672)), &[&app]);
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.held("app").await;
+    let (named, not_made) = nothing_to_read(&story).await;
+    assert_eq!(named, not_made);
+    assert!(!named.iter().any(|named| named.starts_with("ecs:") || named.starts_with("s3:")), "{named:?}");
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]

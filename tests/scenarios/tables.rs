@@ -117,6 +117,7 @@ async fn what_is_to_be_mended_and_what_cannot_be_deployed_are_shown() {
     main/jobs-canary | no alarm watches it | name alarms in the property Alarms of its actions, or in its deployment configuration
     main/jobs-canary | the deployment circuit breaker is off | switch it on with rollback: ECS then ends a deployment that cannot succeed while no worker is there
     8 findings at 2 services and 1 pipeline.
+    Not tried, because there was nothing to read: cloudwatch:DescribeAlarms, kms:Decrypt, s3:GetObject.
     Not tried, because it would change something: codepipeline:AcknowledgeJob, codepipeline:PutJobFailureResult, codepipeline:PutJobSuccessResult, ecs:RegisterTaskDefinition, ecs:StopServiceDeployment, ecs:TagResource, ecs:UpdateService, events:PutEvents, iam:PassRole, kms:GenerateDataKey, s3:DeleteObject, s3:PutObject.
     ");
     let gone = story.world(|world| format!("jobs={}:v9", world.ecr.uri("jobs")));

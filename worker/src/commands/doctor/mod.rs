@@ -6,7 +6,7 @@ pub mod permissions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use coalmine_door::store::StoreError;
+use coalmine_door::store::{Location, StoreError};
 use coalmine_pipeline::ImageReference;
 use coalmine_pipeline::action_type::{CANARY, FULL};
 use serde::Serialize;
@@ -23,14 +23,14 @@ use crate::deploy::action::Action;
 use crate::deploy::message::counted;
 use crate::ledger::{history, percents};
 use judge::{Finding, Line, Patient, Seen};
-use permissions::{ACTIONS, Tried, refused, tried};
+use permissions::{ACTIONS, Trial, Tried};
 
 /// What is asked.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Looks at every service of the cluster (or of all clusters), at every pipeline with an action of ours, and tries what the
 worker needs to read. Run it with the worker's credentials to learn what its role lacks. Nothing is changed; permissions
-to change something cannot be tried, and are listed.
+to change something cannot be tried, and are listed, as are those for which there was nothing to read.
 
 Exit codes: 0 nothing is to be mended; 10 something is; 3 AWS or the ledger cannot be read at all.
 
@@ -52,6 +52,8 @@ struct Report {
     pipelines: usize,
     /// The permissions that cannot be tried without changing something.
     untried: Vec<&'static str>,
+    /// The permissions that a read would have shown, had there been something to read.
+    nothing_to_try: Vec<&'static str>,
 }
 
 /// Looks, and says what is to be mended. The exit code.
@@ -59,16 +61,15 @@ struct Report {
 /// # Errors
 /// When services cannot be listed: then there is nothing to look at.
 pub async fn run(desk: &Desk, args: &Args, out: &mut impl Write) -> Result<u8, Trouble> {
-    let mut findings = Vec::new();
-    let seen = look(desk, args, &mut findings).await?;
-    for finding in tried(desk, &seen).await {
-        if !findings.contains(&finding) {
-            findings.push(finding);
-        }
-    }
+    let mut trial = Trial::default();
+    let seen = look(desk, args, &mut trial).await?;
+    permissions::rest(desk, &seen, &mut trial).await;
+    let nothing_to_try = trial.missed();
+    let mut findings = trial.findings;
     findings.extend(judge::findings(&seen));
     let untried = ACTIONS.iter().filter(|(_, tried)| *tried == Tried::Never).map(|(action, _)| *action).collect();
-    let report = Report { findings, services: seen.patients.len(), pipelines: seen.lines.len(), untried };
+    let report =
+        Report { findings, services: seen.patients.len(), pipelines: seen.lines.len(), untried, nothing_to_try };
     if args.output.json {
         write_json(out, &report)?;
     } else {
@@ -77,63 +78,58 @@ pub async fn run(desk: &Desk, args: &Args, out: &mut impl Write) -> Result<u8, T
     Ok(if report.findings.is_empty() { EXIT_OK } else { EXIT_FINDINGS })
 }
 
-async fn look(desk: &Desk, args: &Args, findings: &mut Vec<Finding>) -> Result<Seen, Trouble> {
+async fn look(desk: &Desk, args: &Args, trial: &mut Trial) -> Result<Seen, Trouble> {
     let mut seen = Seen::default();
-    let noted = match ledger(desk).await {
+    let noted = match ledger(desk, &args.ledger.ledger, trial).await {
         Ok(keys) => percents::noted(&keys),
         Err(problem) => {
             let remedy = "give --ledger (COALMINE_LEDGER) the workers' value, and s3:ListBucket, s3:GetObject on it";
-            findings.push(Finding::new("the ledger", format!("it cannot be read: {}", problem.brief()), remedy));
+            trial.find(Finding::new("the ledger", format!("it cannot be read: {}", problem.brief()), remedy));
             Vec::new()
         }
     };
     for service in services(desk, args.cluster.cluster.as_deref()).await? {
-        let runs = match desk.tools.ecs.task_definition(&service.revision.to_string()).await {
-            Ok(runs) => runs,
-            Err(problem) => {
-                refused(findings, Some(problem));
-                None
-            }
-        };
+        trial.answered(&["ecs:DescribeServices"]);
+        let runs = desk.tools.ecs.task_definition(&service.revision.to_string()).await;
+        let runs = trial.note("ecs:DescribeTaskDefinition", runs).flatten();
         let own_percents = percents::left(desk.store(), &service, &noted, desk.tools.clock.now()).await?;
         seen.patients.push(Patient { service, runs, own_percents });
     }
-    match desk.calls.pipelines().await {
-        Ok(names) => {
-            for name in names {
-                match desk.calls.pipeline(&name).await {
-                    Ok(definition) => seen.lines.extend(definition.and_then(line)),
-                    Err(problem) => refused(findings, Some(problem)),
-                }
-            }
-        }
-        Err(problem) => refused(findings, Some(problem)),
+    for name in trial.note("codepipeline:ListPipelines", desk.calls.pipelines().await).unwrap_or_default() {
+        let definition = trial.note("codepipeline:GetPipeline", desk.calls.pipeline(&name).await).flatten();
+        seen.lines.extend(definition.and_then(line));
     }
     let of_actions = seen.lines.iter().flat_map(|line| &line.actions).flat_map(|action| action.alarms.clone());
     let of_services = seen.patients.iter().flat_map(|patient| alarms_of(&patient.service));
     let names: BTreeSet<String> = of_actions.chain(of_services).collect();
     let names: Vec<String> = names.into_iter().collect();
     for chunk in names.chunks(ALARMS_PER_CALL) {
-        match desk.calls.alarms.describe(chunk).await {
-            Ok(alarms) => seen.alarms.extend(alarms.into_iter().map(|alarm| (alarm.name.clone(), alarm))),
-            Err(problem) => refused(findings, Some(problem)),
-        }
+        let alarms = trial.note("cloudwatch:DescribeAlarms", desk.calls.alarms.describe(chunk).await);
+        seen.alarms.extend(alarms.unwrap_or_default().into_iter().map(|alarm| (alarm.name.clone(), alarm)));
     }
-    seen.movable = movable(desk, &seen.patients, findings).await;
+    seen.movable = movable(desk, &seen.patients, trial).await;
     Ok(seen)
 }
 
 /// The keys of the services' records. One record is read, whichever: who may list may not be allowed to read.
-async fn ledger(desk: &Desk) -> Result<Vec<String>, StoreError> {
+async fn ledger(desk: &Desk, location: &Location, trial: &mut Trial) -> Result<Vec<String>, StoreError> {
+    let in_s3 = matches!(location, Location::S3 { .. });
     let keys = desk.store().list(history::PREFIX).await?;
+    if in_s3 {
+        trial.answered(&["s3:ListBucket"]);
+    }
     if let Some(key) = keys.first() {
         desk.store().get(key).await?;
+        if in_s3 {
+            // Where the bucket has a key of KMS, S3 has used it for these credentials.
+            trial.answered(&["s3:GetObject", "kms:Decrypt"]);
+        }
     }
     Ok(keys)
 }
 
 /// The images that services run by a tag that can be moved.
-async fn movable(desk: &Desk, patients: &[Patient], findings: &mut Vec<Finding>) -> BTreeSet<String> {
+async fn movable(desk: &Desk, patients: &[Patient], trial: &mut Trial) -> BTreeSet<String> {
     let images = patients.iter().filter_map(|patient| patient.runs.as_ref()).flat_map(|runs| runs.images());
     let images: BTreeSet<String> = images.map(|(_, image)| image).collect();
     let mut movable = BTreeSet::new();
@@ -143,10 +139,8 @@ async fn movable(desk: &Desk, patients: &[Patient], findings: &mut Vec<Finding>)
         if reference.digest().is_some() {
             continue;
         }
-        match desk.tools.registries.portrait(&reference).await {
-            Ok(Some(portrait)) if portrait.movable => drop(movable.insert(image)),
-            Ok(_) => {}
-            Err(problem) => refused(findings, Some(problem)),
+        if trial.portrait(desk, &reference).await.is_some_and(|portrait| portrait.movable) {
+            movable.insert(image);
         }
     }
     movable
@@ -194,6 +188,9 @@ fn show(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         }
         print(out, &shown)?;
         writeln!(out, "{} at {looked}.", counted(number(report.findings.len()), "finding"))?;
+    }
+    if !report.nothing_to_try.is_empty() {
+        writeln!(out, "Not tried, because there was nothing to read: {}.", report.nothing_to_try.join(", "))?;
     }
     writeln!(out, "Not tried, because it would change something: {}.", report.untried.join(", "))
 }

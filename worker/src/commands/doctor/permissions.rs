@@ -1,13 +1,17 @@
 //! What the worker's role needs, and trying it: reads alone are tried, on what was found. What would change something
 //! cannot be tried without changing it, and is named.
 
+use std::collections::BTreeSet;
+
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::ImageReference;
 use coalmine_pipeline::action_type;
 
-use super::judge::{Finding, Seen};
+use super::judge::{Finding, Patient, Seen};
 use crate::aws::codepipeline::Context;
+
 use crate::commands::desk::Desk;
+use crate::deploy::outlook::Portrait;
 
 /// Every IAM action that the worker's calls need: those that a read tries first, then those that nothing tries.
 pub const ACTIONS: [(&str, Tried); 33] = [
@@ -62,71 +66,120 @@ const NO_TASK: &str = "00000000000000000000000000000000";
 /// A pool that no pipeline should use: polling it takes nobody's job.
 const NO_POOL: &str = "coalmine-doctor";
 
-/// Tries the reads that were not made on the way to `seen`; what they were refused.
-pub(super) async fn tried(desk: &Desk, seen: &Seen) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let (ecs, calls) = (&desk.tools.ecs, &desk.calls);
-    refused(&mut found, calls.job(NO_JOB).await.err());
+/// What was tried, and what came of it.
+#[derive(Debug, Default)]
+pub(super) struct Trial {
+    /// What was refused, and what else went wrong.
+    pub(super) findings: Vec<Finding>,
+    made: BTreeSet<String>,
+}
+
+impl Trial {
+    /// Notes what a call was answered, which needed the permission for `action`; its answer.
+    pub(super) fn note<T>(&mut self, action: &str, sent: Result<T, AwsError>) -> Option<T> {
+        self.made.insert(action.to_owned());
+        sent.map_err(|problem| self.find(finding(&problem))).ok()
+    }
+
+    /// Notes that reads were answered.
+    pub(super) fn answered(&mut self, actions: &[&str]) {
+        self.made.extend(actions.iter().map(|&action| action.to_owned()));
+    }
+
+    /// Notes something that is to be mended.
+    pub(super) fn find(&mut self, finding: Finding) {
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Looks at an image; `None` where that was refused, or there is none.
+    pub(super) async fn portrait(&mut self, desk: &Desk, image: &ImageReference) -> Option<Portrait> {
+        match desk.tools.registries.portrait(image).await {
+            Ok(portrait) => {
+                let portrait = portrait?;
+                self.answered(&["ecr:DescribeImages"]);
+                // By digest it is certain which image it is: whether tags can be moved is not asked.
+                if image.digest().is_none() {
+                    self.answered(&["ecr:DescribeRepositories"]);
+                }
+                // What an index has in it is read from its manifest alone.
+                if !portrait.architectures.is_empty() {
+                    self.answered(&["ecr:BatchGetImage"]);
+                }
+                Some(portrait)
+            }
+            Err(problem) => self.note::<Portrait>(&iam_action(problem.operation), Err(problem)),
+        }
+    }
+
+    /// The permissions that a read shows, of which none was made: there was nothing to read.
+    pub(super) fn missed(&self) -> Vec<&'static str> {
+        let reads = ACTIONS.iter().filter(|(_, tried)| *tried == Tried::ByReading).map(|(action, _)| *action);
+        reads.filter(|action| !self.made.contains(*action)).collect()
+    }
+}
+
+/// Tries the reads that were not made on the way to `seen`.
+pub(super) async fn rest(desk: &Desk, seen: &Seen, trial: &mut Trial) {
+    let calls = &desk.calls;
+    trial.note("codepipeline:GetJobDetails", calls.job(NO_JOB).await);
     for action_type in action_type::implemented() {
         match desk.tools.codepipeline.poll(action_type, NO_POOL, 1).await {
-            Err(problem) if problem.is("ActionTypeNotFoundException") => found.push(Finding::new(
+            Err(problem) if problem.is("ActionTypeNotFoundException") => trial.find(Finding::new(
                 action_type.to_string(),
                 "CodePipeline does not know this action type",
                 "create it: README, \"Set it up\", or the Terraform module worker",
             )),
-            other => refused(&mut found, other.err()),
+            other => drop(trial.note("codepipeline:PollForJobs", other)),
         }
     }
     if let Some(line) = seen.lines.first() {
         let pipeline = &line.definition.name;
-        refused(&mut found, calls.actions(pipeline, None).await.err());
+        trial.note("codepipeline:ListActionExecutions", calls.actions(pipeline, None).await);
         // Whether there is an execution of that id does not matter.
         let none = Context { pipeline: pipeline.clone(), execution: NO_JOB.to_owned(), ..Context::default() };
-        refused(&mut found, desk.tools.codepipeline.status(&none).await.err());
+        trial.note("codepipeline:GetPipelineExecution", desk.tools.codepipeline.status(&none).await);
     }
-    if let Some(patient) = seen.patients.first() {
-        let service = &patient.service;
-        let (cluster, name) = (service.cluster.as_str(), service.name.as_str());
-        refused(&mut found, ecs.list_deployments(cluster, name, None, true).await.err());
-        refused(&mut found, ecs.newest_revisions(&service.revision.family).await.err());
-        if let Some(current) = &service.current_deployment {
-            match ecs.deployments(std::slice::from_ref(current)).await {
-                Ok(deployments) => {
-                    let targets: Vec<String> = deployments.into_iter().map(|deployment| deployment.target).collect();
-                    if !targets.is_empty() {
-                        refused(&mut found, ecs.service_revisions(&targets).await.err());
-                    }
-                }
-                Err(problem) => refused(&mut found, Some(problem)),
-            }
-        }
-        match ecs.task_arns(cluster, name, false).await {
-            Ok(arns) if !arns.is_empty() => refused(&mut found, ecs.tasks(cluster, &arns[..1]).await.err()),
-            Ok(_) => {}
-            Err(problem) => refused(&mut found, Some(problem)),
-        }
-        for (container, _) in patient.runs.iter().flat_map(|runs| runs.images()) {
-            let Some((group, prefix)) = patient.runs.as_ref().and_then(|runs| runs.log_of(&container)) else {
-                continue;
-            };
-            let read = desk.tools.logs.tail(&group, &prefix, &container, NO_TASK).await;
-            refused(&mut found, read.err().filter(|problem| !problem.is("ResourceNotFoundException")));
-        }
-        let images = patient.runs.iter().flat_map(|runs| runs.images());
-        for reference in images.filter_map(|(_, image)| ImageReference::parse(&image).ok()) {
-            refused(&mut found, desk.tools.registries.portrait(&reference).await.err());
-        }
+    // One that runs shows most.
+    let running = seen.patients.iter().find(|patient| patient.service.running > 0);
+    if let Some(patient) = running.or(seen.patients.first()) {
+        of_service(desk, patient, trial).await;
     }
-    found
 }
 
-/// Notes a call that was refused for a permission that is missing; what else went wrong is noted as that.
-pub(super) fn refused(found: &mut Vec<Finding>, problem: Option<AwsError>) {
-    let Some(problem) = problem else { return };
-    let finding = finding(&problem);
-    if !found.contains(&finding) {
-        found.push(finding);
+async fn of_service(desk: &Desk, Patient { service, runs, .. }: &Patient, trial: &mut Trial) {
+    let ecs = &desk.tools.ecs;
+    let (cluster, name) = (service.cluster.as_str(), service.name.as_str());
+    trial.note("ecs:ListServiceDeployments", ecs.list_deployments(cluster, name, None, true).await);
+    trial.note("ecs:ListTaskDefinitions", ecs.newest_revisions(&service.revision.family).await);
+    if let Some(current) = &service.current_deployment {
+        let deployments = ecs.deployments(std::slice::from_ref(current)).await;
+        let deployments = trial.note("ecs:DescribeServiceDeployments", deployments).unwrap_or_default();
+        let targets: Vec<String> = deployments.into_iter().map(|deployment| deployment.target).collect();
+        if !targets.is_empty() {
+            trial.note("ecs:DescribeServiceRevisions", ecs.service_revisions(&targets).await);
+        }
     }
+    let tasks = trial.note("ecs:ListTasks", ecs.task_arns(cluster, name, false).await).unwrap_or_default();
+    if let [task, ..] = &tasks[..] {
+        trial.note("ecs:DescribeTasks", ecs.tasks(cluster, std::slice::from_ref(task)).await);
+    }
+    let Some(runs) = runs else { return };
+    for (container, image) in runs.images() {
+        if let Some((group, prefix)) = runs.log_of(&container) {
+            let read = desk.tools.logs.tail(&group, &prefix, &container, NO_TASK).await;
+            trial.note("logs:GetLogEvents", read.map(drop).or_else(not_found));
+        }
+        if let Ok(image) = ImageReference::parse(&image) {
+            trial.portrait(desk, &image).await;
+        }
+    }
+}
+
+/// That there is no such log is an answer, too.
+fn not_found(problem: AwsError) -> Result<(), AwsError> {
+    if problem.is("ResourceNotFoundException") { Ok(()) } else { Err(problem) }
 }
 
 fn finding(problem: &AwsError) -> Finding {

@@ -45,6 +45,15 @@ pub struct Hold {
     pub restoring: Option<String>,
 }
 
+/// The canaries that the ledger says are held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Those whose records can be understood.
+    pub known: Vec<Hold>,
+    /// The others, each as `cluster/service`: another version of the worker wrote their records.
+    pub unread: BTreeSet<String>,
+}
+
 /// A service in the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -153,7 +162,7 @@ fn common_prefix(a: &str, b: &str) -> usize {
 
 /// The answer, service by service.
 #[must_use]
-pub fn rows(seen: &[Seen], history: &[Entry], holds: &[Hold]) -> Vec<Row> {
+pub fn rows(seen: &[Seen], history: &[Entry], holds: &Holds) -> Vec<Row> {
     let labels: BTreeSet<String> = seen.iter().map(|seen| seen.service.label()).collect();
     let pairs = pairs(&labels, history);
     let images: BTreeMap<String, &BTreeMap<String, String>> = seen
@@ -173,8 +182,12 @@ pub fn rows(seen: &[Seen], history: &[Entry], holds: &[Hold]) -> Vec<Row> {
                 (None, None) => None,
             };
             let created = seen.deployment.as_ref().and_then(|deployment| deployment.created);
-            let held = holds.iter().find(|hold| hold.canary == label);
-            let (well, health) = health(seen);
+            let held = holds.known.iter().find(|hold| hold.canary == label);
+            let (well, mut health) = health(seen);
+            if holds.unread.contains(&label) {
+                health
+                    .push("its record is another version's: update this program to see what is held on it".to_owned());
+            }
             Row {
                 cluster: service.cluster.clone(),
                 service: service.name.clone(),

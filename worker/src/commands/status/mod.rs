@@ -15,7 +15,7 @@ use crate::commands::trouble::Trouble;
 use crate::deploy::nearest::unknown;
 use crate::deploy::view::{Alarm, Deployment, Service, ServiceRevision};
 use crate::ledger::{canaries, history, percents};
-use fleet::{Hold, Seen};
+use fleet::{Hold, Holds, Seen};
 
 /// What is asked.
 #[derive(Clone, Debug, clap::Args)]
@@ -127,15 +127,21 @@ pub fn alarms_of(service: &Service) -> Vec<String> {
     names.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-/// The canaries that wait for people, as the watch knows them, and the approvals that are open in their pipelines. What
-/// the watch does not understand, it does not hold either.
-async fn holds(desk: &Desk, seen: &[Seen]) -> Result<Vec<Hold>, Trouble> {
-    let shown: BTreeSet<String> =
-        seen.iter().map(|seen| canaries::key(&seen.service.cluster, &seen.service.name)).collect();
+/// The canaries that wait for people, as the watch knows them, and the approvals that are open in their pipelines.
+async fn holds(desk: &Desk, seen: &[Seen]) -> Result<Holds, Trouble> {
+    let shown: BTreeMap<String, String> = seen
+        .iter()
+        .map(|Seen { service, .. }| (canaries::key(&service.cluster, &service.name), service.label()))
+        .collect();
     let mut open: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
-    let mut holds = Vec::new();
-    for key in canaries::keys(desk.store()).await?.into_iter().filter(|key| shown.contains(key)) {
-        let Some((_, Some(canary))) = canaries::read(desk.store(), &key).await? else { continue };
+    let mut holds = Holds::default();
+    for key in canaries::keys(desk.store()).await? {
+        let Some(label) = shown.get(&key) else { continue };
+        let Some((_, canary)) = canaries::read(desk.store(), &key).await? else { continue };
+        let Some(canary) = canary else {
+            holds.unread.insert(label.clone());
+            continue;
+        };
         let pipeline = &canary.pipeline;
         if !open.contains_key(pipeline) {
             let found = desk.calls.approvals.open(pipeline).await;
@@ -144,7 +150,7 @@ async fn holds(desk: &Desk, seen: &[Seen]) -> Result<Vec<Hold>, Trouble> {
         }
         let asks = open.get(pipeline).into_iter().flatten().filter(|open| open.release == canary.release);
         let asks: Vec<String> = asks.map(|open| format!("{}: {}/{}", open.pipeline, open.stage, open.action)).collect();
-        holds.push(Hold {
+        holds.known.push(Hold {
             canary: canary.label(),
             release: canary.release,
             since: canary.since,

@@ -56,12 +56,12 @@ fn where_one_execution_releases_several_applications_their_names_tell_them_apart
 fn a_service_has_the_release_whose_action_can_have_deployed_what_it_runs() {
     let history = [entry("shop", 1_000, "r1")];
     for (created, expected) in [(1_100, Some("r1")), (1_000 + DAY + 1, None), (100, None)] {
-        let rows = rows(&[seen("shop", created, "sha256:a")], &history, &[]);
+        let rows = rows(&[seen("shop", created, "sha256:a")], &history, &Holds::default());
         assert_eq!(rows[0].release.as_deref(), expected, "{created}");
     }
     let mut rolling = seen("shop", 1_100, "sha256:a");
     rolling.service.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "shop:8", 1), rollout("ACTIVE", "", "shop:7", 3)];
-    let rows = rows(&[rolling], &history, &[]);
+    let rows = rows(&[rolling], &history, &Holds::default());
     assert_eq!((rows[0].release.as_deref(), rows[0].well), (None, true), "what is on its way is nobody's yet");
     assert_eq!(rows[0].health, ["deploying: 1 of 4 tasks"]);
 }
@@ -77,7 +77,7 @@ fn what_is_wrong_is_said_all_at_once() {
     if let Some(deployment) = &mut ill.deployment {
         deployment.status = DeploymentStatus::RolledBack;
     }
-    let rows = rows(&[ill], &[], &[]);
+    let rows = rows(&[ill], &[], &Holds::default());
     assert!(!rows[0].well);
     assert_eq!(
         rows[0].health,
@@ -104,8 +104,9 @@ fn a_fleet_is_shown_as_a_table() {
         asks: "shop: Release/Approve".into(),
         restoring: None,
     };
+    let holds = Holds { known: vec![hold], ..Holds::default() };
     let mut out = Vec::new();
-    super::super::show::fleet(&mut out, &rows(&services, &history, &[hold]), 5_700).unwrap();
+    super::super::show::fleet(&mut out, &rows(&services, &history, &holds), 5_700).unwrap();
     insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
     ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
      Service       Release    Age       Tasks   Runs            Canary                         Health
@@ -135,4 +136,17 @@ proptest! {
         all.dedup();
         prop_assert_eq!(all.len(), count);
     }
+}
+
+#[test]
+fn a_canary_whose_record_is_another_versions_says_so() {
+    let holds = Holds { unread: ["main/shop".to_owned()].into(), ..Holds::default() };
+    let rows = rows(&[seen("shop", 1_000, "sha256:a"), seen("mail", 1_000, "sha256:a")], &[], &holds);
+    assert_eq!(
+        rows.iter().map(|row| (row.well, row.health.join("; "))).collect::<Vec<_>>(),
+        [
+            (true, "its record is another version's: update this program to see what is held on it".to_owned()),
+            (true, String::new())
+        ]
+    );
 }
