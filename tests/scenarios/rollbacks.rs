@@ -35,6 +35,15 @@ fn objects(story: &Story, prefix: &str) -> Vec<(String, Vec<u8>)> {
     })
 }
 
+/// The ledger loses all that it knows of releases and services.
+fn lose_ledger(story: &Story) {
+    for (key, _) in objects(story, "") {
+        if !key.starts_with("workers/") {
+            story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
+        }
+    }
+}
+
 fn operators_calls(story: &Story) -> Vec<(Service, String, Value)> {
     story.simulator.with_calls(|calls| {
         let own = calls.records.iter().filter(|call| call.access_key == OPERATOR_KEY);
@@ -229,11 +238,7 @@ async fn without_its_ledger_a_fleet_goes_back_by_what_ecs_remembers() {
     let story = Story::begin(Simulator::new(Settings::seeded(1610)), &[&app]);
     release(&story, &app, "v2").await;
     release(&story, &app, "v3").await;
-    for (key, _) in objects(&story, "") {
-        if !key.starts_with("workers/") {
-            story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
-        }
-    }
+    lose_ledger(&story);
     story.expect_rollback(&app);
     let rolled = story.roll_back(order(&["app"])).await;
     assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
@@ -375,6 +380,66 @@ async fn a_target_that_does_not_come_up_is_told_and_ecs_is_not_fought() {
     let rolled = story.roll_back(order(&["app"])).await;
     assert_eq!(rolled.code, EXIT_NOT_BACK, "{rolled:?}");
     assert!(rolled.out.contains("ECS gave the deployment of app:2 up"), "{}", rolled.out);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_ecs_took_a_rollback_back_the_same_command_goes_to_the_same_release() {
+    let app = app().with_breaker();
+    let story = Story::begin(Simulator::new(Settings::seeded(1651)), &[&app]);
+    release(&story, &app, "v2").await;
+    release(&story, &app, "v3").await;
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(5), exit_code: 3, lines: Vec::new() };
+    story.world(|world| world.ecr.behave("app", "v2", crash)).unwrap();
+    story.expect_rollback(&app);
+    let rolled = story.roll_back(order(&["app"])).await;
+    assert_eq!(rolled.code, EXIT_NOT_BACK, "{rolled:?}");
+    story.pass(Duration::from_secs(120)).await;
+    assert_eq!(story.runs("app"), "app:3", "its circuit breaker took it back");
+    // The configuration that it lacked is there now.
+    story.world(|world| world.ecr.behave("app", "v2", Behaviour::Good)).unwrap();
+    let again = story.roll_back(order(&["app"])).await;
+    assert_eq!(again.code, EXIT_OK, "{again:?}");
+    story.runs_image(&app, "app", "v2");
+    story.runs_image(&app, "app-canary", "v2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ecs_took_back_long_ago_is_not_what_back_means() {
+    let app = app().with_breaker();
+    let story = Story::begin(Simulator::new(Settings::seeded(1652)), &[&app]);
+    release(&story, &app, "v2").await;
+    release(&story, &app, "v3").await;
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(5), exit_code: 3, lines: Vec::new() };
+    story.somebody_deploys(&app, "app", crash).await;
+    story.pass(Duration::from_secs(600)).await;
+    assert_eq!(story.runs("app"), "app:3", "its circuit breaker took it back");
+    story.expect_rollback(&app);
+    let order = || coalmine_worker::commands::rollback::Order { dry_run: true, ..order(&["app"]) };
+    let soon = story.roll_back(order()).await;
+    assert!(soon.out.contains("app:3") && soon.out.contains("there already"), "v4 is left: {soon:?}");
+    story.pass(Duration::from_secs(2 * 3_600)).await;
+    let later = story.roll_back(order()).await;
+    assert!(later.out.contains("app:2"), "v3 is what it runs: {later:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_beside_a_release_from_another_registry_keeps_no_rollback_back() {
+    let app = app().beside("logs", "public.ecr.aws/observability/logs:stable");
+    let story = Story::begin(Simulator::new(Settings::seeded(1653)), &[&app]);
+    release(&story, &app, "v2").await;
+    release(&story, &app, "v3").await;
+    story.expect_rollback(&app);
+    let rolled = story.roll_back(order(&["app"])).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    story.runs_image(&app, "app", "v2");
+    // Only ECS remembers it.
+    let story = Story::begin(Simulator::new(Settings::seeded(1654)), &[&app]);
+    release(&story, &app, "v2").await;
+    lose_ledger(&story);
+    story.expect_rollback(&app);
+    let rolled = story.roll_back(order(&["app"])).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    story.runs_image(&app, "app", "v1");
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,6 +40,8 @@ pub(crate) struct Application {
     pub(crate) environment: Vec<(String, String)>,
     /// Members laid over the task definition, and over its container.
     pub(crate) definition: (Value, Value),
+    /// Containers beside the application's own.
+    pub(crate) beside: Vec<Value>,
     /// Minutes that people have for each approval; seven days where it is not said.
     pub(crate) patience: Option<u32>,
     /// Whether a plan is made before the first approval, for its text.
@@ -66,6 +68,7 @@ impl Application {
             mode: "SUPERSEDED",
             environment: Vec::new(),
             definition: (json!({}), json!({})),
+            beside: Vec::new(),
             patience: None,
             planned: false,
             deployed: true,
@@ -103,6 +106,12 @@ impl Application {
     /// The same with another property of the full action.
     pub(crate) fn full_with(mut self, property: &str, value: &str) -> Self {
         self.full_action.push((property.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with a container beside it, whose image stands in another registry.
+    pub(crate) fn beside(mut self, name: &str, image: &str) -> Self {
+        self.beside.push(json!({"name": name, "image": image, "essential": false}));
         self
     }
 
@@ -155,6 +164,9 @@ impl Application {
         }
         for (name, value) in members.as_object().into_iter().flatten() {
             definition[name] = value.clone();
+        }
+        if let Some(containers) = definition["containerDefinitions"].as_array_mut() {
+            containers.extend(self.beside.iter().cloned());
         }
         definition
     }

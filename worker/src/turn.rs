@@ -20,6 +20,7 @@ use crate::aws::ecs;
 use crate::aws::observer::INTERVAL;
 use crate::deploy::action::Action;
 use crate::deploy::decision::{Decision, Role, Step, elapsed};
+use crate::deploy::hold::LOOK;
 use crate::deploy::preflight::{self, Check};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
 use crate::deploy::{restore, rollout, undo};
@@ -157,6 +158,7 @@ impl Turn<'_> {
                 warn!(error = %problem, "the canary of a turnover that was refused cannot be given back");
                 return ending;
             }
+            let mut rests = false;
             let reason = match passed {
                 Ok(Pass::Again) => continue,
                 Ok(Pass::End(_)) if self.late => return Ending::NotWanted,
@@ -168,7 +170,11 @@ impl Turn<'_> {
                 }
                 Err(problem) => match self.refused(&problem) {
                     Some(ending) => return ending,
-                    None => format!("waiting: {problem}"),
+                    None => {
+                        // Nothing ends a watch: what AWS refuses is asked again no sooner than it looks.
+                        rests = self.right.is_watch();
+                        format!("waiting: {problem}")
+                    }
                 },
             };
             self.tell(&reason);
@@ -184,7 +190,8 @@ impl Turn<'_> {
             tokio::select! {
                 biased;
                 _ = self.stopping.changed() => {}
-                _ = self.tools.clock.limit(left, self.view.changed()) => {}
+                () = self.tools.clock.wait(LOOK), if rests => {}
+                _ = self.tools.clock.limit(left, self.view.changed()), if !rests => {}
             }
         }
     }

@@ -23,7 +23,9 @@ impl Targets {
                 let what = format!("{}, the rollback target of {service}, is not ACTIVE", target.task_definition);
                 return Some(Finding::of(service, what));
             }
-            let gone = target.images.iter().find(|image| {
+            // Those of other registries are nobody's here to keep.
+            let ours = |image: &&String| image.split_once('/').is_some_and(|(host, _)| host.contains(".dkr.ecr."));
+            let gone = target.images.iter().filter(ours).find(|image| {
                 let name = image.split_once('/').map_or(image.as_str(), |(_, name)| name);
                 let split = name.split_once('@').or_else(|| name.split_once(':'));
                 split.is_none_or(|(repository, image)| world.ecr.digest(repository, image).is_err())

@@ -108,6 +108,7 @@ pub(crate) fn deployment(deployment: &types::ServiceDeployment, breaker_triggere
         breaker_triggered,
         alarms_triggered: deployment.alarms().map(|alarms| alarms.triggered_alarm_names().to_vec()).unwrap_or_default(),
         created: deployment.created_at().and_then(date),
+        finished: deployment.finished_at().and_then(date),
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn deployment(status: &str) -> Deployment {
         breaker_triggered: false,
         alarms_triggered: Vec::new(),
         created: Some(at(0)),
+        finished: None,
     }
 }
 

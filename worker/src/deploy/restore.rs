@@ -10,7 +10,7 @@ use crate::deploy::view::ServiceRevision;
 /// How a canary gets there.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Restore {
-    /// Its former revision already has these images.
+    /// Its former revision already has these images, and can still be deployed.
     Former,
     /// Its former revision, with the full service's images, is registered.
     Register(Box<Copy>),
@@ -59,7 +59,7 @@ pub fn plan(
         .collect();
     let same =
         former.images().iter().all(|(container, image)| wanted.get(container).is_none_or(|wanted| wanted == image));
-    if same {
+    if same && former.is_active() {
         Restore::Former
     } else {
         Restore::Register(Box::new(copy(former, &former.revision.family, &wanted, purpose)))
@@ -125,6 +125,16 @@ mod tests {
             by(),
         );
         assert_eq!(restore, Restore::Former);
+    }
+
+    #[test]
+    fn a_former_revision_that_was_deregistered_is_registered_anew() {
+        let image = format!("host/app@{DIGEST}");
+        let mut former = definition("app-canary:4", &image);
+        former.body["status"] = json!("INACTIVE");
+        let restore = plan(&former, &definition("app:9", &image), &pinned(Some(DIGEST)), &BTreeSet::new(), by());
+        let Restore::Register(copy) = restore else { panic!("expected a registration") };
+        assert_eq!(copy.request.pointer("/containerDefinitions/0/image").unwrap(), &json!(image));
     }
 
     #[test]

@@ -101,6 +101,19 @@ impl TaskDefinition {
         Some((option("awslogs-group")?, option("awslogs-stream-prefix")?))
     }
 
+    /// `ACTIVE`, `INACTIVE` or `DELETE_IN_PROGRESS`, where that was described.
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        self.body.get("status").and_then(Value::as_str)
+    }
+
+    /// Whether a service can be told to run it. One that is being deleted or was deregistered goes on running only where it
+    /// ran before.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status().is_none_or(|status| status == "ACTIVE")
+    }
+
     /// The revision whose images a release was put upon, where this one was registered by a worker.
     #[must_use]
     pub fn base(&self) -> Option<Revision> {

@@ -137,6 +137,8 @@ pub struct Deployment {
     pub alarms_triggered: Vec<String>,
     /// When it was created.
     pub created: Option<Time>,
+    /// When it ended.
+    pub finished: Option<Time>,
 }
 
 /// `ServiceDeploymentStatus`. There is no FAILED at AWS.

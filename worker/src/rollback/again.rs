@@ -60,6 +60,7 @@ async fn course(
         at: 0,
         revision: aim.to.clone(),
         digests: BTreeMap::new(),
+        returned: None,
         unfinished: false,
     };
     let target = known(&aim.to).unwrap_or(&unknown);

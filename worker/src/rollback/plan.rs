@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coalmine_door::AwsError;
+use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::{Back, Home, ImageReference};
 use futures_util::future::try_join_all;
 
@@ -12,8 +12,8 @@ use crate::deploy::release::Image;
 use crate::deploy::restore::{self, Restore};
 use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::pair::{self, Says};
-use crate::deploy::rollback::usable::{self, Looked};
-use crate::deploy::rollback::way::{Good, Present, choose, way_back};
+use crate::deploy::rollback::usable::{self, Answer, Looked};
+use crate::deploy::rollback::way::{Good, Present, choose, over_for_none, way_back};
 use crate::deploy::task_definition::{Copy, Purpose, TaskDefinition};
 use crate::deploy::view::{Service, ServiceRevision};
 use crate::ledger::history;
@@ -81,8 +81,10 @@ pub async fn make(tools: &Tools, request: &Request, known: &[String], ledger: Le
     let canaries = canaries_of(tools, &found).await?;
     let names: BTreeSet<String> = canaries.values().map(|(name, _)| name.clone()).collect();
     let names: Vec<String> = names.into_iter().collect();
-    let companions =
+    let mut companions =
         if names.is_empty() { BTreeMap::new() } else { of_services(tools, cluster, &names, named, ledger).await? };
+    let of_all = found.values_mut().chain(companions.values_mut());
+    over_for_none(&mut of_all.filter_map(|facts| facts.history.first_mut()).collect::<Vec<_>>());
     let mut plan = Plan::default();
     let mut asked: Vec<&String> = Vec::new();
     for name in &request.services {
@@ -251,21 +253,28 @@ pub(crate) async fn look_at(
 ) -> Result<Result<(TaskDefinition, Vec<Image>), Vec<String>>, AwsError> {
     let definition = tools.ecs.task_definition(&target.revision.to_string()).await?;
     let looked = match &definition {
-        Some(definition) => registries(tools, definition).await?,
+        Some(definition) => registries(tools, definition, target).await?,
         None => Vec::new(),
     };
-    let images = usable::images(&target.revision, definition.as_ref(), &looked, &target.digests);
+    let images = usable::images(target, definition.as_ref(), &looked);
     Ok(images.and_then(|images| definition.map(|definition| (definition, images)).ok_or_else(Vec::new)))
 }
 
-async fn registries(tools: &Tools, definition: &TaskDefinition) -> Result<Vec<Looked>, AwsError> {
+async fn registries(tools: &Tools, definition: &TaskDefinition, target: &Good) -> Result<Vec<Looked>, AwsError> {
     let mut looked = Vec::new();
     for (container, written) in definition.images() {
+        if !usable::is_meant(target, &container) {
+            continue;
+        }
         let answer = match ImageReference::parse(&written) {
-            Err(problem) => Err(problem.to_string()),
+            Err(problem) => Answer::Wrong(problem.to_string()),
             Ok(reference) => match tools.registries.resolve(&reference).await {
-                Ok(resolved) => Ok((reference, resolved)),
-                Err(ImageError::Problem(problem)) => Err(problem),
+                Ok(resolved) => Answer::Found(reference, resolved),
+                Err(ImageError::Problem(problem)) if reference.ecr().is_none() => Answer::Unknown(problem),
+                Err(ImageError::Problem(problem)) => Answer::Wrong(problem),
+                Err(ImageError::Aws(error)) if error.kind == Kind::Denied => {
+                    Answer::Unknown(format!("cannot be looked at: {}", error.brief()))
+                }
                 Err(ImageError::Aws(error)) => return Err(error),
             },
         };

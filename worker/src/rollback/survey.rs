@@ -1,8 +1,10 @@
 //! What is known of services before a rollback: what they are told to run, which releases they had, and their canaries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use coalmine_door::AwsError;
+use coalmine_door::clock::Time;
 use coalmine_door::store::StoreError;
 use coalmine_pipeline::tags;
 use futures_util::future::try_join_all;
@@ -10,6 +12,7 @@ use tracing::warn;
 
 use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, REVISIONS_PER_CALL, SERVICES_PER_CALL, Tags};
 use crate::deploy::batch::Percents;
+use crate::deploy::decision::elapsed;
 use crate::deploy::rollback::pair::Hints;
 use crate::deploy::rollback::way::{Good, Present};
 use crate::deploy::view::{Deployment, DeploymentStatus, Service, ServiceRevision};
@@ -22,6 +25,10 @@ const ENTRIES_READ: usize = 15;
 
 /// A ledger that knows fewer entries of a service was begun not long ago: what ECS remembers is added.
 const ENTRIES_FEW: usize = 5;
+
+/// How long after ECS took a release back people who say "back" mean that one, which is left already. Later they mean what
+/// the service runs since.
+const TAKEN_BACK_JUST_NOW: Duration = Duration::from_secs(3_600);
 
 /// How much trouble with the ledger a survey bears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +94,8 @@ async fn of_service(
     let past = past(tools, &service, named, ledger).await?;
     let own = own_percents(tools, &service, ledger).await?;
     let digests = digests_of_present(&service, &past.history, revision);
-    let reverted = deployment.is_some_and(|deployment| is_taken_back(&deployment.status))
-        && revision.is_none_or(|revision| revision.revision != service.revision);
+    let taken_back = deployment.filter(|deployment| is_taken_back(deployment, tools.clock.now())).and(revision);
+    let reverted = taken_back.map(|revision| revision.revision.clone()).filter(|from| *from != service.revision);
     Ok(Facts {
         present: Present::of(&service, digests, reverted),
         hints: Hints { asked: None, history: past.canary, tag: tags.get(tags::CANARY).cloned() },
@@ -99,8 +106,16 @@ async fn of_service(
     })
 }
 
-fn is_taken_back(status: &DeploymentStatus) -> bool {
-    matches!(status, DeploymentStatus::RollingBack | DeploymentStatus::RolledBack)
+/// Whether ECS is taking a deployment back, or did so just now.
+fn is_taken_back(deployment: &Deployment, now: Time) -> bool {
+    match deployment.status {
+        DeploymentStatus::RollingBack => true,
+        DeploymentStatus::RolledBack => {
+            let ended = deployment.finished.or(deployment.created);
+            ended.is_some_and(|ended| elapsed(ended.timestamp(), now.timestamp()) < TAKEN_BACK_JUST_NOW)
+        }
+        _ => false,
+    }
 }
 
 async fn newest_deployments(
@@ -197,6 +212,7 @@ async fn remembered(tools: &Tools, service: &Service) -> Result<Vec<Good>, AwsEr
             at: listed.created.map_or(0, |created| created.timestamp()),
             revision: revision.revision.clone(),
             digests: revision.digests.clone(),
+            returned: None,
             unfinished: false,
         });
     }
@@ -217,8 +233,9 @@ async fn recorded(tools: &Tools, service: &Service, named: Option<&str>) -> Resu
 
 fn good(ran: Ran) -> Good {
     let release = Some(ran.release).filter(|release| !release.is_empty());
+    let returned = ran.rollback.then_some(ran.began);
     let Ran { pipeline, at, revision, digests, unfinished, .. } = ran;
-    Good { release, pipeline, at, revision, digests, unfinished }
+    Good { release, pipeline, at, revision, digests, returned, unfinished }
 }
 
 /// The release that a service is told to run, with its pipeline; and its digests, where they were not known yet. What

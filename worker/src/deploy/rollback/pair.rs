@@ -101,6 +101,7 @@ mod tests {
 
     fn good(release: Option<&str>, revision: &str, digests: &[(&str, &str)]) -> Good {
         Good {
+            returned: None,
             unfinished: false,
             release: release.map(str::to_owned),
             pipeline: String::new(),

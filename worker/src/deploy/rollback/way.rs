@@ -21,7 +21,9 @@ pub struct Good {
     pub revision: Revision,
     /// Container → digest, as far as they are on record.
     pub digests: BTreeMap<String, String>,
-    /// Whether a rollback returned to it that is not over for all its services.
+    /// When the rollback began that returned to it, in epoch seconds, where one did.
+    pub returned: Option<i64>,
+    /// Whether that rollback is not over for all its services.
     pub unfinished: bool,
 }
 
@@ -49,10 +51,10 @@ pub struct Present {
     pub revision: Revision,
     /// Container → digest, as far as they are known.
     pub digests: BTreeMap<String, String>,
-    /// Whether it is on its way there from another revision.
-    pub arriving: bool,
-    /// Whether ECS itself has taken it back there.
-    pub reverted: bool,
+    /// The other revisions that it still runs, and is on its way from.
+    pub arriving: Vec<Revision>,
+    /// What ECS has just taken back from it.
+    pub reverted: Option<Revision>,
     /// Whether its canary runs a later release: that is what is left then.
     pub outrun: bool,
 }
@@ -60,10 +62,15 @@ pub struct Present {
 impl Present {
     /// What a service is told to run. Another deployment of the same revision is not on its way from elsewhere.
     #[must_use]
-    pub fn of(service: &Service, digests: BTreeMap<String, String>, reverted: bool) -> Self {
-        let elsewhere = |rollout: &&crate::deploy::view::Rollout| rollout.revision != service.revision;
-        let arriving = service.is_rolling() && service.rollouts.iter().any(|rollout| elsewhere(&rollout));
+    pub fn of(service: &Service, digests: BTreeMap<String, String>, reverted: Option<Revision>) -> Self {
+        let others = service.rollouts.iter().map(|rollout| &rollout.revision);
+        let others = others.filter(|revision| **revision != service.revision);
+        let arriving = if service.is_rolling() { others.cloned().collect() } else { Vec::new() };
         Self { revision: service.revision.clone(), digests, arriving, reverted, outrun: false }
+    }
+
+    fn comes_from(&self) -> impl Iterator<Item = &Revision> {
+        self.arriving.iter().chain(&self.reverted)
     }
 
     /// Whether a canary that was told `canary` runs another, later release than its full service, told `full`; each with
@@ -169,13 +176,28 @@ pub fn choose<'a>(history: &'a [Good], present: &Present, to: &Back) -> Result<&
     }
 }
 
+/// A rollback that is not over for one of its services is over for none of them: who ended it may have died between two
+/// records. `newest`: what is on record last, of every service that goes back together.
+pub fn over_for_none(newest: &mut [&mut Good]) {
+    let unfinished: Vec<Option<i64>> =
+        newest.iter().filter(|good| good.unfinished && good.returned.is_some()).map(|good| good.returned).collect();
+    for good in newest {
+        good.unfinished |= unfinished.contains(&good.returned);
+    }
+}
+
 /// Where on its way a service comes to with one step.
 fn first_step(way: &[&Good], present: &Present) -> usize {
     let by_revision = way.iter().position(|good| good.revision == present.revision);
     match by_revision.or_else(|| way.iter().position(|good| good.is(&present.revision, &present.digests))) {
         // What it runs never succeeded: that is what is left.
         None => 0,
-        Some(place) if place > 0 || present.arriving || present.reverted || present.outrun => place,
+        Some(place) if place > 0 || present.outrun => place,
+        // What it comes from is left, unless that stands earlier on its way: then a rollback was taken back itself, or the
+        // service goes forward again.
+        Some(place) if present.comes_from().any(|from| !way.iter().skip(place).any(|good| good.revision == *from)) => {
+            place
+        }
         Some(place) if way.get(place).is_some_and(|good| good.unfinished) => place,
         Some(place) => place + 1,
     }
@@ -196,6 +218,7 @@ mod tests {
             at: 0,
             revision: format!("app:{number}").parse().unwrap(),
             digests: [("app".to_owned(), format!("sha256:{release}"))].into(),
+            returned: None,
             unfinished: false,
         }
     }
@@ -212,7 +235,7 @@ mod tests {
 
     fn present(text: &str) -> Present {
         let good = good(text);
-        Present { revision: good.revision, digests: good.digests, arriving: false, reverted: false, outrun: false }
+        Present { revision: good.revision, digests: good.digests, arriving: Vec::new(), reverted: None, outrun: false }
     }
 
     fn chosen(past: &str, present: &Present, to: &str) -> Result<String, String> {
@@ -264,11 +287,31 @@ mod tests {
 
     #[test]
     fn who_says_back_while_it_goes_back_means_the_same_place() {
-        for (arriving, reverted) in [(true, false), (false, true)] {
+        for (arriving, reverted) in from("app:3") {
             let going = Present { arriving, reverted, ..present("v2") };
             assert_eq!(chosen("v1 v2 v3", &going, "last"), Ok("e-v2".into()), "a rollback under way");
             assert_eq!(chosen("v1 v2", &going, "last"), Ok("e-v2".into()), "a release that failed is undone");
             assert_eq!(chosen("v1 v2", &going, "-2"), Ok("e-v1".into()));
+        }
+    }
+
+    /// On its way from a revision, or taken back from it by ECS.
+    fn from(revision: &str) -> [(Vec<Revision>, Option<Revision>); 2] {
+        let revision: Revision = revision.parse().unwrap();
+        [(vec![revision.clone()], None), (Vec::new(), Some(revision))]
+    }
+
+    #[test]
+    fn who_says_back_again_after_ecs_took_a_rollback_back_does_not_mean_what_it_left() {
+        for (arriving, reverted) in from("app:2") {
+            let again = Present { arriving, reverted, ..present("v3") };
+            assert_eq!(chosen("v1 v2 v3", &again, "last"), Ok("e-v2".into()), "v2 did not come up");
+            assert_eq!(chosen("v1 v2 v3", &again, "-2"), Ok("e-v1".into()));
+            assert_eq!(chosen("v1 v2 v3", &again, "e-v1"), Ok("e-v1".into()));
+        }
+        for (arriving, reverted) in from("app:1") {
+            let again = Present { arriving, reverted, ..present("v3") };
+            assert_eq!(chosen("v1 v2 v3", &again, "last"), Ok("e-v2".into()), "-2 did not come up");
         }
     }
 
@@ -283,6 +326,14 @@ mod tests {
         past.insert(0, good("v4"));
         assert_eq!(choose(&past, &present("v4"), &Back::LAST).map(Good::name), Ok("e-v2".into()), "v3 was left");
         assert_eq!(choose(&past, &present("v2"), &Back::LAST).map(Good::name), Ok("e-v2".into()), "v4 was left");
+    }
+
+    #[test]
+    fn a_rollback_that_is_not_over_for_one_service_is_over_for_none() {
+        let newest = |returned, unfinished| Good { returned, unfinished, ..good("v2") };
+        let mut all = [newest(Some(7), false), newest(Some(7), true), newest(Some(5), false), newest(None, false)];
+        over_for_none(&mut all.iter_mut().collect::<Vec<_>>());
+        assert_eq!(all.map(|good| good.unfinished), [true, true, false, false]);
     }
 
     #[test]
@@ -328,9 +379,9 @@ mod tests {
     fn another_deployment_of_the_same_revision_comes_from_nowhere_else() {
         let mut app = service("app", 4, "app:2");
         app.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:2", 1), rollout("ACTIVE", "COMPLETED", "app:2", 3)];
-        assert!(!Present::of(&app, BTreeMap::new(), false).arriving);
+        assert_eq!(Present::of(&app, BTreeMap::new(), None).arriving, []);
         app.rollouts[1] = rollout("ACTIVE", "COMPLETED", "app:3", 3);
-        assert!(Present::of(&app, BTreeMap::new(), false).arriving);
+        assert_eq!(Present::of(&app, BTreeMap::new(), None).arriving, ["app:3".parse().unwrap()]);
     }
 
     proptest! {
@@ -339,16 +390,16 @@ mod tests {
         #[test]
         fn going_back_converges_and_never_returns_to_what_was_left(past in proptest::collection::vec(1u32..6, 1..12)) {
             let past: Vec<Good> = past.iter().rev().map(|number| good(&format!("v{number}"))).collect();
-            let runs = Present { revision: past[0].revision.clone(), digests: past[0].digests.clone(), arriving: false, reverted: false, outrun: false };
+            let runs = Present { revision: past[0].revision.clone(), digests: past[0].digests.clone(), arriving: Vec::new(), reverted: None, outrun: false };
             let Ok(target) = choose(&past, &runs, &Back::LAST) else { return Ok(()) };
             prop_assert!(target.revision != runs.revision);
-            for (arriving, reverted) in [(true, false), (false, true), (false, false)] {
+            for (arriving, reverted) in from(&runs.revision.to_string()).into_iter().chain([(Vec::new(), None)]) {
                 let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving, reverted, outrun: false };
                 prop_assert_eq!(choose(&past, &at, &Back::LAST), Ok(target));
             }
             let mut recorded = vec![target.clone()];
             recorded.extend(past.iter().cloned());
-            let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving: false, reverted: false, outrun: false };
+            let at = Present { revision: target.revision.clone(), digests: target.digests.clone(), arriving: Vec::new(), reverted: None, outrun: false };
             if let Ok(further) = choose(&recorded, &at, &Back::LAST) {
                 prop_assert!(further.revision != target.revision && further.revision != runs.revision);
             }
