@@ -33,6 +33,7 @@ mod queue_workers;
 mod refused;
 mod retried;
 mod rollback_action;
+mod rollback_command;
 mod rollback_paths;
 mod rollback_points;
 mod rollbacks;

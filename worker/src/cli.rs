@@ -41,9 +41,9 @@ pub const EXIT_DIFFERS: u8 = 10;
 /// `drift` alone: something could not be read, so not everything is told.
 pub const EXIT_INCOMPLETE: u8 = 12;
 
-/// `rollback` alone: something that was asked for cannot be done; nothing was.
+/// `rollback` alone: something that was asked for cannot be done; nothing was. Also `--dry-run --partial` says so.
 pub const EXIT_NOT_POSSIBLE: u8 = 20;
-/// `rollback` alone: services were told to go back, and some are not back.
+/// `rollback` alone: services were told to go back, and some are not back; with `--partial` also those that were left out.
 pub const EXIT_NOT_BACK: u8 = 21;
 /// `rollback` alone: interrupted before every service was back.
 pub const EXIT_INTERRUPTED: u8 = 22;
@@ -66,7 +66,7 @@ Exit codes:
   5  approve, reject: no approval waits, somebody else has answered it, or the question was answered with no
   10, 12  drift: something differs; something could not be read
  20  rollback: some service cannot be rolled back; nothing was done
- 21  rollback: services were told to go back, and some are not back
+ 21  rollback: services were told to go back, and some are not back, or were left out (--partial)
  22  rollback: interrupted before every service was back
   10 doctor: something is to be mended
   11 diff, verify: the release cannot be deployed now

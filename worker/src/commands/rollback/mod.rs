@@ -52,7 +52,7 @@ pub struct RollbackArguments {
     /// Stop the pipeline executions that still carry what is rolled back, instead of listing them
     #[arg(long, env = "COALMINE_STOP_PIPELINES")]
     stop_pipelines: bool,
-    /// Go on with the services that can be rolled back where others cannot
+    /// Go on with the services that can be rolled back where others cannot; the exit code is 21 then, as not all are back
     #[arg(long, env = "COALMINE_PARTIAL")]
     partial: bool,
     /// Who rolls back, for the record

@@ -87,7 +87,8 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         } else if cannot {
             screen.say("Nothing was done.");
         }
-        return if cannot { EXIT_NOT_POSSIBLE } else { EXIT_OK };
+        // What would be left out is no success of a dry run, either.
+        return if plan.problems.is_empty() && !cannot { EXIT_OK } else { EXIT_NOT_POSSIBLE };
     }
     let services = counted(u32::try_from(plan.planned.len()).unwrap_or(u32::MAX), "service");
     if !order.yes && !(screen.ask)(&format!("Roll back {services}?")) {
@@ -163,7 +164,8 @@ async fn group(desk: &Desk, cluster: &str, tag: &str, value: &str) -> Result<Vec
 async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
     let tools = &desk.tools;
     let began = tools.clock.now().timestamp();
-    let courses = match plan::settle(tools, plan.planned).await {
+    let Plan { planned, problems: left_out } = plan;
+    let courses = match plan::settle(tools, planned).await {
         Ok(courses) => courses,
         Err(problem) => {
             screen.say(&format!("{problem}. No service was told anything."));
@@ -206,9 +208,9 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
         }
     }
     bars.end();
-    view::outcome(screen, order, &fleet, carriers.as_deref().unwrap_or_default());
+    view::outcome(screen, order, &fleet, carriers.as_deref().unwrap_or_default(), &left_out);
     if fleet.is_back() {
-        return EXIT_OK;
+        return if left_out.is_empty() { EXIT_OK } else { EXIT_NOT_BACK };
     }
     screen.say("ECS goes on with what it was told. Run the same command again: it goes on from where things are.");
     if interrupted { EXIT_INTERRUPTED } else { EXIT_NOT_BACK }

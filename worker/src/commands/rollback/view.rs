@@ -1,5 +1,7 @@
 //! What an operator sees of a rollback: tables for people, JSON for machines, a bar per service on a terminal.
 
+use std::collections::BTreeSet;
+
 use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -26,13 +28,13 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
         // What is done says it again, with its outcome.
         if order.dry_run || !goes_on {
             let services: Vec<Value> = plan.planned.iter().map(planned).collect();
-            screen.show(&json!({"schema": SCHEMA, "services": services, "problems": problems(plan)}).to_string());
+            screen.show(&json!({"schema": SCHEMA, "services": services, "problems": problems(&plan.problems)}).to_string());
         }
     } else if !plan.planned.is_empty() {
         screen.show(&of_plan(plan).trim_fmt());
     }
     if !plan.problems.is_empty() {
-        let count = plan.problems.iter().map(|(service, _)| service).collect::<std::collections::BTreeSet<_>>().len();
+        let count = plan.problems.iter().map(|(service, _)| service).collect::<BTreeSet<_>>().len();
         screen.say(&format!("{count} cannot be rolled back:"));
         for (service, problem) in &plan.problems {
             screen.say(&format!("- {service}: {}", printable(problem)));
@@ -40,8 +42,8 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
     }
 }
 
-fn problems(plan: &Plan) -> Vec<Value> {
-    plan.problems.iter().map(|(service, problem)| json!({"service": service, "problem": problem})).collect()
+fn problems(problems: &[(String, String)]) -> Vec<Value> {
+    problems.iter().map(|(service, problem)| json!({"service": service, "problem": problem})).collect()
 }
 
 fn of_plan(plan: &Plan) -> Table {
@@ -105,8 +107,14 @@ fn course(course: &Course) -> Value {
     })
 }
 
-/// Shows where every service stands, and which executions still carry what was left.
-pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, carriers: &[Carrier]) {
+/// Shows where every service stands, which executions still carry what was left, and what was left out from the beginning.
+pub(super) fn outcome(
+    screen: &mut Screen<'_>,
+    order: &Order,
+    fleet: &Fleet,
+    carriers: &[Carrier],
+    left_out: &[(String, String)],
+) {
     let ends = fleet.ends();
     if order.json {
         let services = ends.iter().map(|end| {
@@ -122,6 +130,7 @@ pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, car
         let document = json!({
             "schema": SCHEMA,
             "services": services.collect::<Vec<_>>(),
+            "problems": problems(left_out),
             "executions": carrying.collect::<Vec<_>>(),
         });
         screen.show(&document.to_string());
@@ -131,6 +140,11 @@ pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, car
             row(&mut shown, [course.service.clone(), state.word().to_owned(), printable(reason)]);
         }
         screen.show(&shown.trim_fmt());
+    }
+    if !left_out.is_empty() {
+        let names: BTreeSet<&str> = left_out.iter().map(|(service, _)| service.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        screen.say(&format!("Left out, for the reasons above: {}.", names.join(", ")));
     }
     for carrier in carriers {
         let Carrier { pipeline, execution, stopping } = carrier;
