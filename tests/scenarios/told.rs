@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
+use coalmine_worker::cli::EXIT_OK;
 use coalmine_worker::commands::answer::{Args, answer};
+use coalmine_worker::commands::rollback::Order;
 use coalmine_worker::commands::trouble::Trouble;
-use coalmine_worker::run::{Settings as WorkerSettings, Telling};
+use coalmine_worker::run::Settings as WorkerSettings;
+use coalmine_worker::tell::Telling;
 use serde_json::{Value, json};
 use simulator::ecr::Behaviour;
+use simulator::faults::{Fault, FaultPlan, Moment, Rule};
 use simulator::{Settings, Simulator};
 
 use crate::stage::story::prepare;
-use crate::stage::{Application, Story, ledger, settings};
+use crate::stage::{Application, OPERATOR_KEY, Story, ledger, order, settings};
 
 const HOOK: &str = "hooks.example.com";
 
@@ -118,6 +122,102 @@ async fn a_webhook_that_fails_and_a_bus_that_is_not_there_hold_nothing_up() {
     story.approve_all("app").await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
     assert_eq!(story.world(|world| world.hooks.posts(HOOK).len()), 4, "each is tried once");
+}
+
+/// The application ran `v2`, and `v3` is rolled back; each release by its id.
+async fn two_releases(story: &Story, app: &Application) -> [String; 2] {
+    let mut releases = Vec::new();
+    for tag in ["v2", "v3"] {
+        let execution = story.release(app, tag, Behaviour::Good);
+        story.approve_all(&app.pipeline).await;
+        assert_eq!(story.ended(&app.pipeline, &execution).await, PipelineExecutionStatus::Succeeded);
+        releases.push(execution);
+    }
+    releases.try_into().expect("two releases")
+}
+
+/// What was told of a rollback: service, state and release.
+fn of_rollback(told: &[Value]) -> Vec<(String, String, String)> {
+    let text = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let told = told.iter().map(|event| (text(event, "service"), text(event, "state"), text(event, "release")));
+    told.filter(|(_, state, _)| state.starts_with("roll")).collect()
+}
+
+fn rolled_back_from(release: &str) -> Vec<(String, String, String)> {
+    let told = [("app", "rolled-back"), ("app", "rolling-back"), ("app-canary", "rolled-back"), ("app-canary", "rolling-back")];
+    told.map(|(service, state)| (format!("main/{service}"), state.to_owned(), release.to_owned())).to_vec()
+}
+
+/// In the order of their words, and not of their dates: both services go at once.
+fn sorted(mut told: Vec<(String, String, String)>) -> Vec<(String, String, String)> {
+    told.sort();
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_command_tells_others_of_its_rollback() {
+    let app = Application::web("app", 2);
+    let built = [app.clone()];
+    let mut story = Story::without_worker(Simulator::new(Settings::seeded(1705)), &[&app], |world| {
+        prepare(world, &built, true);
+        world.hooks.listen(HOOK, 204);
+    });
+    // A worker that tells nobody: what is told is the command's.
+    story.start_worker();
+    let [good, bad] = two_releases(&story, &app).await;
+    story.expect_rollback(&app);
+    let telling = Telling { bus: Some("default".into()), webhook: Some(format!("https://{HOOK}")) };
+    let rolled = story.roll_back(Order { telling, ..order(&["app"]) }).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    let told = events(&story);
+    assert_eq!(sorted(of_rollback(&told)), rolled_back_from(&bad));
+    assert_eq!(told.len(), 4, "nothing else, and nothing twice");
+    let back = told.iter().find(|event| event["service"] == "main/app" && event["state"] == "rolled-back").unwrap();
+    assert_eq!((&back["pipeline"], &back["by"], &back["revision"]), (&json!("app"), &json!("ann"), &json!("app:2")));
+    assert_eq!(back["digests"], json!({"app": story.digest(&app, "v3")}));
+    let reason = back["reason"].as_str().unwrap();
+    assert!(reason.starts_with(&format!("app is back at app:2 of release {good}")), "{reason}");
+    let posts = story.world(|world| world.hooks.posts(HOOK).to_vec());
+    let posted: Vec<Value> = posts.iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(posted, told, "the webhook is told the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_the_command_cannot_tell_holds_the_rollback_up_for_seconds_and_fails_nothing() {
+    let app = Application::web("app", 2);
+    let story = Story::begin(Simulator::new(Settings::seeded(1706)), &[&app]);
+    two_releases(&story, &app).await;
+    story.expect_rollback(&app);
+    let silent = Rule::new(Fault::TimeOut(Moment::BeforeTheAct)).caller(OPERATOR_KEY).operation("PutEvents");
+    story.simulator.inject(FaultPlan::seeded(1).rule(silent));
+    let telling = Telling { bus: Some("default".into()), webhook: None };
+    let rolled = story.roll_back(Order { telling, ..order(&["app"]) }).await;
+    let ended = story.now();
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    story.runs_image(&app, "app", "v2");
+    let last = story.simulator.with_calls(|calls| {
+        let own = calls.records.iter().filter(|call| call.access_key == OPERATOR_KEY && call.operation != "PutEvents");
+        own.map(|call| call.at).max().unwrap()
+    });
+    assert!(ended.duration_since(last).unwrap() <= Duration::from_secs(12), "it stayed too long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_action_tells_others_of_its_rollback() {
+    let app = Application::web("app", 2);
+    let story = telling(1707, &app, 204);
+    let [_, bad] = two_releases(&story, &app).await;
+    story.rollback_pipeline(&app, "app", &[]);
+    let execution = story.press();
+    assert_eq!(story.ended("rollback", &execution).await, PipelineExecutionStatus::Succeeded);
+    story.pass(Duration::from_secs(10)).await;
+    let told = events(&story);
+    assert_eq!(sorted(of_rollback(&told)), rolled_back_from(&bad));
+    let action = story.action("rollback", &execution, "Rollback").id;
+    for event in told.iter().filter(|event| event["state"].as_str().is_some_and(|state| state.starts_with("roll"))) {
+        let by = format!("pipeline rollback, execution {execution}");
+        assert_eq!((&event["by"], &event["action"]), (&json!(by), &json!(action)), "{event}");
+    }
 }
 
 fn args(name: &str) -> Args {

@@ -1,12 +1,14 @@
 //! A rollback by an operator: shown, confirmed, done, verified.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
 use coalmine_door::store::Location;
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::Back;
 use futures_util::future::try_join_all;
+use tokio::task::JoinSet;
 
 use crate::aws::ecs::SERVICES_PER_CALL;
 use crate::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK, EXIT_SURROUNDINGS, EXIT_USAGE};
@@ -24,7 +26,12 @@ use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{self, Plan, Request};
 use crate::rollback::record::Author;
 use crate::rollback::survey::Ledger;
+use crate::tell::{Errands, Telling};
 use crate::tools::Tools;
+
+/// How long the command stays at its end to tell others what it did. A bus or webhook that answers takes all of a fleet's
+/// events in less; one that does not is waited for twice (5 s each).
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// What an operator orders.
 #[derive(Clone, Debug)]
@@ -57,6 +64,8 @@ pub struct Order {
     pub why: String,
     /// The ledger.
     pub ledger: Location,
+    /// Who is told what happens to the releases that are left.
+    pub telling: Telling,
 }
 
 /// Rolls back; the exit code. `stop` is Ctrl-C.
@@ -69,7 +78,7 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         screen.say("nobody can be asked here, as this is no terminal: give --yes to roll back, or --dry-run to look. Nothing was done.");
         return EXIT_USAGE;
     }
-    let desk = Desk::new(door, &order.ledger);
+    let (desk, errands) = Desk::new(door, &order.ledger).telling(&order.telling);
     let plan = match Box::pin(make(&desk, &order)).await {
         Ok(plan) => plan,
         Err(trouble) => {
@@ -95,7 +104,14 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         screen.say("Nothing was done.");
         return EXIT_OK;
     }
-    Box::pin(act(&desk, &order, plan, screen, stop)).await
+    let mut errands: JoinSet<()> = errands.into_iter().map(Errands::run).collect();
+    let code = Box::pin(act(&desk, &order, plan, screen, stop)).await;
+    desk.tools.teller.end();
+    let told = desk.tools.clock.limit(LAST_WORDS, async { while errands.join_next().await.is_some() {} });
+    if told.await.is_none() {
+        screen.say("Not everybody could be told of it in time: some events, or calls of the webhook, are left out.");
+    }
+    code
 }
 
 async fn make(desk: &Desk, order: &Order) -> Result<Plan, Trouble> {
