@@ -1,11 +1,14 @@
 //! What the command `rollback` may be told, and that its end tells the whole truth.
 
-use coalmine_worker::cli::{EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK};
+use std::time::Duration;
+
+use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK};
 use coalmine_worker::commands::rollback::Order;
 use serde_json::{Value, json};
+use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, Story, order};
+use crate::stage::{Application, OPERATOR_KEY, Story, order};
 
 /// Applications at their third release, and a story without a worker.
 async fn at_v3(seed: u64, apps: &[Application]) -> Story {
@@ -42,4 +45,43 @@ async fn what_a_partial_rollback_leaves_out_is_told_at_its_end_and_by_its_exit_c
     assert_eq!(all.code, EXIT_OK, "{all:?}");
     let document: Value = serde_json::from_str(&all.out).unwrap();
     assert_eq!(document["problems"], json!([]));
+}
+
+/// How the outcome shows services: by state.
+fn states(document: &Value) -> Vec<(&str, &str)> {
+    let services = document["services"].as_array().expect("services").iter();
+    services.map(|service| (service["service"].as_str().unwrap(), service["state"].as_str().unwrap())).collect()
+}
+
+/// Of ten applications one does not get its answer: Ctrl-C comes meanwhile.
+#[tokio::test(start_paused = true)]
+async fn whoever_presses_ctrl_c_while_one_call_hangs_is_told_which_services_were_told() {
+    let apps: Vec<Application> = (0..10).map(|number| Application::web(&format!("s{number}"), 2)).collect();
+    for (seed, subject) in [(1802, "s7"), (1803, "s7-canary")] {
+        let story = at_v3(seed, &apps).await;
+        let hangs = Rule::new(Fault::Delay(Duration::from_secs(25))).caller(OPERATOR_KEY).operation("UpdateService");
+        story.simulator.inject(FaultPlan::seeded(1).rule(hangs.subject(subject)));
+        let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
+        let order = Order { json: true, stop_pipelines: true, ..order(&names) };
+        let soon = async {
+            let runs = |service: &str| story.runs(service).ends_with(":2");
+            let others = || apps.iter().all(|app| app.name == "s7" || (runs(&app.name) && runs(&app.canary_name())));
+            story.until_so("the others' orders", || others() && runs(subject)).await;
+            story.pass(Duration::from_secs(2)).await;
+        };
+        let rolled = story.roll_back_until(order, OPERATOR_KEY, soon).await;
+        assert_eq!(rolled.code, EXIT_INTERRUPTED, "{rolled:?}");
+        let document: Value = serde_json::from_str(&rolled.out).unwrap();
+        for (service, state) in states(&document) {
+            // What has not been told yet waits for its canary.
+            let expected = if story.runs(service).ends_with(":2") { "going back" } else { "untouched" };
+            assert_eq!(state, expected, "{service}: {rolled:?}");
+        }
+        assert_eq!(story.runs("s7").ends_with(":3"), subject == "s7-canary");
+        assert_eq!(document["executions"], Value::Null);
+        assert!(rolled.words.contains("were not looked for, and none was stopped"), "{}", rolled.words);
+        let again = story.roll_back(crate::stage::order(&names)).await;
+        assert_eq!(again.code, EXIT_OK, "{again:?}");
+        apps.iter().for_each(|app| story.runs_image(app, &app.name, "v2"));
+    }
 }

@@ -29,6 +29,8 @@ use crate::rollback::survey::Ledger;
 use crate::tell::{Errands, Telling};
 use crate::tools::Tools;
 
+/// How long whoever presses Ctrl-C waits for the last look, which tells what the services were told.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 /// How long the command stays at its end to tell others what it did. A bus or webhook that answers takes all of a fleet's
 /// events in less; one that does not is waited for twice (5 s each).
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -192,7 +194,7 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
     let mut fleet = Fleet::new(courses.clone(), author, true);
     let mut bars = Bars::new(&fleet, screen.is_terminal);
     tokio::pin!(stop);
-    let mut carriers: Option<Vec<Carrier>> = None;
+    let (mut carriers, mut looked_for_carriers) = (None, false);
     let mut interrupted = false;
     loop {
         let problem = tokio::select! {
@@ -200,6 +202,9 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
             () = &mut stop => { interrupted = true; None }
             done = round(tools, &mut fleet) => done.err(),
         };
+        if interrupted {
+            fleet.look_for_the_last_time(tools, LAST_LOOK).await;
+        }
         for line in bars.look(&fleet) {
             screen.say(&line);
         }
@@ -211,8 +216,8 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
         if interrupted || overdue || refused {
             break;
         }
-        if carriers.is_none() && !fleet.ends().iter().any(|end| end.state == State::Untouched) {
-            carriers = Some(find_carriers(desk, order, &courses, screen).await);
+        if !looked_for_carriers && !fleet.ends().iter().any(|end| end.state == State::Untouched) {
+            (carriers, looked_for_carriers) = (find_carriers(desk, order, &courses, screen).await, true);
         }
         if fleet.is_over() {
             break;
@@ -224,7 +229,10 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
         }
     }
     bars.end();
-    view::outcome(screen, order, &fleet, carriers.as_deref().unwrap_or_default(), &left_out);
+    view::outcome(screen, order, &fleet, carriers.as_deref(), &left_out);
+    if !looked_for_carriers && courses.iter().any(Course::leaves) {
+        view::carriers_not_looked_for(screen, order);
+    }
     if fleet.is_back() {
         return if left_out.is_empty() { EXIT_OK } else { EXIT_NOT_BACK };
     }
@@ -232,13 +240,18 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
     if interrupted { EXIT_INTERRUPTED } else { EXIT_NOT_BACK }
 }
 
-/// The executions that still carry what was left; stopped, where that was ordered.
-async fn find_carriers(desk: &Desk, order: &Order, courses: &[Course], screen: &mut Screen<'_>) -> Vec<Carrier> {
+/// The executions that still carry what was left, stopped, where that was ordered; `None` where they are not known.
+async fn find_carriers(
+    desk: &Desk,
+    order: &Order,
+    courses: &[Course],
+    screen: &mut Screen<'_>,
+) -> Option<Vec<Carrier>> {
     let mut found = match carriers::find(desk, courses).await {
         Ok(found) => found,
         Err(problem) => {
             screen.say(&format!("which pipeline executions still carry it is not known: {problem}"));
-            return Vec::new();
+            return None;
         }
     };
     if order.stop_pipelines {
@@ -246,7 +259,7 @@ async fn find_carriers(desk: &Desk, order: &Order, courses: &[Course], screen: &
             screen.say(&format!("this execution could not be stopped: {problem}"));
         }
     }
-    found
+    Some(found)
 }
 
 /// Looks, and does what is to be done before the next look.

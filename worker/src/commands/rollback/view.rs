@@ -112,7 +112,7 @@ pub(super) fn outcome(
     screen: &mut Screen<'_>,
     order: &Order,
     fleet: &Fleet,
-    carriers: &[Carrier],
+    carriers: Option<&[Carrier]>,
     left_out: &[(String, String)],
 ) {
     let ends = fleet.ends();
@@ -124,14 +124,14 @@ pub(super) fn outcome(
             value["counted"] = json!(end.tasks);
             value
         });
-        let carrying = carriers.iter().map(|carrier| {
+        let carrying = |carrier: &Carrier| {
             json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping})
-        });
+        };
         let document = json!({
             "schema": SCHEMA,
             "services": services.collect::<Vec<_>>(),
             "problems": problems(left_out),
-            "executions": carrying.collect::<Vec<_>>(),
+            "executions": carriers.map(|carriers| carriers.iter().map(carrying).collect::<Vec<_>>()),
         });
         screen.show(&document.to_string());
     } else {
@@ -146,7 +146,7 @@ pub(super) fn outcome(
         let names: Vec<&str> = names.into_iter().collect();
         screen.say(&format!("Left out, for the reasons above: {}.", names.join(", ")));
     }
-    for carrier in carriers {
+    for carrier in carriers.unwrap_or_default() {
         let Carrier { pipeline, execution, stopping } = carrier;
         screen.say(&if *stopping {
             format!("execution {execution} of {pipeline} carried it, and is being stopped")
@@ -154,6 +154,15 @@ pub(super) fn outcome(
             format!("execution {execution} of {pipeline} still carries it: --stop-pipelines stops it; its checks refuse the digest")
         });
     }
+}
+
+/// Says that nobody looked for executions which still carry what was left: a service that was told leaves nothing any more for
+/// the same command.
+pub(super) fn carriers_not_looked_for(screen: &mut Screen<'_>, order: &Order) {
+    let stopped = if order.stop_pipelines { ", and none was stopped" } else { "" };
+    screen.say(&format!(
+        "Pipeline executions that still carry what was left were not looked for{stopped}: their checks refuse its digests; what is to end at once is stopped in CodePipeline."
+    ));
 }
 
 /// How far each service is: a bar on a terminal, a line for each change elsewhere.
