@@ -144,7 +144,12 @@ fn of_rollback(told: &[Value]) -> Vec<(String, String, String)> {
 }
 
 fn rolled_back_from(release: &str) -> Vec<(String, String, String)> {
-    let told = [("app", "rolled-back"), ("app", "rolling-back"), ("app-canary", "rolled-back"), ("app-canary", "rolling-back")];
+    let told = [
+        ("app", "rolled-back"),
+        ("app", "rolling-back"),
+        ("app-canary", "rolled-back"),
+        ("app-canary", "rolling-back"),
+    ];
     told.map(|(service, state)| (format!("main/{service}"), state.to_owned(), release.to_owned())).to_vec()
 }
 

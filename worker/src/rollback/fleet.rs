@@ -231,7 +231,10 @@ impl Fleet {
         let mut pairs: BTreeMap<String, VecDeque<Order>> = BTreeMap::new();
         for order in orders {
             let Some(Member { course, .. }) = self.members.get(order.0) else { continue };
-            pairs.entry(course.canary_of.clone().unwrap_or_else(|| course.service.clone())).or_default().push_back(order);
+            pairs
+                .entry(course.canary_of.clone().unwrap_or_else(|| course.service.clone()))
+                .or_default()
+                .push_back(order);
         }
         let mut work: FuturesUnordered<_> = pairs.into_values().filter_map(|pair| self.begin(tools, pair)).collect();
         while let Some((place, next, outcome, pair)) = work.next().await {
@@ -274,7 +277,8 @@ impl Fleet {
         for member in self.members.iter_mut().filter(|member| member.being_told && member.state == State::Untouched) {
             // The call may still be carried out.
             member.state = State::Going;
-            member.reason = format!("it was being told to run {}: whether ECS took that is not known", member.course.to);
+            member.reason =
+                format!("it was being told to run {}: whether ECS took that is not known", member.course.to);
         }
     }
 

@@ -28,7 +28,9 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
         // What is done says it again, with its outcome.
         if order.dry_run || !goes_on {
             let services: Vec<Value> = plan.planned.iter().map(planned).collect();
-            screen.show(&json!({"schema": SCHEMA, "services": services, "problems": problems(&plan.problems)}).to_string());
+            screen.show(
+                &json!({"schema": SCHEMA, "services": services, "problems": problems(&plan.problems)}).to_string(),
+            );
         }
     } else if !plan.planned.is_empty() {
         screen.show(&of_plan(plan).trim_fmt());
@@ -124,9 +126,7 @@ pub(super) fn outcome(
             value["counted"] = json!(end.tasks);
             value
         });
-        let carrying = |carrier: &Carrier| {
-            json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping})
-        };
+        let carrying = |carrier: &Carrier| json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping});
         let document = json!({
             "schema": SCHEMA,
             "services": services.collect::<Vec<_>>(),
