@@ -6,6 +6,7 @@ mod stage;
 
 mod adopters;
 mod alarms;
+mod answers;
 mod artifacts;
 mod budgets;
 mod definitions;

@@ -1,12 +1,10 @@
-//! Others are told what happens to a release, and operators answer for it.
+//! Others are told what happens to a release.
 
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
 use coalmine_worker::cli::EXIT_OK;
-use coalmine_worker::commands::answer::{Args, answer};
 use coalmine_worker::commands::rollback::Order;
-use coalmine_worker::commands::trouble::Trouble;
 use coalmine_worker::run::Settings as WorkerSettings;
 use coalmine_worker::tell::Telling;
 use serde_json::{Value, json};
@@ -15,7 +13,7 @@ use simulator::faults::{Fault, FaultPlan, Moment, Rule};
 use simulator::{Settings, Simulator};
 
 use crate::stage::story::prepare;
-use crate::stage::{Application, OPERATOR_KEY, Story, ledger, order, settings};
+use crate::stage::{Application, OPERATOR_KEY, Story, order, settings};
 
 const HOOK: &str = "hooks.example.com";
 
@@ -223,58 +221,4 @@ async fn the_action_tells_others_of_its_rollback() {
         let by = format!("pipeline rollback, execution {execution}");
         assert_eq!((&event["by"], &event["action"]), (&json!(by), &json!(action)), "{event}");
     }
-}
-
-fn args(name: &str) -> Args {
-    let reason = "too slow".to_owned();
-    Args { name: name.into(), reason, stage: None, yes: true, json: true, ledger: ledger() }
-}
-
-/// What an operator is told, and what a machine reads.
-async fn answered(story: &Story, args: &Args, approve: bool) -> Result<(Value, String), Trouble> {
-    let door = story.simulator.sdk_config("AKIAOPERATOR");
-    let (mut out, mut told) = (Vec::new(), Vec::new());
-    answer(&door, args, approve, |_| Ok(false), &mut out, &mut told).await?;
-    Ok((serde_json::from_slice(&out).unwrap_or_default(), String::from_utf8(told).unwrap()))
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_operator_rejects_by_the_name_of_a_service_and_the_canary_goes_back() {
-    let app = Application::web("app", 4);
-    let story = Story::begin(Simulator::new(Settings::seeded(1703)), &[&app]);
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.held("app").await;
-    // A pipeline has the name of the full service: the canary's leads through the ledger.
-    let (answer, told) = answered(&story, &args("app-canary"), false).await.unwrap();
-    assert_eq!((&answer["answer"], &answer["release"]), (&json!("Rejected"), &json!(execution)));
-    assert!(told.contains("Canary: the only task of main/app-canary runs app-canary:2"), "{told}");
-    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
-    story.until_so("an empty ledger", || story.waiting().is_empty()).await;
-    story.runs_image(&app, "app-canary", "v1");
-    let reason = story.record(&execution).last_of("main/app-canary").unwrap().reason.clone();
-    assert!(reason.starts_with("Release/Approve was rejected by user/AKIAOPERATOR: too slow"), "{reason}");
-    let again = answered(&story, &args("app"), false).await.unwrap_err();
-    assert_eq!((again.code(), again.to_string()), (5, "no approval waits in app".to_owned()));
-    let unknown = answered(&story, &args("ap"), true).await.unwrap_err();
-    assert_eq!(unknown.to_string(), "there is no pipeline ap, and no canary of a service ap waits");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_operator_approves_and_is_asked_for_the_stage_where_two_wait() {
-    let app = Application::web("app", 2);
-    let story = Story::begin(Simulator::new(Settings::seeded(1704)), &[&app]);
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.held("app").await;
-    let second = story.release(&app, "v3", Behaviour::Good);
-    story.until("two approvals", |world| world.codepipeline.open_approvals("app").len() == 2).await;
-    let several = answered(&story, &args("app"), true).await.unwrap_err();
-    assert_eq!(several.code(), 2, "{several}");
-    let asked = Args { stage: Some("Release".into()), yes: false, ..args("app") };
-    let no = answered(&story, &asked, true).await.unwrap_err();
-    assert_eq!((no.code(), no.to_string()), (5, "nothing was answered".to_owned()));
-    let (answer, _) = answered(&story, &Args { yes: true, ..asked }, true).await.unwrap();
-    assert_eq!(answer["release"], json!(execution));
-    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-    story.answer("app", "Approve", ApprovalStatus::Rejected).await;
-    story.ended("app", &second).await;
 }
