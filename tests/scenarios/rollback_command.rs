@@ -85,3 +85,60 @@ async fn whoever_presses_ctrl_c_while_one_call_hangs_is_told_which_services_were
         apps.iter().for_each(|app| story.runs_image(app, &app.name, "v2"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_every_service_with_a_tag_and_its_canaries_go_with_it() {
+    let apps = ["app", "search", "other"].map(|name| Application::web(name, 2));
+    let story = at_v3(1804, &apps).await;
+    let tag = aws_sdk_ecs::types::Tag::builder().key("team").value("shop").build();
+    for service in ["app", "search", "search-canary"] {
+        let arn = format!("arn:aws:ecs:eu-central-1:123456789012:service/main/{service}");
+        story.somebody().tag_resource().resource_arn(arn).tags(tag.clone()).send().await.unwrap();
+    }
+    let group = Order { group: Some(("team".into(), "shop".into())), json: true, ..order(&[]) };
+    let rolled = story.roll_back(group).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    let document: Value = serde_json::from_str(&rolled.out).unwrap();
+    let back = ["app-canary", "app", "search-canary", "search"].map(|service| (service, "back"));
+    assert_eq!(states(&document), back);
+    for (app, tag) in apps.iter().zip(["v2", "v2", "v3"]) {
+        story.runs_image(app, &app.name, tag);
+        story.runs_image(app, &app.canary_name(), tag);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_tells_the_cluster() {
+    let apps = [Application::web("app", 2)];
+    let story = at_v3(1805, &apps).await;
+    let nowhere = |services: &[&str]| Order { cluster: None, ..order(services) };
+    let strange = story.roll_back(nowhere(&["strange"])).await;
+    assert_eq!(strange.code, EXIT_NOT_POSSIBLE, "{strange:?}");
+    assert!(strange.words.contains("the ledger does not tell the cluster: give --cluster"), "{}", strange.words);
+    let rolled = story.roll_back(nowhere(&["app"])).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    story.runs_image(&apps[0], "app", "v2");
+    // The ledger also knows a service of that name elsewhere.
+    let key = "coalmine/services/other/app/001790000000-e-1.json";
+    story.world(|world| world.s3.put("ledger", key, b"{}".to_vec().into(), world.now));
+    let several = story.roll_back(nowhere(&["app"])).await;
+    assert_eq!(several.code, EXIT_NOT_POSSIBLE, "{several:?}");
+    assert!(several.words.contains("in several clusters (main, other): give --cluster"), "{}", several.words);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_whose_image_is_gone_is_named_with_the_newest_that_can_be_deployed() {
+    let apps = [Application::web("app", 2)];
+    let story = at_v3(1806, &apps).await;
+    story.world(|world| world.ecr.untag("app", "v2")).unwrap();
+    let begin = story.now();
+    let gone = story.roll_back(order(&["app"])).await;
+    assert_eq!(gone.code, EXIT_NOT_POSSIBLE, "{gone:?}");
+    assert!(gone.words.contains(":v2 is not in the repository"), "{}", gone.words);
+    assert!(gone.words.contains("the newest that can be deployed is app:1 (--to v1)"), "{}", gone.words);
+    assert_eq!(story.changes(begin), []);
+    // What it says can be done.
+    let named = story.roll_back(Order { to: "v1".parse().unwrap(), ..order(&["app"]) }).await;
+    assert_eq!(named.code, EXIT_OK, "{named:?}");
+    story.runs_image(&apps[0], "app", "v1");
+}
