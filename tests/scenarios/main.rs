@@ -6,6 +6,7 @@ mod stage;
 
 mod adopters;
 mod alarms;
+mod answers;
 mod artifacts;
 mod budgets;
 mod definitions;
@@ -33,6 +34,7 @@ mod queue_workers;
 mod refused;
 mod retried;
 mod rollback_action;
+mod rollback_command;
 mod rollback_paths;
 mod rollback_points;
 mod rollbacks;

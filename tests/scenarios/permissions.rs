@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
-use coalmine_worker::run::{Settings as WorkerSettings, Telling};
+use coalmine_worker::run::Settings as WorkerSettings;
+use coalmine_worker::tell::Telling;
 use serde_json::json;
 use simulator::ecr::Behaviour;
 use simulator::{Settings, Simulator};

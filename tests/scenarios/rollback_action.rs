@@ -74,6 +74,47 @@ async fn a_part_goes_back_where_that_is_wanted() {
     story.runs_image(&app, "app", "v2");
 }
 
+/// The newest job of the rollback that goes on from an earlier one: its id and token.
+fn continued(story: &Story) -> Option<(String, String)> {
+    story.world(|world| {
+        let job = world.codepipeline.jobs().iter().rev().find(|job| job.action == "Rollback")?;
+        Some((job.id.clone(), job.continuation_token.clone()?))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn explain_tells_a_rollbacks_job_and_its_token() {
+    let app = app();
+    let mut story = Story::begin(Simulator::new(Settings::seeded(1654)), &[&app]);
+    release(&story, &app, "v2").await;
+    release(&story, &app, "v3").await;
+    story.world(|world| world.ecr.behave("app", "v2", Behaviour::SlowStart(Duration::from_secs(300)))).unwrap();
+    story.rollback_pipeline(&app, "app", &[]);
+    let execution = story.press();
+    story.until_so("a second job", || continued(&story).is_some()).await;
+    story.until_so("its worker", || story.below("workers/").len() == 1).await;
+    story.pass(Duration::from_secs(10)).await;
+    let (job, token) = continued(&story).unwrap();
+    let of_job = story.ask(&["explain", &job]).await.unwrap().1;
+    assert!(of_job.contains("in the hands of worker"), "{of_job}");
+    for told in [&of_job, &story.ask(&["explain", &token]).await.unwrap().1] {
+        assert!(told.contains("- app-canary (canary of app): from app-canary:3 to app-canary:2"), "{told}");
+        assert!(told.contains("- app: from app:3 to app:2; its own percents are 100/200"), "{told}");
+        assert!(told.contains("Now: the services are told, and followed until every task is counted."), "{told}");
+    }
+    // A token that nobody can read is no reason to hide the job.
+    let key = format!("coalmine/{}", story.below("workers/").first().unwrap());
+    story.stop_worker().await;
+    let held = serde_json::json!({"schema": 1, "renewed": 1_796_000_000_000_i64, "jobs": {
+        &job: {"token": r#"{"v":9}"#, "place": "rollback/Release/Rollback"}}});
+    story.world(|world| world.s3.put("ledger", &key, held.to_string().into_bytes().into(), world.now));
+    let told = story.ask(&["explain", &job]).await.unwrap().1;
+    assert!(told.contains("in the hands of worker") && told.contains("has version 9"), "{told}");
+    story.world(|world| world.s3.delete("ledger", &key));
+    story.start_worker();
+    assert_eq!(story.ended("rollback", &execution).await, PipelineExecutionStatus::Succeeded);
+}
+
 /// The first worker dies at one of its calls of the rollback; another one goes on.
 async fn dies_at(seed: u64, call: u64) {
     let app = app();

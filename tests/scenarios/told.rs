@@ -1,17 +1,19 @@
-//! Others are told what happens to a release, and operators answer for it.
+//! Others are told what happens to a release.
 
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
-use coalmine_worker::commands::answer::{Args, answer};
-use coalmine_worker::commands::trouble::Trouble;
-use coalmine_worker::run::{Settings as WorkerSettings, Telling};
+use coalmine_worker::cli::EXIT_OK;
+use coalmine_worker::commands::rollback::Order;
+use coalmine_worker::run::Settings as WorkerSettings;
+use coalmine_worker::tell::Telling;
 use serde_json::{Value, json};
 use simulator::ecr::Behaviour;
+use simulator::faults::{Fault, FaultPlan, Moment, Rule};
 use simulator::{Settings, Simulator};
 
 use crate::stage::story::prepare;
-use crate::stage::{Application, Story, ledger, settings};
+use crate::stage::{Application, OPERATOR_KEY, Story, order, settings};
 
 const HOOK: &str = "hooks.example.com";
 
@@ -120,56 +122,103 @@ async fn a_webhook_that_fails_and_a_bus_that_is_not_there_hold_nothing_up() {
     assert_eq!(story.world(|world| world.hooks.posts(HOOK).len()), 4, "each is tried once");
 }
 
-fn args(name: &str) -> Args {
-    let reason = "too slow".to_owned();
-    Args { name: name.into(), reason, stage: None, yes: true, json: true, ledger: ledger() }
+/// The application ran `v2`, and `v3` is rolled back; each release by its id.
+async fn two_releases(story: &Story, app: &Application) -> [String; 2] {
+    let mut releases = Vec::new();
+    for tag in ["v2", "v3"] {
+        let execution = story.release(app, tag, Behaviour::Good);
+        story.approve_all(&app.pipeline).await;
+        assert_eq!(story.ended(&app.pipeline, &execution).await, PipelineExecutionStatus::Succeeded);
+        releases.push(execution);
+    }
+    releases.try_into().expect("two releases")
 }
 
-/// What an operator is told, and what a machine reads.
-async fn answered(story: &Story, args: &Args, approve: bool) -> Result<(Value, String), Trouble> {
-    let door = story.simulator.sdk_config("AKIAOPERATOR");
-    let (mut out, mut told) = (Vec::new(), Vec::new());
-    answer(&door, args, approve, |_| Ok(false), &mut out, &mut told).await?;
-    Ok((serde_json::from_slice(&out).unwrap_or_default(), String::from_utf8(told).unwrap()))
+/// What was told of a rollback: service, state and release.
+fn of_rollback(told: &[Value]) -> Vec<(String, String, String)> {
+    let text = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let told = told.iter().map(|event| (text(event, "service"), text(event, "state"), text(event, "release")));
+    told.filter(|(_, state, _)| state.starts_with("roll")).collect()
+}
+
+fn rolled_back_from(release: &str) -> Vec<(String, String, String)> {
+    let told = [
+        ("app", "rolled-back"),
+        ("app", "rolling-back"),
+        ("app-canary", "rolled-back"),
+        ("app-canary", "rolling-back"),
+    ];
+    told.map(|(service, state)| (format!("main/{service}"), state.to_owned(), release.to_owned())).to_vec()
+}
+
+/// In the order of their words, and not of their dates: both services go at once.
+fn sorted(mut told: Vec<(String, String, String)>) -> Vec<(String, String, String)> {
+    told.sort();
+    told
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_rejects_by_the_name_of_a_service_and_the_canary_goes_back() {
-    let app = Application::web("app", 4);
-    let story = Story::begin(Simulator::new(Settings::seeded(1703)), &[&app]);
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.held("app").await;
-    // A pipeline has the name of the full service: the canary's leads through the ledger.
-    let (answer, told) = answered(&story, &args("app-canary"), false).await.unwrap();
-    assert_eq!((&answer["answer"], &answer["release"]), (&json!("Rejected"), &json!(execution)));
-    assert!(told.contains("Canary: the only task of main/app-canary runs app-canary:2"), "{told}");
-    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
-    story.until_so("an empty ledger", || story.waiting().is_empty()).await;
-    story.runs_image(&app, "app-canary", "v1");
-    let reason = story.record(&execution).last_of("main/app-canary").unwrap().reason.clone();
-    assert!(reason.starts_with("Release/Approve was rejected by user/AKIAOPERATOR: too slow"), "{reason}");
-    let again = answered(&story, &args("app"), false).await.unwrap_err();
-    assert_eq!((again.code(), again.to_string()), (5, "no approval waits in app".to_owned()));
-    let unknown = answered(&story, &args("ap"), true).await.unwrap_err();
-    assert_eq!(unknown.to_string(), "there is no pipeline ap, and no canary of a service ap waits");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_operator_approves_and_is_asked_for_the_stage_where_two_wait() {
+async fn the_command_tells_others_of_its_rollback() {
     let app = Application::web("app", 2);
-    let story = Story::begin(Simulator::new(Settings::seeded(1704)), &[&app]);
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.held("app").await;
-    let second = story.release(&app, "v3", Behaviour::Good);
-    story.until("two approvals", |world| world.codepipeline.open_approvals("app").len() == 2).await;
-    let several = answered(&story, &args("app"), true).await.unwrap_err();
-    assert_eq!(several.code(), 2, "{several}");
-    let asked = Args { stage: Some("Release".into()), yes: false, ..args("app") };
-    let no = answered(&story, &asked, true).await.unwrap_err();
-    assert_eq!((no.code(), no.to_string()), (5, "nothing was answered".to_owned()));
-    let (answer, _) = answered(&story, &Args { yes: true, ..asked }, true).await.unwrap();
-    assert_eq!(answer["release"], json!(execution));
-    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
-    story.answer("app", "Approve", ApprovalStatus::Rejected).await;
-    story.ended("app", &second).await;
+    let built = [app.clone()];
+    let mut story = Story::without_worker(Simulator::new(Settings::seeded(1705)), &[&app], |world| {
+        prepare(world, &built, true);
+        world.hooks.listen(HOOK, 204);
+    });
+    // A worker that tells nobody: what is told is the command's.
+    story.start_worker();
+    let [good, bad] = two_releases(&story, &app).await;
+    story.expect_rollback(&app);
+    let telling = Telling { bus: Some("default".into()), webhook: Some(format!("https://{HOOK}")) };
+    let rolled = story.roll_back(Order { telling, ..order(&["app"]) }).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    let told = events(&story);
+    assert_eq!(sorted(of_rollback(&told)), rolled_back_from(&bad));
+    assert_eq!(told.len(), 4, "nothing else, and nothing twice");
+    let back = told.iter().find(|event| event["service"] == "main/app" && event["state"] == "rolled-back").unwrap();
+    assert_eq!((&back["pipeline"], &back["by"], &back["revision"]), (&json!("app"), &json!("ann"), &json!("app:2")));
+    assert_eq!(back["digests"], json!({"app": story.digest(&app, "v3")}));
+    let reason = back["reason"].as_str().unwrap();
+    assert!(reason.starts_with(&format!("app is back at app:2 of release {good}")), "{reason}");
+    let posts = story.world(|world| world.hooks.posts(HOOK).to_vec());
+    let posted: Vec<Value> = posts.iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(posted, told, "the webhook is told the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_the_command_cannot_tell_holds_the_rollback_up_for_seconds_and_fails_nothing() {
+    let app = Application::web("app", 2);
+    let story = Story::begin(Simulator::new(Settings::seeded(1706)), &[&app]);
+    two_releases(&story, &app).await;
+    story.expect_rollback(&app);
+    let silent = Rule::new(Fault::TimeOut(Moment::BeforeTheAct)).caller(OPERATOR_KEY).operation("PutEvents");
+    story.simulator.inject(FaultPlan::seeded(1).rule(silent));
+    let telling = Telling { bus: Some("default".into()), webhook: None };
+    let rolled = story.roll_back(Order { telling, ..order(&["app"]) }).await;
+    let ended = story.now();
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    story.runs_image(&app, "app", "v2");
+    let last = story.simulator.with_calls(|calls| {
+        let own = calls.records.iter().filter(|call| call.access_key == OPERATOR_KEY && call.operation != "PutEvents");
+        own.map(|call| call.at).max().unwrap()
+    });
+    assert!(ended.duration_since(last).unwrap() <= Duration::from_secs(12), "it stayed too long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_action_tells_others_of_its_rollback() {
+    let app = Application::web("app", 2);
+    let story = telling(1707, &app, 204);
+    let [_, bad] = two_releases(&story, &app).await;
+    story.rollback_pipeline(&app, "app", &[]);
+    let execution = story.press();
+    assert_eq!(story.ended("rollback", &execution).await, PipelineExecutionStatus::Succeeded);
+    story.pass(Duration::from_secs(10)).await;
+    let told = events(&story);
+    assert_eq!(sorted(of_rollback(&told)), rolled_back_from(&bad));
+    let action = story.action("rollback", &execution, "Rollback").id;
+    for event in told.iter().filter(|event| event["state"].as_str().is_some_and(|state| state.starts_with("roll"))) {
+        let by = format!("pipeline rollback, execution {execution}");
+        assert_eq!((&event["by"], &event["action"]), (&json!(by), &json!(action)), "{event}");
+    }
 }

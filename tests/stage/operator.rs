@@ -9,6 +9,7 @@ use coalmine_worker::commands::common::Screen;
 use coalmine_worker::commands::rollback::{Order, roll_back};
 use coalmine_worker::commands::trouble::Trouble;
 use coalmine_worker::ledger::history::{Entry, Ran};
+use coalmine_worker::tell::Telling;
 use serde_json::json;
 
 use super::application::{Application, CLUSTER};
@@ -45,6 +46,7 @@ pub(crate) fn order(services: &[&str]) -> Order {
         by: "ann".to_owned(),
         why: "errors doubled".to_owned(),
         ledger: ledger(),
+        telling: Telling::default(),
     }
 }
 

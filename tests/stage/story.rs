@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::{ActionExecutionStatus, ApprovalStatus, PipelineExecutionStatus};
 use coalmine_pipeline::{action_type, contract};
-use coalmine_worker::run::{self, Settings, Stopped, Telling};
+use coalmine_worker::run::{self, Settings, Stopped};
+use coalmine_worker::tell::Telling;
 use serde_json::{Value, json};
 use simulator::codepipeline::ActionRun;
 use simulator::ecr::Behaviour;

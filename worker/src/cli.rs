@@ -12,13 +12,14 @@ use clap_complete::Shell;
 use tokio::net::TcpListener;
 use tracing::error;
 
+use crate::commands::common::TellingArguments;
 use crate::commands::desk::Desk;
 use crate::commands::question::Question;
 use crate::commands::rollback::RollbackArguments;
 use crate::commands::trouble::Trouble;
 use crate::commands::{answer, drift};
 use crate::health::ask;
-use crate::run::{self, Settings, Stopped, Telling};
+use crate::run::{self, Settings, Stopped};
 use coalmine_door::clock::Clock;
 use coalmine_door::logging::{self, LogFormat};
 use coalmine_door::store::Location;
@@ -41,9 +42,9 @@ pub const EXIT_DIFFERS: u8 = 10;
 /// `drift` alone: something could not be read, so not everything is told.
 pub const EXIT_INCOMPLETE: u8 = 12;
 
-/// `rollback` alone: something that was asked for cannot be done; nothing was.
+/// `rollback` alone: something that was asked for cannot be done; nothing was. Also `--dry-run --partial` says so.
 pub const EXIT_NOT_POSSIBLE: u8 = 20;
-/// `rollback` alone: services were told to go back, and some are not back.
+/// `rollback` alone: services were told to go back, and some are not back; with `--partial` also those that were left out.
 pub const EXIT_NOT_BACK: u8 = 21;
 /// `rollback` alone: interrupted before every service was back.
 pub const EXIT_INTERRUPTED: u8 = 22;
@@ -66,7 +67,7 @@ Exit codes:
   5  approve, reject: no approval waits, somebody else has answered it, or the question was answered with no
   10, 12  drift: something differs; something could not be read
  20  rollback: some service cannot be rolled back; nothing was done
- 21  rollback: services were told to go back, and some are not back
+ 21  rollback: services were told to go back, and some are not back, or were left out (--partial)
  22  rollback: interrupted before every service was back
   10 doctor: something is to be mended
   11 diff, verify: the release cannot be deployed now
@@ -147,12 +148,8 @@ struct RunArguments {
     /// disk goes with it, need S3. By default a folder in the user's state directory.
     #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
     ledger: Location,
-    /// Put an event on this EventBridge bus (a name or an ARN) whenever the state of a release changes; by default none
-    #[arg(long, env = "COALMINE_EVENTS", value_name = "BUS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    events: Option<String>,
-    /// POST the same JSON to this address (`https://…`); what cannot be delivered holds nothing up
-    #[arg(long, env = "COALMINE_WEBHOOK", value_name = "URL", value_parser = webhook, hide_env_values = true)]
-    webhook: Option<String>,
+    #[command(flatten)]
+    telling: TellingArguments,
     /// Answer health checks (`GET /healthz`) on this address, such as 127.0.0.1:8080; by default none are answered
     #[arg(long, env = "COALMINE_LISTEN", value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -185,13 +182,6 @@ fn pool(text: &str) -> Result<String, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080".to_owned())
-}
-
-fn webhook(text: &str) -> Result<String, String> {
-    let legal = |rest: &str| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    // The address may hold a secret: it is not repeated.
-    if rest.is_some_and(legal) { Ok(text.to_owned()) } else { Err("expected https://… or http://…".to_owned()) }
 }
 
 fn linger(text: &str) -> Result<Duration, String> {
@@ -346,7 +336,7 @@ async fn take_jobs(arguments: &RunArguments) -> ExitCode {
         slots: usize::from(arguments.jobs),
         linger: arguments.linger,
         ledger: arguments.ledger.clone(),
-        telling: Telling { bus: arguments.events.clone(), webhook: arguments.webhook.clone() },
+        telling: arguments.telling.telling(),
     };
     let stopped = match arguments.listen {
         None => run::run(&door, &settings, told_to_stop()).await,
@@ -389,6 +379,7 @@ mod tests {
             &["coalmine-worker", "run", "--listen", "8080"],
             &["coalmine-worker", "run", "--webhook", "ftp://example.com"],
             &["coalmine-worker", "run", "--events", ""],
+            &["coalmine-worker", "rollback", "--services", "app", "--webhook", "ftp://example.com"],
             &["coalmine-worker", "run", "--listen", "localhost"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");

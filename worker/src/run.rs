@@ -21,7 +21,7 @@ use crate::ledger::canaries;
 use crate::ledger::held::HeldError;
 use crate::ledger::lease::Lease;
 use crate::ledger::orphans::RENEWAL;
-use crate::tell::Errands;
+use crate::tell::{Errands, Telling};
 use crate::tools::Tools;
 use crate::turn;
 use coalmine_door::AwsError;
@@ -63,15 +63,6 @@ pub struct Settings {
     pub telling: Telling,
 }
 
-/// Who is told what happens to releases.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Telling {
-    /// The name or ARN of an event bus.
-    pub bus: Option<String>,
-    /// The address of a webhook.
-    pub webhook: Option<String>,
-}
-
 /// How a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -105,7 +96,7 @@ async fn work(
     stop: impl Future<Output = ()>,
 ) -> Stopped {
     let tools = Tools::new(door, settings.linger, &settings.ledger);
-    let (tools, errands) = tools.telling(settings.telling.bus.as_deref(), settings.telling.webhook.as_deref());
+    let (tools, errands) = tools.telling(&settings.telling);
     let tools = Arc::new(tools);
     let mut errands: JoinSet<()> = errands.into_iter().map(Errands::run).collect();
     let (stopping, told) = watch::channel(false);

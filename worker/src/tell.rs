@@ -19,6 +19,15 @@ const WAITING_MOST: usize = 1_000;
 /// How long one of them may take.
 const SENDING: Duration = Duration::from_secs(5);
 
+/// Who is told what happens to releases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// The name or ARN of an event bus.
+    pub bus: Option<String>,
+    /// The address of a webhook.
+    pub webhook: Option<String>,
+}
+
 /// Where events are handed in.
 #[derive(Debug)]
 pub struct Teller {

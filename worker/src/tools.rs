@@ -19,7 +19,7 @@ use crate::aws::webhook::Webhook;
 use crate::deploy::release::Image;
 use crate::health::pulse::Pulse;
 use crate::ledger::{Held, OBJECT_BYTES_MAX};
-use crate::tell::{Errands, Teller};
+use crate::tell::{Errands, Teller, Telling};
 use coalmine_door::clock::{Clock, Time, fresh_name};
 use coalmine_door::store::{Location, Store};
 
@@ -159,14 +159,16 @@ impl Tools {
             teller: Teller::mute(),
         }
     }
+
     /// The same, telling others on a bus and by a webhook; what carries that out is to be run.
     #[must_use]
-    pub fn telling(mut self, bus: Option<&str>, webhook: Option<&str>) -> (Self, Option<Errands>) {
+    pub fn telling(mut self, whom: &Telling) -> (Self, Option<Errands>) {
+        let Telling { bus, webhook } = whom;
         if bus.is_none() && webhook.is_none() {
             return (self, None);
         }
-        let bus = bus.map(|name| Bus::new(aws_sdk_eventbridge::Client::new(&self.door), name));
-        let webhook = webhook.and_then(|address| Webhook::new(&self.door, address));
+        let bus = bus.as_deref().map(|name| Bus::new(aws_sdk_eventbridge::Client::new(&self.door), name));
+        let webhook = webhook.as_deref().and_then(|address| Webhook::new(&self.door, address));
         let (teller, errands) = Teller::to(self.clock.clone(), bus, webhook);
         self.teller = teller;
         (self, Some(errands))

@@ -1,9 +1,19 @@
 //! Manual approvals: which wait, and how an operator answers one. The worker calls none of this.
 
+use std::time::Duration;
+
 use aws_sdk_codepipeline::Client;
-use aws_sdk_codepipeline::types::{ActionExecutionFilter, ApprovalResult, ApprovalStatus};
+use aws_sdk_codepipeline::types::{
+    ActionExecutionDetail, ActionExecutionFilter, ActionExecutionStatus, ApprovalResult, ApprovalStatus,
+};
 use aws_types::SdkConfig;
 use coalmine_door::AwsError;
+use coalmine_door::clock::Clock;
+
+/// How often it is looked whose answer came first, while the approval is still shown as open.
+const LOOKS: usize = 4;
+/// The pause between two of these looks.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
 /// An approval that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -36,13 +46,14 @@ pub enum Answered {
 #[derive(Clone, Debug)]
 pub struct Approvals {
     client: Client,
+    clock: Clock,
 }
 
 impl Approvals {
     /// An adapter on the door.
     #[must_use]
     pub fn new(door: &SdkConfig) -> Self {
-        Self { client: Client::new(door) }
+        Self { client: Client::new(door), clock: Clock::of(door) }
     }
 
     /// The approvals of a pipeline that wait, with their texts; `None`: there is no such pipeline.
@@ -91,15 +102,20 @@ impl Approvals {
 
     /// What the console shows the approver, with its variables resolved.
     async fn text(&self, approval: &Waiting) -> Result<String, AwsError> {
+        let own = self.latest(approval).await?;
+        let input = own.as_ref().and_then(|detail| detail.input());
+        let text = input.and_then(|input| input.resolved_configuration()).and_then(|values| values.get("CustomData"));
+        Ok(text.cloned().unwrap_or_default())
+    }
+
+    /// The newest execution of the approval's action in its release.
+    async fn latest(&self, approval: &Waiting) -> Result<Option<ActionExecutionDetail>, AwsError> {
         let filter = ActionExecutionFilter::builder().pipeline_execution_id(&approval.release).build();
         let asked = self.client.list_action_executions().pipeline_name(&approval.pipeline).filter(filter);
         let listed = asked.send().await.map_err(|error| AwsError::of("codepipeline ListActionExecutions", &error))?;
-        let own = listed.action_execution_details().iter().find(|detail| {
+        Ok(listed.action_execution_details.unwrap_or_default().into_iter().find(|detail| {
             detail.stage_name() == Some(&approval.stage) && detail.action_name() == Some(&approval.action)
-        });
-        let input = own.and_then(|detail| detail.input());
-        let text = input.and_then(|input| input.resolved_configuration()).and_then(|values| values.get("CustomData"));
-        Ok(text.cloned().unwrap_or_default())
+        }))
     }
 
     /// Answers one.
@@ -116,9 +132,30 @@ impl Approvals {
         match sent.map_err(|error| AwsError::of(OPERATION, &error)) {
             Ok(_) => Ok(Answered::Taken),
             Err(late) if late.is("ApprovalAlreadyCompletedException") || late.is("InvalidApprovalTokenException") => {
-                Ok(Answered::TooLate)
+                self.answered_before(approval, approve, reason).await
             }
             Err(problem) => Err(problem),
         }
+    }
+
+    /// Whose answer came before: where a reply was lost, the SDK sends the answer again, and is told that there is one. It was
+    /// this one if it says the same.
+    async fn answered_before(&self, approval: &Waiting, approve: bool, reason: &str) -> Result<Answered, AwsError> {
+        let ours = if approve { ActionExecutionStatus::Succeeded } else { ActionExecutionStatus::Failed };
+        for look in 1..=LOOKS {
+            let Some(latest) = self.latest(approval).await? else { break };
+            // The list may lag behind the answer.
+            if latest.status() == Some(&ActionExecutionStatus::InProgress) && look < LOOKS {
+                self.clock.wait(BETWEEN_LOOKS).await;
+                continue;
+            }
+            let result = latest.output().and_then(|output| output.execution_result());
+            let summary = result.and_then(|result| result.external_execution_summary()).unwrap_or_default();
+            if latest.status() == Some(&ours) && summary.trim() == reason.trim() {
+                return Ok(Answered::Taken);
+            }
+            break;
+        }
+        Ok(Answered::TooLate)
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use coalmine_door::store::Location;
 
 use crate::cli::default_ledger;
+use crate::tell::Telling;
 
 /// Where the workers' ledger is.
 #[derive(Clone, Debug, clap::Args)]
@@ -12,6 +13,32 @@ pub struct LedgerArgument {
     /// The workers' ledger: `s3://bucket/prefix` or `dir:PATH`; without it, what ECS remembers of 90 days has to do
     #[arg(long, env = "COALMINE_LEDGER", value_name = "LOCATION", default_value_t = default_ledger(), value_parser = clap::value_parser!(Location))]
     pub ledger: Location,
+}
+
+/// Who is told what happens to releases: the same flags for the worker and for who acts in its place.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TellingArguments {
+    /// Put an event on this EventBridge bus (a name or an ARN) whenever the state of a release changes; by default none
+    #[arg(long, env = "COALMINE_EVENTS", value_name = "BUS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    events: Option<String>,
+    /// POST the same JSON to this address (`https://…`); what cannot be delivered holds nothing up
+    #[arg(long, env = "COALMINE_WEBHOOK", value_name = "URL", value_parser = webhook, hide_env_values = true)]
+    webhook: Option<String>,
+}
+
+impl TellingArguments {
+    /// Who is told.
+    #[must_use]
+    pub fn telling(&self) -> Telling {
+        Telling { bus: self.events.clone(), webhook: self.webhook.clone() }
+    }
+}
+
+fn webhook(text: &str) -> Result<String, String> {
+    let legal = |rest: &str| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    // The address may hold a secret: it is not repeated.
+    if rest.is_some_and(legal) { Ok(text.to_owned()) } else { Err("expected https://… or http://…".to_owned()) }
 }
 
 /// Where a command's data and words go.

@@ -9,6 +9,7 @@ use coalmine_door::store::{Location, Store};
 use crate::aws::calls::Calls;
 use crate::cli::default_ledger;
 use crate::commands::common::LedgerArgument;
+use crate::tell::{Errands, Telling};
 use crate::tools::Tools;
 
 impl Default for LedgerArgument {
@@ -48,6 +49,13 @@ impl Desk {
     pub fn new(door: &SdkConfig, ledger: &Location) -> Self {
         let tools = Tools::new(door, std::time::Duration::ZERO, ledger);
         Self { calls: Calls::new(&tools.door), tools }
+    }
+
+    /// The same, telling others what it does to releases; what carries that out is to be run.
+    #[must_use]
+    pub fn telling(self, whom: &Telling) -> (Self, Option<Errands>) {
+        let (tools, errands) = self.tools.telling(whom);
+        (Self { tools, ..self }, errands)
     }
 
     /// The ledger.

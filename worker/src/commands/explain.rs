@@ -11,7 +11,6 @@ use crate::commands::table::{age, date, print, row, table};
 use crate::commands::trouble::Trouble;
 use crate::deploy::message::printable;
 use crate::deploy::nearest::unknown;
-use crate::deploy::progress::Progress;
 use crate::deploy::telling;
 use crate::ledger::history;
 use crate::ledger::orphans::WorkerObject;
@@ -101,9 +100,14 @@ pub async fn run(desk: &Desk, args: &Args, out: &mut impl Write) -> Result<(), T
 }
 
 fn of_token(token: &str) -> Result<Vec<String>, Trouble> {
-    match Progress::from_token(token) {
-        Ok(progress) => Ok(telling::sentences(&progress)),
-        Err(problem) => Err(Trouble::Unknown(format!("the token cannot be read: {problem}"))),
+    telling::of_token(token).map_err(|problem| Trouble::Unknown(format!("the token cannot be read: {problem}")))
+}
+
+/// What a job's token says. The job was found: one that cannot be read is a note beside that.
+fn tell_token(story: &mut Story, token: &str) {
+    match of_token(token) {
+        Ok(progress) => story.progress = progress,
+        Err(problem) => story.notes.push(problem.to_string()),
     }
 }
 
@@ -197,11 +201,10 @@ async fn of_job(desk: &Desk, job: &str) -> Result<Option<Story>, Trouble> {
         if let Some((renewed, held)) = held {
             let ago = age(desk.now().timestamp() - renewed / 1_000);
             let worker = key.trim_start_matches("workers/").trim_end_matches(".json");
-            return Ok(Some(Story {
-                about: format!("job {job} ({}), in the hands of worker {worker}, renewed {ago} ago", held.place),
-                progress: of_token(&held.token)?,
-                ..Story::default()
-            }));
+            let about = format!("job {job} ({}), in the hands of worker {worker}, renewed {ago} ago", held.place);
+            let mut story = Story { about, ..Story::default() };
+            tell_token(&mut story, &held.token);
+            return Ok(Some(story));
         }
     }
     if !is_job_id(job) {
@@ -216,9 +219,8 @@ async fn of_job(desk: &Desk, job: &str) -> Result<Option<Story>, Trouble> {
     let (stage, action) = (&place.stage, &place.action);
     story.about =
         format!("job {job} of {stage}/{action} in {}, release {}; no worker holds it", place.pipeline, place.execution);
-    match place.token.as_deref().map(of_token) {
-        Some(Ok(progress)) => story.progress = progress,
-        Some(Err(problem)) => story.notes.push(problem.to_string()),
+    match &place.token {
+        Some(token) => tell_token(&mut story, token),
         None => story.notes.push("It is the first job of its action: it carries no token.".to_owned()),
     }
     Ok(Some(story))

@@ -3,9 +3,45 @@
 use chrono::{DateTime, Utc};
 
 use crate::deploy::message::counted;
-use crate::deploy::progress::{CauseKind, Phase, Progress, Target};
+use crate::deploy::progress::{CauseKind, Phase, Progress, Target, TokenError};
+use crate::deploy::rollback::aim::{Aim, Aims};
+use crate::deploy::rollback::token::Token;
 
-/// What a token says, a sentence each, in the order in which it happened.
+/// What the text of a token says, whichever action wrote it.
+///
+/// # Errors
+/// When no action of this version wrote it.
+pub fn of_token(text: &str) -> Result<Vec<String>, TokenError> {
+    match Token::own(text) {
+        Some(token) => Ok(of_rollback(&token)),
+        None => Progress::from_token(text).map(|progress| sentences(&progress)),
+    }
+}
+
+/// What the token of a rollback says.
+fn of_rollback(token: &Token) -> Vec<String> {
+    let mut told = vec![format!("The rollback began on {}.", date(token.began))];
+    if !token.decided {
+        told.push("It is not decided yet where the services go: nothing has been touched.".to_owned());
+        return told;
+    }
+    let aims = token.aims.parse::<Aims>().unwrap_or_default().0;
+    if aims.is_empty() {
+        told.push("It is decided where the services go: that stands in the ledger, under rollbacks/.".to_owned());
+    } else {
+        told.push(format!("It is decided where {} go:", counted(aims.len().try_into().unwrap_or(u32::MAX), "service")));
+    }
+    for Aim { service, canary_of, from, to, own } in aims {
+        let role = canary_of.map(|full| format!(" (canary of {full})")).unwrap_or_default();
+        let way =
+            if from == to { format!("stays at {to}, or is on its way there") } else { format!("from {from} to {to}") };
+        told.push(format!("- {service}{role}: {way}; its own percents are {own}"));
+    }
+    told.push("Now: the services are told, and followed until every task is counted.".to_owned());
+    told
+}
+
+/// What progress says, a sentence each, in the order in which it happened.
 #[must_use]
 pub fn sentences(progress: &Progress) -> Vec<String> {
     let mut told = vec![format!("The action began on {}.", date(progress.started))];
@@ -122,6 +158,25 @@ mod tests {
             said.ends_with("Now: the full service goes back to what it ran, since 2026-11-30 00:56:40 UTC."),
             "{said}"
         );
+    }
+
+    #[test]
+    fn the_token_of_a_rollback_is_told_with_where_each_service_goes() {
+        let told = |token: &str| of_token(token).unwrap().join("\n");
+        assert_eq!(
+            told(r#"{"v":1,"t":1796000000,"d":false}"#),
+            "The rollback began on 2026-11-30 00:53:20 UTC.\nIt is not decided yet where the services go: nothing has been touched."
+        );
+        assert_eq!(
+            told(r#"{"v":1,"t":1796000000,"d":true,"a":"+ 3 2,shop 3 2 50/200"}"#),
+            "The rollback began on 2026-11-30 00:53:20 UTC.\nIt is decided where 2 services go:\n- shop-canary (canary of shop): from shop-canary:3 to shop-canary:2; its own percents are 100/200\n- shop: from shop:3 to shop:2; its own percents are 50/200\nNow: the services are told, and followed until every task is counted."
+        );
+        assert!(told(r#"{"v":1,"t":1796000000,"d":true}"#).contains("that stands in the ledger"));
+        assert_eq!(
+            told(r#"{"v":1,"t":1796000000,"p":{"check":{}}}"#),
+            self::told(r#"{"v":1,"t":1796000000,"p":{"check":{}}}"#)
+        );
+        assert!(of_token(r#"{"v":1,"t":1796000000}"#).is_err());
     }
 
     #[test]

@@ -13,9 +13,8 @@ use std::time::Duration;
 use coalmine_door::clock::Time;
 use coalmine_door::store::StoreError;
 use coalmine_door::{AwsError, Kind};
-use coalmine_pipeline::limits::{CONTINUATION_TOKEN_CHARS, cut};
+use coalmine_pipeline::limits::cut;
 use coalmine_pipeline::{RollbackConfig, duration, variables};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -23,8 +22,8 @@ use crate::aws::codepipeline::{ActionExecution, FailureKind, Job};
 use crate::aws::executions::ActionState;
 use crate::deploy::decision::elapsed;
 use crate::deploy::message;
-use crate::deploy::progress::Progress;
 use crate::deploy::rollback::aim::Aims;
+use crate::deploy::rollback::token::Token;
 use crate::deploy::rollback::words;
 use crate::hindrance::{Hindrance, hindrance};
 use crate::late::{Lost, is_taken_over};
@@ -38,49 +37,6 @@ use crate::rollback::record::Author;
 use crate::rollback::survey::Ledger;
 use crate::tools::Tools;
 use crate::turn::configuration;
-
-/// The version of the tokens that this program writes and reads.
-const VERSION: u8 = 1;
-
-/// What a turn hands to the next one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Token {
-    #[serde(rename = "v")]
-    version: u8,
-    /// When the action began, in epoch seconds.
-    #[serde(rename = "t")]
-    began: i64,
-    /// Whether it was decided where the services go: then it stands on record.
-    #[serde(rename = "d")]
-    decided: bool,
-    /// Where the services go, as [`Aims`] write it; empty where it would have no room.
-    #[serde(rename = "a", default, skip_serializing_if = "String::is_empty")]
-    aims: String,
-}
-
-impl Token {
-    /// A job without a token begins now; one that a dead worker had not begun with comes with the progress of a beginning.
-    fn read(token: Option<&str>, now: i64) -> Result<Self, String> {
-        let begun = |began| Self { version: VERSION, began, decided: false, aims: String::new() };
-        let Some(text) = token else { return Ok(begun(now)) };
-        match serde_json::from_str::<Self>(text) {
-            Ok(token) if token.version == VERSION => Ok(token),
-            _ => Progress::from_token(text)
-                .map(|progress| begun(progress.started))
-                .map_err(|problem| problem.to_string()),
-        }
-    }
-
-    fn write(&self) -> String {
-        // A struct of numbers and text always serializes.
-        let token = serde_json::to_string(self).unwrap_or_default();
-        if token.chars().count() <= CONTINUATION_TOKEN_CHARS || self.aims.is_empty() {
-            return token;
-        }
-        Self { aims: String::new(), ..self.clone() }.write()
-    }
-}
 
 /// One visit.
 struct Turn<'a> {
@@ -359,24 +315,4 @@ fn refusal(problems: &[(String, String)]) -> String {
         .map(|(service, problem)| format!("\n- {service}: {}", cut(problem, 1_000).replace('\n', "\n  ")))
         .collect();
     format!("Nothing was rolled back:{list}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_comes_back_and_one_of_a_beginning_is_understood() {
-        let token = Token { version: VERSION, began: 7, decided: true, aims: "+ 3 2,app 3 2".to_owned() };
-        assert_eq!(Token::read(Some(&token.write()), 99), Ok(token.clone()));
-        let begun = |began| Token { version: VERSION, began, decided: false, aims: String::new() };
-        assert_eq!(Token::read(None, 99), Ok(begun(99)));
-        let first = Progress::begin(5).to_token();
-        assert_eq!(Token::read(Some(&first), 99), Ok(begun(5)));
-        let long = Token { aims: "app 3 2,".repeat(300), ..token };
-        assert_eq!(Token::read(Some(&long.write()), 99), Ok(Token { aims: String::new(), ..token }), "it has no room");
-        for wrong in ["", "{}", r#"{"v":2,"t":7,"d":true}"#, r#"{"v":1,"t":7,"d":true,"x":1}"#] {
-            assert!(Token::read(Some(wrong), 99).is_err(), "{wrong}");
-        }
-    }
 }

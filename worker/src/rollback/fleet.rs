@@ -1,11 +1,13 @@
 //! All services of a rollback at once: observe, decide, act.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::Pin;
 use std::time::Duration;
 
 use coalmine_door::clock::Time;
 use coalmine_door::{AwsError, Kind};
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tracing::{info, warn};
 
 use crate::aws::ecs::{Change, SERVICES_PER_CALL};
@@ -36,7 +38,7 @@ pub struct Fleet {
 }
 
 /// One service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     course: Course,
     done: Done,
@@ -50,10 +52,15 @@ struct Member {
     tasks: u32,
     /// Whether ECS was told to stop the deployment in whose middle it refused ours.
     stopped: bool,
+    /// Whether it is being told where to go, and nothing has come of that yet.
+    being_told: bool,
 }
 
 /// What is to be done about one service.
 type Order = (usize, Next);
+
+/// An order that is being carried out, and the orders of the same pair that come after it.
+type UnderWay<'a> = Pin<Box<dyn Future<Output = (usize, Next, Outcome, VecDeque<Order>)> + Send + 'a>>;
 
 /// What came of it.
 enum Outcome {
@@ -81,6 +88,7 @@ impl Fleet {
             reason: String::new(),
             tasks: 0,
             stopped: false,
+            being_told: false,
         };
         Self { members: courses.into_iter().map(member).collect(), author, looked: None }
     }
@@ -215,37 +223,63 @@ impl Fleet {
     }
 
     /// Does it, for all services at once; a canary is told before its full service, so that nobody takes it for one that
-    /// has to be restored. Whether there may be more to do before the next look.
+    /// has to be restored. What came of each counts as soon as it is known: who drops this loses only what is under way, which
+    /// [`Self::look_for_the_last_time`] looks for. Whether there may be more to do before the next look.
     pub async fn act(&mut self, tools: &Tools, orders: Vec<Order>) -> bool {
         let again =
             orders.iter().any(|(_, next)| matches!(next, Next::Search | Next::Look | Next::Count | Next::Percents(_)));
-        let mut pairs: BTreeMap<String, Vec<Order>> = BTreeMap::new();
+        let mut pairs: BTreeMap<String, VecDeque<Order>> = BTreeMap::new();
         for order in orders {
             let Some(Member { course, .. }) = self.members.get(order.0) else { continue };
-            pairs.entry(course.canary_of.clone().unwrap_or_else(|| course.service.clone())).or_default().push(order);
+            pairs
+                .entry(course.canary_of.clone().unwrap_or_else(|| course.service.clone()))
+                .or_default()
+                .push_back(order);
         }
-        let mut work = Vec::new();
-        for orders in pairs.into_values() {
-            work.push(Box::pin(self.carry_out(tools, orders)));
-        }
-        let outcomes: Vec<_> = join_all(work).await.into_iter().flatten().collect();
-        let now = tools.clock.now();
-        for (place, outcome, next) in outcomes {
+        let mut work: FuturesUnordered<_> = pairs.into_values().filter_map(|pair| self.begin(tools, pair)).collect();
+        while let Some((place, next, outcome, pair)) = work.next().await {
             if let Some(member) = self.members.get_mut(place) {
-                member.take(outcome, &next, now);
+                member.take(outcome, &next, tools.clock.now());
             }
+            work.extend(self.begin(tools, pair));
         }
         again
     }
 
-    async fn carry_out(&self, tools: &Tools, orders: Vec<Order>) -> Vec<(usize, Outcome, Next)> {
-        let mut outcomes = Vec::new();
-        for (place, next) in orders {
-            if let Some(member) = self.members.get(place) {
-                outcomes.push((place, member.carry_out(tools, &self.author, &next).await, next));
+    /// Begins with the first order of a pair.
+    fn begin<'a>(&mut self, tools: &'a Tools, mut pair: VecDeque<Order>) -> Option<UnderWay<'a>> {
+        let (place, next) = pair.pop_front()?;
+        let member = self.members.get_mut(place)?;
+        member.being_told = matches!(next, Next::Tell(_));
+        let (member, author) = (member.clone(), self.author.clone());
+        Some(Box::pin(async move {
+            let outcome = member.carry_out(tools, &author, &next).await;
+            (place, next, outcome, pair)
+        }))
+    }
+
+    /// For whoever stops here, also in the middle of [`Self::act`]: looks at all services once more, and does nothing, so that
+    /// it is known of each whether it was told.
+    pub async fn look_for_the_last_time(&mut self, tools: &Tools, within: Duration) {
+        match tools.clock.limit(within, self.observe(tools)).await {
+            Some(Ok(())) => {
+                let undone = self.decide(tools.clock.now());
+                for (place, _) in undone {
+                    if let Some(member) = self.members.get_mut(place) {
+                        member.state = member.going();
+                        member.reason = format!("interrupted before: {}", member.reason);
+                    }
+                }
             }
+            Some(Err(problem)) => warn!(error = %problem, "where the services stand could not be looked at once more"),
+            None => warn!("where the services stand could not be looked at once more: ECS does not answer"),
         }
-        outcomes
+        for member in self.members.iter_mut().filter(|member| member.being_told && member.state == State::Untouched) {
+            // The call may still be carried out.
+            member.state = State::Going;
+            member.reason =
+                format!("it was being told to run {}: whether ECS took that is not known", member.course.to);
+        }
     }
 
     /// What is to be done now. Services that are back are written down first.
@@ -374,6 +408,7 @@ impl Member {
     }
 
     fn take(&mut self, outcome: Outcome, next: &Next, now: Time) {
+        self.being_told = false;
         match outcome {
             Outcome::Told(at) => {
                 self.done.told = Some(at.timestamp());

@@ -16,10 +16,14 @@ use coalmine_pipeline::Back;
 use coalmine_pipeline::names::is_ecs_name;
 
 use crate::cli::somebody;
-use crate::commands::common::{LedgerArgument, Screen, ask, is_terminal};
+use crate::commands::common::{LedgerArgument, Screen, TellingArguments, ask, is_terminal};
 
 /// The flags of `rollback`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Needs, beside the worker's permissions on ecs, ecr and the ledger: ecs:ListServices (--group, and to suggest names),
+codepipeline:ListPipelineExecutions; for --stop-pipelines codepipeline:StopPipelineExecution; for --events
+events:PutEvents on the bus.")]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["services", "group"]))]
 pub struct RollbackArguments {
     /// The full services to roll back, separated by commas; their canaries go with them
@@ -52,7 +56,7 @@ pub struct RollbackArguments {
     /// Stop the pipeline executions that still carry what is rolled back, instead of listing them
     #[arg(long, env = "COALMINE_STOP_PIPELINES")]
     stop_pipelines: bool,
-    /// Go on with the services that can be rolled back where others cannot
+    /// Go on with the services that can be rolled back where others cannot; the exit code is 21 then, as not all are back
     #[arg(long, env = "COALMINE_PARTIAL")]
     partial: bool,
     /// Who rolls back, for the record
@@ -66,6 +70,8 @@ pub struct RollbackArguments {
     json: bool,
     #[command(flatten)]
     ledger: LedgerArgument,
+    #[command(flatten)]
+    telling: TellingArguments,
 }
 
 impl RollbackArguments {
@@ -86,6 +92,7 @@ impl RollbackArguments {
             by: self.by,
             why: self.reason,
             ledger: self.ledger.ledger,
+            telling: self.telling.telling(),
         };
         let (mut out, mut words, mut asks) = (io::stdout(), io::stderr(), ask);
         let mut screen = Screen { out: &mut out, words: &mut words, is_terminal: is_terminal(), ask: &mut asks };

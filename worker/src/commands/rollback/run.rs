@@ -1,12 +1,14 @@
 //! A rollback by an operator: shown, confirmed, done, verified.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
 use coalmine_door::store::Location;
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::Back;
 use futures_util::future::try_join_all;
+use tokio::task::JoinSet;
 
 use crate::aws::ecs::SERVICES_PER_CALL;
 use crate::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK, EXIT_SURROUNDINGS, EXIT_USAGE};
@@ -24,7 +26,14 @@ use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{self, Plan, Request};
 use crate::rollback::record::Author;
 use crate::rollback::survey::Ledger;
+use crate::tell::{Errands, Telling};
 use crate::tools::Tools;
+
+/// How long whoever presses Ctrl-C waits for the last look, which tells what the services were told.
+const LAST_LOOK: Duration = Duration::from_secs(5);
+/// How long the command stays at its end to tell others what it did. A bus or webhook that answers takes all of a fleet's
+/// events in less; one that does not is waited for twice (5 s each).
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// What an operator orders.
 #[derive(Clone, Debug)]
@@ -57,6 +66,8 @@ pub struct Order {
     pub why: String,
     /// The ledger.
     pub ledger: Location,
+    /// Who is told what happens to the releases that are left.
+    pub telling: Telling,
 }
 
 /// Rolls back; the exit code. `stop` is Ctrl-C.
@@ -69,7 +80,7 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         screen.say("nobody can be asked here, as this is no terminal: give --yes to roll back, or --dry-run to look. Nothing was done.");
         return EXIT_USAGE;
     }
-    let desk = Desk::new(door, &order.ledger);
+    let (desk, errands) = Desk::new(door, &order.ledger).telling(&order.telling);
     let plan = match Box::pin(make(&desk, &order)).await {
         Ok(plan) => plan,
         Err(trouble) => {
@@ -87,14 +98,22 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
         } else if cannot {
             screen.say("Nothing was done.");
         }
-        return if cannot { EXIT_NOT_POSSIBLE } else { EXIT_OK };
+        // What would be left out is no success of a dry run, either.
+        return if plan.problems.is_empty() && !cannot { EXIT_OK } else { EXIT_NOT_POSSIBLE };
     }
     let services = counted(u32::try_from(plan.planned.len()).unwrap_or(u32::MAX), "service");
     if !order.yes && !(screen.ask)(&format!("Roll back {services}?")) {
         screen.say("Nothing was done.");
         return EXIT_OK;
     }
-    Box::pin(act(&desk, &order, plan, screen, stop)).await
+    let mut errands: JoinSet<()> = errands.into_iter().map(Errands::run).collect();
+    let code = Box::pin(act(&desk, &order, plan, screen, stop)).await;
+    desk.tools.teller.end();
+    let told = desk.tools.clock.limit(LAST_WORDS, async { while errands.join_next().await.is_some() {} });
+    if told.await.is_none() {
+        screen.say("Not everybody could be told of it in time: some events, or calls of the webhook, are left out.");
+    }
+    code
 }
 
 async fn make(desk: &Desk, order: &Order) -> Result<Plan, Trouble> {
@@ -163,7 +182,8 @@ async fn group(desk: &Desk, cluster: &str, tag: &str, value: &str) -> Result<Vec
 async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
     let tools = &desk.tools;
     let began = tools.clock.now().timestamp();
-    let courses = match plan::settle(tools, plan.planned).await {
+    let Plan { planned, problems: left_out } = plan;
+    let courses = match plan::settle(tools, planned).await {
         Ok(courses) => courses,
         Err(problem) => {
             screen.say(&format!("{problem}. No service was told anything."));
@@ -174,7 +194,7 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
     let mut fleet = Fleet::new(courses.clone(), author, true);
     let mut bars = Bars::new(&fleet, screen.is_terminal);
     tokio::pin!(stop);
-    let mut carriers: Option<Vec<Carrier>> = None;
+    let (mut carriers, mut looked_for_carriers) = (None, false);
     let mut interrupted = false;
     loop {
         let problem = tokio::select! {
@@ -182,6 +202,9 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
             () = &mut stop => { interrupted = true; None }
             done = round(tools, &mut fleet) => done.err(),
         };
+        if interrupted {
+            fleet.look_for_the_last_time(tools, LAST_LOOK).await;
+        }
         for line in bars.look(&fleet) {
             screen.say(&line);
         }
@@ -193,8 +216,8 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
         if interrupted || overdue || refused {
             break;
         }
-        if carriers.is_none() && !fleet.ends().iter().any(|end| end.state == State::Untouched) {
-            carriers = Some(find_carriers(desk, order, &courses, screen).await);
+        if !looked_for_carriers && !fleet.ends().iter().any(|end| end.state == State::Untouched) {
+            (carriers, looked_for_carriers) = (find_carriers(desk, order, &courses, screen).await, true);
         }
         if fleet.is_over() {
             break;
@@ -206,21 +229,29 @@ async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, st
         }
     }
     bars.end();
-    view::outcome(screen, order, &fleet, carriers.as_deref().unwrap_or_default());
+    view::outcome(screen, order, &fleet, carriers.as_deref(), &left_out);
+    if !looked_for_carriers && courses.iter().any(Course::leaves) {
+        view::carriers_not_looked_for(screen, order);
+    }
     if fleet.is_back() {
-        return EXIT_OK;
+        return if left_out.is_empty() { EXIT_OK } else { EXIT_NOT_BACK };
     }
     screen.say("ECS goes on with what it was told. Run the same command again: it goes on from where things are.");
     if interrupted { EXIT_INTERRUPTED } else { EXIT_NOT_BACK }
 }
 
-/// The executions that still carry what was left; stopped, where that was ordered.
-async fn find_carriers(desk: &Desk, order: &Order, courses: &[Course], screen: &mut Screen<'_>) -> Vec<Carrier> {
+/// The executions that still carry what was left, stopped, where that was ordered; `None` where they are not known.
+async fn find_carriers(
+    desk: &Desk,
+    order: &Order,
+    courses: &[Course],
+    screen: &mut Screen<'_>,
+) -> Option<Vec<Carrier>> {
     let mut found = match carriers::find(desk, courses).await {
         Ok(found) => found,
         Err(problem) => {
             screen.say(&format!("which pipeline executions still carry it is not known: {problem}"));
-            return Vec::new();
+            return None;
         }
     };
     if order.stop_pipelines {
@@ -228,7 +259,7 @@ async fn find_carriers(desk: &Desk, order: &Order, courses: &[Course], screen: &
             screen.say(&format!("this execution could not be stopped: {problem}"));
         }
     }
-    found
+    Some(found)
 }
 
 /// Looks, and does what is to be done before the next look.

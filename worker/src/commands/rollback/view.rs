@@ -1,5 +1,7 @@
 //! What an operator sees of a rollback: tables for people, JSON for machines, a bar per service on a terminal.
 
+use std::collections::BTreeSet;
+
 use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -26,13 +28,15 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
         // What is done says it again, with its outcome.
         if order.dry_run || !goes_on {
             let services: Vec<Value> = plan.planned.iter().map(planned).collect();
-            screen.show(&json!({"schema": SCHEMA, "services": services, "problems": problems(plan)}).to_string());
+            screen.show(
+                &json!({"schema": SCHEMA, "services": services, "problems": problems(&plan.problems)}).to_string(),
+            );
         }
     } else if !plan.planned.is_empty() {
         screen.show(&of_plan(plan).trim_fmt());
     }
     if !plan.problems.is_empty() {
-        let count = plan.problems.iter().map(|(service, _)| service).collect::<std::collections::BTreeSet<_>>().len();
+        let count = plan.problems.iter().map(|(service, _)| service).collect::<BTreeSet<_>>().len();
         screen.say(&format!("{count} cannot be rolled back:"));
         for (service, problem) in &plan.problems {
             screen.say(&format!("- {service}: {}", printable(problem)));
@@ -40,8 +44,8 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
     }
 }
 
-fn problems(plan: &Plan) -> Vec<Value> {
-    plan.problems.iter().map(|(service, problem)| json!({"service": service, "problem": problem})).collect()
+fn problems(problems: &[(String, String)]) -> Vec<Value> {
+    problems.iter().map(|(service, problem)| json!({"service": service, "problem": problem})).collect()
 }
 
 fn of_plan(plan: &Plan) -> Table {
@@ -105,8 +109,14 @@ fn course(course: &Course) -> Value {
     })
 }
 
-/// Shows where every service stands, and which executions still carry what was left.
-pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, carriers: &[Carrier]) {
+/// Shows where every service stands, which executions still carry what was left, and what was left out from the beginning.
+pub(super) fn outcome(
+    screen: &mut Screen<'_>,
+    order: &Order,
+    fleet: &Fleet,
+    carriers: Option<&[Carrier]>,
+    left_out: &[(String, String)],
+) {
     let ends = fleet.ends();
     if order.json {
         let services = ends.iter().map(|end| {
@@ -116,13 +126,12 @@ pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, car
             value["counted"] = json!(end.tasks);
             value
         });
-        let carrying = carriers.iter().map(|carrier| {
-            json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping})
-        });
+        let carrying = |carrier: &Carrier| json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping});
         let document = json!({
             "schema": SCHEMA,
             "services": services.collect::<Vec<_>>(),
-            "executions": carrying.collect::<Vec<_>>(),
+            "problems": problems(left_out),
+            "executions": carriers.map(|carriers| carriers.iter().map(carrying).collect::<Vec<_>>()),
         });
         screen.show(&document.to_string());
     } else {
@@ -132,7 +141,12 @@ pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, car
         }
         screen.show(&shown.trim_fmt());
     }
-    for carrier in carriers {
+    if !left_out.is_empty() {
+        let names: BTreeSet<&str> = left_out.iter().map(|(service, _)| service.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        screen.say(&format!("Left out, for the reasons above: {}.", names.join(", ")));
+    }
+    for carrier in carriers.unwrap_or_default() {
         let Carrier { pipeline, execution, stopping } = carrier;
         screen.say(&if *stopping {
             format!("execution {execution} of {pipeline} carried it, and is being stopped")
@@ -140,6 +154,15 @@ pub(super) fn outcome(screen: &mut Screen<'_>, order: &Order, fleet: &Fleet, car
             format!("execution {execution} of {pipeline} still carries it: --stop-pipelines stops it; its checks refuse the digest")
         });
     }
+}
+
+/// Says that nobody looked for executions which still carry what was left: a service that was told leaves nothing any more for
+/// the same command.
+pub(super) fn carriers_not_looked_for(screen: &mut Screen<'_>, order: &Order) {
+    let stopped = if order.stop_pipelines { ", and none was stopped" } else { "" };
+    screen.say(&format!(
+        "Pipeline executions that still carry what was left were not looked for{stopped}: their checks refuse its digests; what is to end at once is stopped in CodePipeline."
+    ));
 }
 
 /// How far each service is: a bar on a terminal, a line for each change elsewhere.

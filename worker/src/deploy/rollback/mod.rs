@@ -9,6 +9,7 @@ pub mod aim;
 pub mod course;
 pub mod pair;
 pub mod refused;
+pub mod token;
 pub mod usable;
 pub mod way;
 pub mod words;

@@ -1,0 +1,144 @@
+//! What the command `rollback` may be told, and that its end tells the whole truth.
+
+use std::time::Duration;
+
+use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK};
+use coalmine_worker::commands::rollback::Order;
+use serde_json::{Value, json};
+use simulator::faults::{Fault, FaultPlan, Rule};
+use simulator::{Settings, Simulator};
+
+use crate::stage::{Application, OPERATOR_KEY, Story, order};
+
+/// Applications at their third release, and a story without a worker.
+async fn at_v3(seed: u64, apps: &[Application]) -> Story {
+    let all: Vec<&Application> = apps.iter().collect();
+    let mut story = Story::begin(Simulator::new(Settings::seeded(seed)), &all);
+    story.stop_worker().await;
+    let deployed: Vec<Application> = apps.iter().filter(|app| app.deployed).cloned().collect();
+    story.at_the_third_release(&deployed).await;
+    deployed.iter().for_each(|app| story.expect_rollback(app));
+    story
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_partial_rollback_leaves_out_is_told_at_its_end_and_by_its_exit_code() {
+    let apps = [Application::web("app", 2), Application::web("fresh", 2).never_deployed()];
+    let story = at_v3(1801, &apps).await;
+    let partial = Order { partial: true, json: true, ..order(&["app", "fresh"]) };
+    let dry = story.roll_back(Order { dry_run: true, ..partial.clone() }).await;
+    assert_eq!(dry.code, EXIT_NOT_POSSIBLE, "{dry:?}");
+    let problems = json!([{"service": "main/fresh", "problem": "no release ever succeeded on it"}]);
+    let document: Value = serde_json::from_str(&dry.out).unwrap();
+    assert_eq!((&document["problems"], &document["services"][1]["service"]), (&problems, &json!("app")));
+
+    let rolled = story.roll_back(partial.clone()).await;
+    assert_eq!(rolled.code, EXIT_NOT_BACK, "{rolled:?}");
+    let document: Value = serde_json::from_str(&rolled.out).unwrap();
+    assert_eq!((&document["problems"], &document["services"][1]["state"]), (&problems, &json!("back")));
+    assert!(rolled.words.contains("Left out, for the reasons above: main/fresh."), "{}", rolled.words);
+    assert!(!rolled.words.contains("Run the same command again"), "all others are back: {}", rolled.words);
+    for service in ["app", "app-canary"] {
+        story.runs_image(&apps[0], service, "v2");
+    }
+    let all = story.roll_back(Order { json: true, ..order(&["app"]) }).await;
+    assert_eq!(all.code, EXIT_OK, "{all:?}");
+    let document: Value = serde_json::from_str(&all.out).unwrap();
+    assert_eq!(document["problems"], json!([]));
+}
+
+/// How the outcome shows services: by state.
+fn states(document: &Value) -> Vec<(&str, &str)> {
+    let services = document["services"].as_array().expect("services").iter();
+    services.map(|service| (service["service"].as_str().unwrap(), service["state"].as_str().unwrap())).collect()
+}
+
+/// Of ten applications one does not get its answer: Ctrl-C comes meanwhile.
+#[tokio::test(start_paused = true)]
+async fn whoever_presses_ctrl_c_while_one_call_hangs_is_told_which_services_were_told() {
+    let apps: Vec<Application> = (0..10).map(|number| Application::web(&format!("s{number}"), 2)).collect();
+    for (seed, subject) in [(1802, "s7"), (1803, "s7-canary")] {
+        let story = at_v3(seed, &apps).await;
+        let hangs = Rule::new(Fault::Delay(Duration::from_secs(25))).caller(OPERATOR_KEY).operation("UpdateService");
+        story.simulator.inject(FaultPlan::seeded(1).rule(hangs.subject(subject)));
+        let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
+        let order = Order { json: true, stop_pipelines: true, ..order(&names) };
+        let soon = async {
+            let runs = |service: &str| story.runs(service).ends_with(":2");
+            let others = || apps.iter().all(|app| app.name == "s7" || (runs(&app.name) && runs(&app.canary_name())));
+            story.until_so("the others' orders", || others() && runs(subject)).await;
+            story.pass(Duration::from_secs(2)).await;
+        };
+        let rolled = story.roll_back_until(order, OPERATOR_KEY, soon).await;
+        assert_eq!(rolled.code, EXIT_INTERRUPTED, "{rolled:?}");
+        let document: Value = serde_json::from_str(&rolled.out).unwrap();
+        for (service, state) in states(&document) {
+            // What has not been told yet waits for its canary.
+            let expected = if story.runs(service).ends_with(":2") { "going back" } else { "untouched" };
+            assert_eq!(state, expected, "{service}: {rolled:?}");
+        }
+        assert_eq!(story.runs("s7").ends_with(":3"), subject == "s7-canary");
+        assert_eq!(document["executions"], Value::Null);
+        assert!(rolled.words.contains("were not looked for, and none was stopped"), "{}", rolled.words);
+        let again = story.roll_back(crate::stage::order(&names)).await;
+        assert_eq!(again.code, EXIT_OK, "{again:?}");
+        apps.iter().for_each(|app| story.runs_image(app, &app.name, "v2"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_every_service_with_a_tag_and_its_canaries_go_with_it() {
+    let apps = ["app", "search", "other"].map(|name| Application::web(name, 2));
+    let story = at_v3(1804, &apps).await;
+    let tag = aws_sdk_ecs::types::Tag::builder().key("team").value("shop").build();
+    for service in ["app", "search", "search-canary"] {
+        let arn = format!("arn:aws:ecs:eu-central-1:123456789012:service/main/{service}");
+        story.somebody().tag_resource().resource_arn(arn).tags(tag.clone()).send().await.unwrap();
+    }
+    let group = Order { group: Some(("team".into(), "shop".into())), json: true, ..order(&[]) };
+    let rolled = story.roll_back(group).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    let document: Value = serde_json::from_str(&rolled.out).unwrap();
+    let back = ["app-canary", "app", "search-canary", "search"].map(|service| (service, "back"));
+    assert_eq!(states(&document), back);
+    for (app, tag) in apps.iter().zip(["v2", "v2", "v3"]) {
+        story.runs_image(app, &app.name, tag);
+        story.runs_image(app, &app.canary_name(), tag);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_tells_the_cluster() {
+    let apps = [Application::web("app", 2)];
+    let story = at_v3(1805, &apps).await;
+    let nowhere = |services: &[&str]| Order { cluster: None, ..order(services) };
+    let strange = story.roll_back(nowhere(&["strange"])).await;
+    assert_eq!(strange.code, EXIT_NOT_POSSIBLE, "{strange:?}");
+    assert!(strange.words.contains("the ledger does not tell the cluster: give --cluster"), "{}", strange.words);
+    let rolled = story.roll_back(nowhere(&["app"])).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    story.runs_image(&apps[0], "app", "v2");
+    // The ledger also knows a service of that name elsewhere.
+    let key = "coalmine/services/other/app/001790000000-e-1.json";
+    story.world(|world| world.s3.put("ledger", key, b"{}".to_vec().into(), world.now));
+    let several = story.roll_back(nowhere(&["app"])).await;
+    assert_eq!(several.code, EXIT_NOT_POSSIBLE, "{several:?}");
+    assert!(several.words.contains("in several clusters (main, other): give --cluster"), "{}", several.words);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_whose_image_is_gone_is_named_with_the_newest_that_can_be_deployed() {
+    let apps = [Application::web("app", 2)];
+    let story = at_v3(1806, &apps).await;
+    story.world(|world| world.ecr.untag("app", "v2")).unwrap();
+    let begin = story.now();
+    let gone = story.roll_back(order(&["app"])).await;
+    assert_eq!(gone.code, EXIT_NOT_POSSIBLE, "{gone:?}");
+    assert!(gone.words.contains(":v2 is not in the repository"), "{}", gone.words);
+    assert!(gone.words.contains("the newest that can be deployed is app:1 (--to v1)"), "{}", gone.words);
+    assert_eq!(story.changes(begin), []);
+    // What it says can be done.
+    let named = story.roll_back(Order { to: "v1".parse().unwrap(), ..order(&["app"]) }).await;
+    assert_eq!(named.code, EXIT_OK, "{named:?}");
+    story.runs_image(&apps[0], "app", "v1");
+}
