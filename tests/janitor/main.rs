@@ -12,6 +12,7 @@ mod interleavings;
 mod large;
 mod oracle;
 mod permissions;
+mod readers;
 mod several;
 mod sweeps;
 mod tricky;
