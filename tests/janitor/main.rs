@@ -16,5 +16,6 @@ mod readers;
 mod several;
 mod sweeps;
 mod tricky;
+mod triggers;
 mod views;
 mod yard;

@@ -12,6 +12,7 @@ mod reference;
 mod roots;
 mod source;
 mod step;
+mod trigger;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use self::reference::{Referred, Registries};
 pub use self::roots::{Missing, Root, Roots, Wanted};
 pub use self::source::{Reach, Source, SourceReport};
 pub use self::step::Step;
+pub use self::trigger::{definition_arn, named_definition};
 
 /// An ARN, shared: a task definition's stands in every use of it.
 pub type Arn = Arc<str>;
