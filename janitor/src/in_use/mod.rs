@@ -6,6 +6,7 @@
 //!                  └─ roots() ──► Roots: (path, image as written, digest)  ──►  plan
 //! ```
 
+mod family;
 mod keep_list;
 mod recent;
 mod reference;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::family::family_and_revision;
 pub use self::keep_list::read_keep_list;
 pub use self::recent::Recency;
 pub use self::reference::{Referred, Registries};
