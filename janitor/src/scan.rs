@@ -6,7 +6,7 @@
 //!   3  the ledger, keep-lists
 //!   4  each place: what starts tasks → definitions → services → tasks      a reference can only move ahead of the scan
 //!   5  task definitions that something refers to             which revision is meant, then until nothing is missing
-//!   6  repository policies                                   where something is condemned by all of this
+//!   6  the registry's policy, repository policies            where something is condemned by all of this
 //! ```
 //!
 //! A source that cannot be read to its end is noted with the reason, and the others are read on, so that all that is
@@ -155,14 +155,19 @@ impl Scan<'_> {
         Ok(Inventory { home: self.registry.home.clone(), repositories, replication })
     }
 
-    /// Policies of some repositories.
+    /// Policies of some repositories, and the registry's, which may let pull from any of them.
     async fn access(&self, inventory: &mut Inventory, wanted: &BTreeSet<String>) -> Result<(), AwsError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
         self.progress.begin("repository policies");
         self.progress.expect(wanted.len());
+        let registry = self.registry.registry_access().await?;
         let wanted = inventory.repositories.iter_mut().filter(|repository| wanted.contains(&repository.name));
         let mut reading = stream::iter(wanted)
             .map(|repository| async {
-                repository.access = self.registry.access(&repository.name).await?;
+                let own = self.registry.access(&repository.name).await?;
+                repository.access = registry.added_to(own, &repository.name);
                 self.progress.step();
                 Ok::<(), AwsError>(())
             })

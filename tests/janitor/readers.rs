@@ -1,7 +1,9 @@
-//! Readers of other accounts: a place counts as read only where its own account has answered.
+//! Other accounts: a place counts as read only where its own account has answered, and who may pull has to be read.
 
-use coalmine_janitor::cli::EXIT_OK;
+use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK};
+use serde_json::json;
 use simulator::Service;
+use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::permissions::Policy;
 
 use crate::grants::SWEEP;
@@ -99,4 +101,48 @@ async fn each_region_of_an_account_is_read_with_the_role_of_its_own_reader() {
 /// The policy of the sweeps, for readers of all names.
 fn sweeps_with_every_reader() -> Policy {
     Policy::parse(&SWEEP.replace(ROLE, "arn:aws:iam::*:role/coalmine-reader*")).expect("a policy")
+}
+
+/// In scope V2 the registry's policy grants all of ECR's actions, pulls among them.
+#[tokio::test(start_paused = true)]
+async fn whoever_may_pull_by_the_registrys_policy_keeps_the_repositories_that_it_names() {
+    let yard = with_readers(95, "");
+    yard.push("base/java", "v1", 400);
+    yard.push("base/java", "v2", 1);
+    let policy = json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "pull", "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{OTHER}:root")},
+        "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        "Resource": "arn:aws:ecr:eu-central-1:123456789012:repository/base/*",
+    }]});
+    yard.world(|world| world.ecr.set_registry_policy(&policy.to_string()).expect("a policy"));
+    assert_eq!((yard.clean().await.code, yard.tags("app")), (EXIT_OK, vec!["v3".to_owned()]));
+    assert_eq!(yard.tags("base/java"), ["v1", "v2"]);
+    let why = yard.why("base/java:v1").await;
+    assert!(why.contains("the registry's policy lets account 210987654321 pull"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_registrys_policy_is_read_once_and_only_where_something_could_go() {
+    let yard = with_readers(96, "");
+    yard.push("base", "v1", 400);
+    yard.push("base", "v2", 1);
+    yard.plan().await;
+    assert_eq!(yard.calls(Service::Ecr, "GetRegistryPolicy"), 1);
+    let clean = Yard::new(97, EAGER);
+    clean.push("app", "v1", 1);
+    clean.plan().await;
+    assert_eq!(clean.calls(Service::Ecr, "GetRegistryPolicy"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_policy_that_may_not_be_read_stops_all_deletions() {
+    let yard = with_readers(98, "");
+    yard.plan().await;
+    yard.pass(1).await;
+    let denied = Rule::new(Fault::AccessDenied).caller(JANITOR_KEY).operation("GetRegistryPolicy");
+    yard.simulator.inject(FaultPlan::seeded(98).rule(denied));
+    let swept = yard.sweep().await;
+    assert_eq!((swept.code, yard.images("app")), (EXIT_INCOMPLETE, 15));
+    let missing = swept.head()["missing"].to_string();
+    assert!(missing.contains("allow ecr:GetRegistryPolicy"), "{missing}");
 }
