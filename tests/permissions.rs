@@ -200,6 +200,7 @@ fn every_resource_is_called_by_name_but_for_actions_that_know_none() {
         ("cloudwatch:DescribeAlarms", "composite alarms are shown only to those who may see every alarm"),
         ("codebuild:ListProjects", "knows no resource"),
         ("ecr:DescribeRegistry", "knows no resource"),
+        ("ecr:GetRegistryPolicy", "knows no resource"),
         ("ecr:GetAuthorizationToken", "knows no resource"),
         ("ecs:DescribeDaemon", "newer than the reference: unknown"),
         ("ecs:DescribeDaemonDeployments", "newer than the reference: unknown"),

@@ -47,6 +47,43 @@ pub enum GroundError {
     /// There are no credentials, or they are no good.
     #[error("cannot tell whose registry this is: {0}; check the AWS credentials")]
     Identity(AwsError),
+    /// A reader would read the janitor's own account.
+    #[error(
+        "the policy's reader of account {0} has no role, and the janitor's own account is {1}: give it the `role` of account \
+         {0} that it reads with"
+    )]
+    NoRole(String, String),
+    /// A reader's role is of another account than the reader's.
+    #[error(
+        "the policy's reader of account {reader} in {region} has the role {role}, which is of account {account}: give it the \
+         `role` of account {reader} that it reads with"
+    )]
+    OtherAccount {
+        /// The account that is to be read.
+        reader: String,
+        /// Where.
+        region: String,
+        /// The role.
+        role: String,
+        /// The account that would be read.
+        account: String,
+    },
+    /// A reader's role cannot be assumed, or AWS does not tell whose it is.
+    #[error(
+        "cannot tell which account the policy's reader of account {reader} in {region} reads: {problem}; check that the \
+         janitor's role has sts:AssumeRole on {role}, and that this role trusts it, with the reader's `external_id` if it \
+         asks for one"
+    )]
+    Reader {
+        /// The account that is to be read.
+        reader: String,
+        /// Where.
+        region: String,
+        /// The role.
+        role: String,
+        /// What AWS said.
+        problem: AwsError,
+    },
     /// The policy's ledger is not one.
     #[error("the policy's ledger: {0}")]
     Ledger(String),
@@ -59,7 +96,8 @@ impl Ground {
     /// Stands on a door. Reading is over after `budget`.
     ///
     /// # Errors
-    /// When there is no Region, or AWS does not tell the account.
+    /// When there is no Region, AWS does not tell the account, or a reader of the policy's would read another account than
+    /// it names.
     pub async fn open(
         door: &SdkConfig,
         policy: &Policy,
@@ -80,11 +118,7 @@ impl Ground {
         let until = clock.now() + budget;
         let mut places = Vec::new();
         for home in policy.homes(&own) {
-            let reader = policy.readers.iter().find(|reader| reader.account == home.account);
-            let door = match reader.and_then(|reader| Some((reader, reader.role.as_deref()?))) {
-                Some((reader, role)) if home != own => assume(&door, reader, role).await,
-                _ => door.clone(),
-            };
+            let door = if home == own { door.clone() } else { door_to(&home, &own, policy, &door).await? };
             let calls = Calls::new(&clock, policy.run.rate_percent, Some(until), &counts);
             places.push(Place::new(&door, home, calls));
         }
@@ -99,6 +133,27 @@ impl Ground {
             counts,
             clock,
         })
+    }
+}
+
+/// The door to a place of a reader's.
+///
+/// ECS's, Lambda's and most other lists name no account: whose credentials ask, his account answers. So a place counts as
+/// read only where STS has said that the credentials are its account's.
+async fn door_to(home: &Home, own: &Home, policy: &Policy, door: &SdkConfig) -> Result<SdkConfig, GroundError> {
+    let reader = policy.reader(home);
+    let Some((reader, role)) = reader.and_then(|reader| Some((reader, reader.role.as_deref()?))) else {
+        let is_own = home.account == own.account;
+        return is_own
+            .then(|| door.clone())
+            .ok_or_else(|| GroundError::NoRole(home.account.clone(), own.account.clone()));
+    };
+    let door = assume(door, reader, role).await;
+    let (reader, region, role) = (home.account.clone(), home.region.clone(), role.to_owned());
+    match sts::account(&door).await {
+        Ok(account) if account == reader => Ok(door),
+        Ok(account) => Err(GroundError::OtherAccount { reader, region, role, account }),
+        Err(problem) => Err(GroundError::Reader { reader, region, role, problem }),
     }
 }
 

@@ -5,8 +5,8 @@
 //!   2  manifests                                             of repositories with candidates
 //!   3  the ledger, keep-lists
 //!   4  each place: what starts tasks → definitions → services → tasks      a reference can only move ahead of the scan
-//!   5  task definitions that something refers to             until nothing is missing
-//!   6  repository policies                                   where something is condemned by all of this
+//!   5  task definitions that something refers to             which revision is meant, then until nothing is missing
+//!   6  the registry's policy, repository policies            where something is condemned by all of this
 //! ```
 //!
 //! A source that cannot be read to its end is noted with the reason, and the others are read on, so that all that is
@@ -24,7 +24,7 @@ use futures_util::{future, stream};
 
 use crate::aws::Place;
 use crate::cache::Cache;
-use crate::in_use::{Arn, Content, Definition, InUse, Reach, Source, SourceReport, Use, Used};
+use crate::in_use::{Arn, Content, Definition, InUse, Reach, Source, SourceReport, Use, Used, family_and_revision};
 use crate::inventory::{Image, Inventory, Manifests, Names, Repository};
 use crate::memory::Memory;
 use crate::plan::{Snapshot, candidates, plan};
@@ -126,6 +126,7 @@ impl Scan<'_> {
             in_use.uses.extend(found.uses);
             in_use.sources.extend(found.reports);
         }
+        self.settle_families(&mut in_use).await;
         self.complete(&mut in_use).await;
         in_use
     }
@@ -154,14 +155,19 @@ impl Scan<'_> {
         Ok(Inventory { home: self.registry.home.clone(), repositories, replication })
     }
 
-    /// Policies of some repositories.
+    /// Policies of some repositories, and the registry's, which may let pull from any of them.
     async fn access(&self, inventory: &mut Inventory, wanted: &BTreeSet<String>) -> Result<(), AwsError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
         self.progress.begin("repository policies");
         self.progress.expect(wanted.len());
+        let registry = self.registry.registry_access().await?;
         let wanted = inventory.repositories.iter_mut().filter(|repository| wanted.contains(&repository.name));
         let mut reading = stream::iter(wanted)
             .map(|repository| async {
-                repository.access = self.registry.access(&repository.name).await?;
+                let own = self.registry.access(&repository.name).await?;
+                repository.access = registry.added_to(own, &repository.name);
                 self.progress.step();
                 Ok::<(), AwsError>(())
             })
@@ -265,6 +271,31 @@ impl Scan<'_> {
         .await;
     }
 
+    /// Asks which revisions are meant where none is named. It is asked in each look, and nothing is kept under the name of
+    /// a family: unlike a revision, it means something else after the next registration.
+    async fn settle_families(&self, in_use: &mut InUse) {
+        let failed: Mutex<BTreeMap<&Home, String>> = Mutex::default();
+        let families = in_use.families().into_iter().filter_map(|family| Some((self.place_of(&family)?, family)));
+        let mut asking = stream::iter(families.collect::<Vec<_>>())
+            // Where one cannot be asked for, the others are not asked for.
+            .filter(|(place, _)| future::ready(!lock(&failed).contains_key(&place.home)))
+            .map(|(place, family)| async move {
+                let newest = place.newest_definition(&family).await;
+                (place, family, newest)
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((place, family, newest)) = asking.next().await {
+            match newest {
+                Ok(newest) => in_use.settle(&family, newest.and_then(|(arn, content)| self.described(arn, content))),
+                Err(problem) => drop(lock(&failed).entry(&place.home).or_insert_with(|| words(&problem))),
+            }
+        }
+        let failed = lock(&failed);
+        let reports =
+            failed.iter().map(|(home, why)| self.report(Source::TaskDefinitions, Some(home), Err(why.clone())));
+        in_use.sources.extend(reports);
+    }
+
     /// Reads the task definitions that something refers to, until nothing is missing.
     async fn complete(&self, in_use: &mut InUse) {
         self.progress.begin("task definitions");
@@ -299,6 +330,8 @@ impl Scan<'_> {
             let unread = in_use.unread(&self.policy.recent, memory, now);
             let unread: Vec<(Arn, &Place)> = unread
                 .into_iter()
+                // What names no revision was asked for before: it stays unread where that failed.
+                .filter(|arn| family_and_revision(arn).is_some())
                 .filter_map(|arn| place(&arn).map(|place| (arn, place)))
                 .filter(|(arn, place)| !failed.contains_key(&place.home) && asked.insert(arn.clone()))
                 .collect();
@@ -345,10 +378,16 @@ impl Scan<'_> {
 
     /// A task definition that is not described yet, or was in an earlier run.
     fn definition(&self, arn: &Arn, is_active: bool) -> Option<Definition> {
-        let (_, name) = arn.rsplit_once('/')?;
-        let (family, revision) = name.rsplit_once(':')?;
+        let (family, revision) = family_and_revision(arn)?;
         let content = self.cache.definition(arn).unwrap_or(Content::NotRead);
-        Some(Definition { family: Arc::from(family), revision: revision.parse().ok()?, is_active, content })
+        Some(Definition { family: Arc::from(family), revision, is_active, content })
+    }
+
+    /// A task definition that was described a moment ago, ACTIVE or not.
+    fn described(&self, arn: Arn, content: Content) -> Option<(Arn, Definition)> {
+        self.cache.keep_definition(&arn, &content);
+        let definition = self.definition(&arn, false)?;
+        Some((arn, Definition { content, ..definition }))
     }
 
     fn report(&self, source: Source, home: Option<&Home>, read: Result<(), String>) -> SourceReport {

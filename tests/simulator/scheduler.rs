@@ -20,8 +20,8 @@ pub struct State {
 
 #[derive(Clone, Debug)]
 struct Schedule {
-    cluster: String,
-    task_definition: String,
+    /// As `GetSchedule` shows it, but for the role.
+    target: Value,
     enabled: bool,
     created_at: SystemTime,
 }
@@ -30,8 +30,18 @@ impl State {
     /// Makes a schedule that runs a task definition in a cluster, both by ARN; one that is there is replaced. The group
     /// that every account has is `default`.
     pub fn add_task(&mut self, group: &str, name: &str, cluster: &str, task_definition: &str, at: SystemTime) {
-        let (cluster, task_definition) = (cluster.to_owned(), task_definition.to_owned());
-        let schedule = Schedule { cluster, task_definition, enabled: true, created_at: at };
+        let parameters = json!({ "TaskDefinitionArn": task_definition, "TaskCount": 1, "LaunchType": "FARGATE" });
+        self.add(group, name, json!({ "Arn": cluster, "EcsParameters": parameters }), at);
+    }
+
+    /// Makes a schedule with a universal target, which calls any operation of any service: `ecs:runTask`, with its input.
+    pub fn add_call(&mut self, group: &str, name: &str, operation: &str, input: &str, at: SystemTime) {
+        let arn = format!("arn:aws:scheduler:::aws-sdk:{operation}");
+        self.add(group, name, json!({ "Arn": arn, "Input": input }), at);
+    }
+
+    fn add(&mut self, group: &str, name: &str, target: Value, at: SystemTime) {
+        let schedule = Schedule { target, enabled: true, created_at: at };
         self.schedules.insert((group.to_owned(), name.to_owned()), schedule);
     }
 
@@ -118,7 +128,7 @@ fn list(world: &mut World, _call: &Call, input: ListInput) -> Answer<ListOutput>
             && input.state.as_ref().is_none_or(|asked| asked == schedule.state())
     });
     let shown = shown.map(|((group, name), schedule)| {
-        (format!("{group} {name}"), schedule.summary(world, group, name, json!({ "Arn": schedule.cluster })))
+        (format!("{group} {name}"), schedule.summary(world, group, name, json!({ "Arn": schedule.target["Arn"] })))
     });
     let (schedules, next_token) =
         keyed(shown, input.next_token.as_deref(), input.max_results, 100).ok_or_else(bad_page)?;
@@ -146,11 +156,8 @@ fn get(world: &mut World, _call: &Call, input: GetInput) -> Answer<GetOutput> {
         ErrorReply::new("ResourceNotFoundException", message).with_status(404)
     };
     let schedule = world.scheduler.schedules.get(&(group.clone(), name.clone())).ok_or_else(missing)?;
-    let target = json!({
-        "Arn": schedule.cluster,
-        "RoleArn": format!("arn:aws:iam::{}:role/scheduler", world.account),
-        "EcsParameters": { "TaskDefinitionArn": schedule.task_definition, "TaskCount": 1, "LaunchType": "FARGATE" },
-    });
+    let mut target = schedule.target.clone();
+    target["RoleArn"] = format!("arn:aws:iam::{}:role/scheduler", world.account).into();
     Ok(GetOutput {
         summary: schedule.summary(world, &group, &name, target),
         schedule_expression: "rate(1 hour)",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::buckets::Bucket;
 use super::{Place, time};
-use crate::inventory::{Access, Reading, Replication, Repository};
+use crate::inventory::{Access, Reading, RegistryAccess, Replication, Repository};
 
 impl Place {
     /// Every repository, without its images, policies and tags.
@@ -51,7 +51,23 @@ impl Place {
             .ok_or_else(|| AwsError::unusable(OPERATION, "a replication rule is not understood"))
     }
 
-    /// Who else may pull from a repository.
+    /// Who else may pull by the registry's policy.
+    ///
+    /// # Errors
+    /// When ECR cannot be asked.
+    pub async fn registry_access(&self) -> Result<RegistryAccess, AwsError> {
+        const OPERATION: &str = "ecr GetRegistryPolicy";
+        let asked = self.calls.one(Bucket::RegistryRead, OPERATION, || async {
+            self.ecr.get_registry_policy().send().await.map_err(|error| AwsError::of(OPERATION, &error))
+        });
+        match asked.await {
+            Ok(output) => Ok(RegistryAccess::read(output.policy_text().unwrap_or_default())),
+            Err(error) if error.is("RegistryPolicyNotFoundException") => Ok(RegistryAccess::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Who else may pull from a repository by its own policy.
     ///
     /// # Errors
     /// When ECR cannot be asked.

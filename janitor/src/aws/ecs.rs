@@ -7,8 +7,10 @@ use coalmine_door::AwsError;
 
 use super::buckets::Bucket;
 use super::{Place, time};
-use crate::in_use::{Arn, Content};
+use crate::in_use::{Arn, Content, family_and_revision};
 
+/// What a task definition says.
+const DESCRIBE: &str = "ecs DescribeTaskDefinition";
 /// Services that `DescribeServices` takes in one call.
 const SERVICES_PER_CALL: usize = 10;
 /// Tasks that `DescribeTasks` takes in one call.
@@ -85,24 +87,43 @@ impl Place {
     /// # Errors
     /// When ECS cannot be asked.
     pub async fn definition(&self, arn: &str) -> Result<Content, AwsError> {
-        const OPERATION: &str = "ecs DescribeTaskDefinition";
-        let asked = self.calls.one(Bucket::TaskDefinitionRead, OPERATION, || async {
-            let request = self.ecs.describe_task_definition().task_definition(arn);
-            request.send().await.map_err(|error| AwsError::of(OPERATION, &error))
+        Ok(self.described(arn).await?.map_or(Content::Gone, |(_, content)| content))
+    }
+
+    /// The revision that ECS would start now of a task definition that is named without one, the newest ACTIVE one; `None`
+    /// if there is none.
+    ///
+    /// # Errors
+    /// When ECS cannot be asked, or does not say which revision it is.
+    pub async fn newest_definition(&self, family: &str) -> Result<Option<(Arn, Content)>, AwsError> {
+        let Some((arn, content)) = self.described(family).await? else { return Ok(None) };
+        let arn = arn.filter(|arn| family_and_revision(arn).is_some());
+        let arn = arn.ok_or_else(|| AwsError::unusable(DESCRIBE, format!("no revision of {family}")))?;
+        Ok(Some((arn, content)))
+    }
+
+    /// The ARN of a task definition and what it says; `None` if there is none.
+    async fn described(&self, named: &str) -> Result<Option<(Option<Arn>, Content)>, AwsError> {
+        let asked = self.calls.one(Bucket::TaskDefinitionRead, DESCRIBE, || async {
+            let request = self.ecs.describe_task_definition().task_definition(named);
+            request.send().await.map_err(|error| AwsError::of(DESCRIBE, &error))
         });
         let output = match asked.await {
             Ok(output) => output,
-            // ECS's words for a revision that was deleted: it has no error code of its own.
-            Err(error) if error.message.contains("Unable to describe task definition") => return Ok(Content::Gone),
+            // ECS's words for a revision that was deleted, and for a family without an ACTIVE one: there is no error code
+            // for it.
+            Err(error) if error.message.contains("Unable to describe task definition") => return Ok(None),
             Err(error) => return Err(error),
         };
         let described = output.task_definition();
-        let described = described.ok_or_else(|| AwsError::unusable(OPERATION, format!("nothing about {arn}")))?;
+        let described = described.ok_or_else(|| AwsError::unusable(DESCRIBE, format!("nothing about {named}")))?;
         let containers = described.container_definitions().iter();
         let containers = containers.map(|container| {
             (container.name().unwrap_or_default().into(), container.image().unwrap_or_default().into())
         });
-        Ok(Content::Read { registered: described.registered_at().and_then(time), containers: containers.collect() })
+        let registered = described.registered_at().and_then(time);
+        let content = Content::Read { registered, containers: containers.collect() };
+        Ok(Some((described.task_definition_arn().map(Arn::from), content)))
     }
 
     /// ARNs of all clusters.

@@ -4,7 +4,7 @@ use coalmine_door::AwsError;
 
 use super::Place;
 use super::buckets::Bucket;
-use crate::in_use::Arn;
+use crate::in_use::{Arn, definition_arn, named_definition};
 
 /// Something that runs a task definition: where it stands (a bus, a group), its name, its target's id.
 #[derive(Clone, Debug)]
@@ -40,7 +40,8 @@ impl Place {
                 Err(error) => return Err(error),
             };
             found.extend(targets.iter().filter_map(|target| {
-                let definition = target.ecs_parameters()?.task_definition_arn().into();
+                let named = target.ecs_parameters()?.task_definition_arn();
+                let definition = definition_arn(named, target.arn(), &self.home);
                 Some(Trigger { group: bus.clone(), name: rule.clone(), target: target.id().to_owned(), definition })
             }));
         }
@@ -82,7 +83,7 @@ impl Place {
         });
         let mut found = Vec::new();
         for summary in pages.await? {
-            // An ECS target's ARN is a cluster's. What says nothing of its target is asked for.
+            // An ECS target's ARN is a cluster's, or an operation's of ECS. What says nothing of its target is asked for.
             let is_ecs = summary.target().is_none_or(|target| target.arn().contains(":ecs:"));
             let (Some(name), true) = (summary.name(), is_ecs) else { continue };
             let group = summary.group_name().unwrap_or("default");
@@ -95,14 +96,19 @@ impl Place {
                 Err(error) if error.is("ResourceNotFoundException") => continue,
                 Err(error) => return Err(error),
             };
-            if let Some(parameters) = output.target().and_then(|target| target.ecs_parameters()) {
-                found.push(Trigger {
-                    group: group.to_owned(),
-                    name: name.to_owned(),
-                    target: String::new(),
-                    definition: parameters.task_definition_arn().into(),
-                });
-            }
+            let unusable = |why: &str| AwsError::unusable(GET, format!("schedule {group}/{name}: {why}"));
+            let target = output.target().ok_or_else(|| unusable("no target"))?;
+            // A universal target calls an operation of ECS's API itself: all that it says stands in its input.
+            let named = match target.ecs_parameters() {
+                Some(parameters) => Some(parameters.task_definition_arn().to_owned()),
+                None => named_definition(target.arn(), target.input()).map_err(|why| unusable(&why))?,
+            };
+            found.extend(named.map(|named| Trigger {
+                group: group.to_owned(),
+                name: name.to_owned(),
+                target: String::new(),
+                definition: definition_arn(&named, target.arn(), &self.home),
+            }));
         }
         Ok(found)
     }

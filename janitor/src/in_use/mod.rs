@@ -6,12 +6,14 @@
 //!                  └─ roots() ──► Roots: (path, image as written, digest)  ──►  plan
 //! ```
 
+mod family;
 mod keep_list;
 mod recent;
 mod reference;
 mod roots;
 mod source;
 mod step;
+mod trigger;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,12 +21,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::family::family_and_revision;
 pub use self::keep_list::read_keep_list;
 pub use self::recent::Recency;
 pub use self::reference::{Referred, Registries};
 pub use self::roots::{Missing, Root, Roots, Wanted};
 pub use self::source::{Reach, Source, SourceReport};
 pub use self::step::Step;
+pub use self::trigger::{definition_arn, named_definition};
 
 /// An ARN, shared: a task definition's stands in every use of it.
 pub type Arn = Arc<str>;

@@ -1,18 +1,42 @@
-//! Who may pull from a repository, by its policy.
+//! Who may pull from a repository, by its policy and by the registry's.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
 
-/// Who a repository policy lets pull, beside the account that owns the repository.
+use super::Reading;
+
+/// Who is let pull from a repository, beside the account that owns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
-    /// Everybody that a statement allows to read manifests. Conditions are not weighed: they could only make it fewer.
+    /// Everybody that a statement of its policy allows to read manifests. Conditions are not weighed: they could only make
+    /// it fewer.
     pub principals: BTreeSet<Principal>,
+    /// Everybody that a statement of the registry's policy allows the same.
+    pub by_registry: BTreeSet<Principal>,
 }
 
-/// Somebody in a repository policy.
+/// Whom the registry's policy lets pull, and from which repositories.
+///
+/// Assumed: it grants pulls beside repository policies, as these do, once an account has switched its registry policies to
+/// scope V2, which admits all of ECR's actions. In scope V1 it grants but replication, pull-through caches and the making
+/// of repositories, so a statement for pulls means nothing there. Which scope holds is not asked: the worst of it is a
+/// repository that is frozen for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RegistryAccess {
+    grants: Vec<Grant>,
+}
+
+/// What one statement of the registry's policy grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Grant {
+    principals: Vec<Principal>,
+    /// Patterns of `repository/NAME`; none where it is not clear which repositories are meant.
+    resources: Option<Vec<String>>,
+}
+
+/// Somebody in a policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {
     /// An account, by its id or by anything in it.
@@ -48,10 +72,61 @@ impl Access {
     pub fn read(policy: &str) -> Self {
         let principals = match serde_json::from_str::<Value>(policy) {
             Ok(policy) => one_or_many(&policy["Statement"]).iter().flat_map(who).collect(),
-            Err(error) => [Principal::Other(format!("a policy that is not understood: {error}"))].into(),
+            Err(error) => [not_understood(&error)].into(),
         };
-        Self { principals }
+        Self { principals, by_registry: BTreeSet::new() }
     }
+}
+
+impl RegistryAccess {
+    /// Reads the text of a registry policy (`GetRegistryPolicy`, `policyText`). Whatever is not understood freezes every
+    /// repository.
+    pub fn read(policy: &str) -> Self {
+        let grants = match serde_json::from_str::<Value>(policy) {
+            Ok(policy) => one_or_many(&policy["Statement"]).iter().map(Grant::of).collect(),
+            Err(error) => vec![Grant { principals: vec![not_understood(&error)], resources: None }],
+        };
+        Self { grants }
+    }
+
+    /// A repository's access with what the registry's policy adds to it.
+    pub fn added_to(&self, access: Reading<Access>, repository: &str) -> Reading<Access> {
+        let grants = self.grants.iter().filter(|grant| grant.covers(repository));
+        let by_registry: BTreeSet<Principal> = grants.flat_map(|grant| grant.principals.clone()).collect();
+        match access {
+            Reading::Some(access) => Reading::Some(Access { by_registry, ..access }),
+            Reading::None if !by_registry.is_empty() => Reading::Some(Access { by_registry, ..Access::default() }),
+            other => other,
+        }
+    }
+}
+
+impl Grant {
+    fn of(statement: &Value) -> Self {
+        let resources = one_or_many(&statement["Resource"]);
+        let resources: Option<Vec<String>> = resources.iter().map(|one| resource(one.as_str()?)).collect();
+        Self { principals: who(statement), resources: resources.filter(|resources| !resources.is_empty()) }
+    }
+
+    fn covers(&self, repository: &str) -> bool {
+        let name = format!("repository/{repository}");
+        self.resources.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| is_like(pattern, &name)))
+    }
+}
+
+/// The part of an ARN's pattern that names repositories, such as `repository/shop/*`. An ARN of a repository has five
+/// colons, so where a pattern has five as well none of its wildcards stands for one. `None` where it has another number or
+/// a policy variable.
+fn resource(pattern: &str) -> Option<String> {
+    let parts: Vec<&str> = pattern.split(':').collect();
+    match *parts.as_slice() {
+        [_, _, _, _, _, name] if !name.contains('$') => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
+fn not_understood(error: &serde_json::Error) -> Principal {
+    Principal::Other(format!("a policy that is not understood: {error}"))
 }
 
 /// Whom a statement lets pull.
@@ -194,6 +269,56 @@ mod tests {
         ] {
             assert_eq!(!principals(&format!("{{{statement}, {who}}}")).is_empty(), counts, "{statement}");
         }
+    }
+
+    /// Whom a registry policy of one statement lets pull from `shop/app`.
+    fn of_registry(statement: &str) -> Vec<String> {
+        let policy = format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#);
+        match RegistryAccess::read(&policy).added_to(Reading::None, "shop/app") {
+            Reading::Some(access) => access.by_registry.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_registry_policy_lets_pull_from_the_repositories_of_its_resources() {
+        let pull = r#""Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": "ecr:BatchGetImage""#;
+        let arn = "arn:aws:ecr:eu-west-1:123456789012:";
+        for (resource, counts) in [
+            (format!(r#""Resource": "{arn}repository/*""#), true),
+            (format!(r#""Resource": ["{arn}repository/base", "{arn}repository/shop/a?p"]"#), true),
+            (format!(r#""Resource": "{arn}*""#), true),
+            (format!(r#""Resource": "{arn}repository/base/*""#), false),
+            (format!(r#""Resource": "{arn}repository/shop""#), false),
+            // What is not clear means all.
+            (r#""Resource": "*""#.to_owned(), true),
+            (r#""Resource": "arn:aws:ecr:*:repository/base""#.to_owned(), true),
+            (format!(r#""Resource": "{arn}repository/${{aws:PrincipalTag/team}}""#), true),
+            (format!(r#""Resource": ["{arn}repository/base", 5]"#), true),
+            (format!(r#""NotResource": "{arn}repository/shop/app""#), true),
+            (r#""Sid": "no resource""#.to_owned(), true),
+        ] {
+            let expected: &[&str] = if counts { &["account 210987654321"] } else { &[] };
+            assert_eq!(of_registry(&format!("{{{pull}, {resource}}}")), expected, "{resource}");
+        }
+    }
+
+    #[test]
+    fn replication_into_a_registry_is_no_pull() {
+        let into = r#"{"Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Resource": "*",
+            "Action": ["ecr:ReplicateImage", "ecr:CreateRepository"]}"#;
+        assert_eq!(of_registry(into), Vec::<String>::new());
+        assert!(!of_registry("5").is_empty() && !of_registry("{").is_empty());
+    }
+
+    #[test]
+    fn what_the_registry_adds_changes_nothing_else() {
+        let everyone = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#;
+        let (registry, own) = (RegistryAccess::read(everyone), Access::read(everyone));
+        let Reading::Some(both) = registry.added_to(Reading::Some(own.clone()), "app") else { panic!("a policy") };
+        assert_eq!((both.principals, both.by_registry), (own.principals, [Principal::Everyone].into()));
+        assert_eq!(registry.added_to(Reading::NotRead, "app"), Reading::NotRead);
+        assert_eq!(RegistryAccess::default().added_to(Reading::None, "app"), Reading::None);
     }
 
     #[test]

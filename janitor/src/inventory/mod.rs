@@ -11,7 +11,7 @@ mod media;
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::Home;
 
-pub use self::access::{Access, Principal};
+pub use self::access::{Access, Principal, RegistryAccess};
 pub use self::image::{Image, Images, Life, Status};
 pub use self::manifest::{Child, Manifest, Manifests, Names, read_manifest};
 pub use self::media::MediaType;
@@ -37,7 +37,8 @@ pub struct Repository {
     /// `imageTagMutability`, as AWS writes it: MUTABLE, IMMUTABLE, `IMMUTABLE_WITH_EXCLUSION`, …. For reports alone:
     /// immutability does not keep an image from being deleted.
     pub tag_mutability: String,
-    /// `GetRepositoryPolicy`. Only repositories with candidates need it; without it they are frozen.
+    /// `GetRepositoryPolicy`, and what `GetRegistryPolicy` adds. Only repositories with candidates need it; without it they
+    /// are frozen.
     pub access: Reading<Access>,
     /// `DescribeImages` with `imageStatus` ANY, every page; `None` if the repository was not listed.
     pub images: Option<Images>,

@@ -26,6 +26,8 @@ pub enum Freeze {
     },
     /// Its policy lets somebody pull whose uses are not read.
     SharedWith(Principal),
+    /// The registry's policy does.
+    SharedByRegistry(Principal),
     /// Its policy was not read.
     PolicyNotRead,
     /// Deletions are replicated to a registry around which no references are read.
@@ -48,6 +50,10 @@ impl fmt::Display for Freeze {
                 f,
                 "its policy lets {principal} pull, whose uses are not read: add [[readers]] for it, or [[shared]]"
             ),
+            Self::SharedByRegistry(principal) => write!(
+                f,
+                "the registry's policy lets {principal} pull, whose uses are not read: add [[readers]] for it, or [[shared]]"
+            ),
             Self::PolicyNotRead => f.write_str("its repository policy was not read"),
             Self::DeletesIn(home) => {
                 write!(f, "deletions are replicated to {home}, where no references are read: add [[readers]] for it")
@@ -68,14 +74,15 @@ pub(super) fn of_repository(snapshot: &Snapshot, repository: &Repository, policy
         Reading::NotRead => found.push(Freeze::PolicyNotRead),
         Reading::None => {}
         Reading::Some(access) => {
-            let strangers = access.principals.iter().filter(|principal| match principal {
+            let is_stranger = |principal: &&Principal| match principal {
                 Principal::Account(id) => {
                     !homes.iter().any(|home| home.account == *id) && !policy.shares(&repository.name, id)
                 }
                 Principal::Service(name) => !policy.shares(&repository.name, name),
                 Principal::Everyone | Principal::Other(_) => !policy.shares(&repository.name, "*"),
-            });
-            found.extend(strangers.cloned().map(Freeze::SharedWith));
+            };
+            found.extend(access.principals.iter().filter(is_stranger).cloned().map(Freeze::SharedWith));
+            found.extend(access.by_registry.iter().filter(is_stranger).cloned().map(Freeze::SharedByRegistry));
         }
     }
     let spreading = snapshot.inventory.replication.iter().filter(|rule| rule.deletes && rule.names(&repository.name));

@@ -164,6 +164,11 @@ impl Policy {
         homes
     }
 
+    /// Who reads a place beside the registry's own account and Region. No two readers name the same one.
+    pub fn reader(&self, home: &Home) -> Option<&Reader> {
+        self.readers.iter().find(|reader| reader.account == home.account && reader.regions.contains(&home.region))
+    }
+
     /// Whether the policy answers for `user`, an account, a service or `*`, of a repository.
     pub fn shares(&self, repository: &str, user: &str) -> bool {
         let covers = |shared: &Shared| shared.with.iter().any(|with| with == user || with == "*");

@@ -31,6 +31,7 @@ data "aws_iam_policy_document" "task" {
     actions = [
       "codebuild:ListProjects",
       "ecr:DescribeRegistry",
+      "ecr:GetRegistryPolicy",
       "ecs:DescribeDaemon",
       "ecs:DescribeDaemonDeployments",
       "ecs:DescribeDaemonRevisions",

@@ -54,6 +54,8 @@ pub struct State {
     start: SystemTime,
     repositories: BTreeMap<String, Repository>,
     replication: policies::Replication,
+    /// The registry's policy.
+    policy: Option<String>,
     /// Other registries that agents of this account may pull from, as they were when [`State::reach`] was told of them.
     others: Vec<State>,
 }
@@ -128,6 +130,7 @@ impl State {
             start,
             repositories: BTreeMap::new(),
             replication: policies::Replication::default(),
+            policy: None,
             others: Vec::new(),
         }
     }
@@ -257,6 +260,8 @@ crate::wire::json_operations! { dispatch:
     "CompleteLayerUpload" => layers::complete,
     "DescribeRegistry" => policies::describe_registry,
     "PutReplicationConfiguration" => policies::put_replication,
+    "GetRegistryPolicy" => policies::get_registry_policy,
+    "PutRegistryPolicy" => policies::put_registry_policy,
     "GetRepositoryPolicy" => policies::get_policy,
     "SetRepositoryPolicy" => policies::set_policy,
     "GetLifecyclePolicy" => policies::get_lifecycle,

@@ -1,4 +1,4 @@
-//! What stands beside the images: replication rules, repository and lifecycle policies, tags of repositories.
+//! What stands beside the images: replication rules, registry, repository and lifecycle policies, tags of repositories.
 //!
 //! Policies are kept and shown, not carried out: nothing is replicated, and nothing expires by itself.
 
@@ -75,6 +75,19 @@ pub(super) struct ReplicationOutput {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RegistryPolicyInput {
+    policy_text: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RegistryPolicyOutput {
+    registry_id: String,
+    policy_text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NameInput {
     registry_id: Option<String>,
     repository_name: Option<String>,
@@ -139,6 +152,26 @@ pub(super) fn put_replication(world: &mut World, _call: &Call, input: Replicatio
     asked.check()?;
     world.ecr.replication = asked.clone();
     Ok(ReplicationOutput { replication_configuration: asked })
+}
+
+pub(super) fn get_registry_policy(world: &mut World, _call: &Call, _input: NoInput) -> Answer<RegistryPolicyOutput> {
+    let account = &world.account;
+    let missing = || {
+        let message = format!("Registry policy does not exist in the registry with id '{account}'");
+        ErrorReply::new("RegistryPolicyNotFoundException", message)
+    };
+    let policy_text = world.ecr.policy.clone().ok_or_else(missing)?;
+    Ok(RegistryPolicyOutput { registry_id: account.clone(), policy_text })
+}
+
+pub(super) fn put_registry_policy(
+    world: &mut World,
+    _call: &Call,
+    input: RegistryPolicyInput,
+) -> Answer<RegistryPolicyOutput> {
+    let policy_text = required("policyText", input.policy_text)?;
+    world.ecr.set_registry_policy(&policy_text)?;
+    Ok(RegistryPolicyOutput { registry_id: world.account.clone(), policy_text })
 }
 
 pub(super) fn get_policy(world: &mut World, _call: &Call, input: NameInput) -> Answer<PolicyOutput> {
@@ -209,6 +242,18 @@ impl State {
         let replication: Replication = crate::wire::from_json(&json!({ "rules": rules }))?;
         replication.check()?;
         self.replication = replication;
+        Ok(())
+    }
+
+    /// Sets the registry's policy. It is shown, not carried out.
+    ///
+    /// # Errors
+    /// When the text is no JSON or too long.
+    pub fn set_registry_policy(&mut self, text: &str) -> Answer<()> {
+        if text.len() > 10_240 || serde_json::from_str::<Value>(text).is_err() {
+            return Err(invalid("PolicyText", "Invalid registry policy provided"));
+        }
+        self.policy = Some(text.to_owned());
         Ok(())
     }
 

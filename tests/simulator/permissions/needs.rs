@@ -177,7 +177,7 @@ fn ecr(world: &World, call: &Call) -> Option<Vec<Need>> {
         | "ListImages"
         | "GetRepositoryPolicy"
         | "GetLifecyclePolicy" => vec![repository(text(raw, "repositoryName"))],
-        "DescribeRegistry" => vec!["*".to_owned()],
+        "DescribeRegistry" | "GetRegistryPolicy" => vec!["*".to_owned()],
         _ => return None,
     };
     let action = format!("ecr:{}", call.operation);

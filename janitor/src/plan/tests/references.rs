@@ -5,7 +5,7 @@ use coalmine_pipeline::Home;
 
 use super::world::{World, digest, reference};
 use crate::in_use::{Content, Reach, Source, SourceReport, Step, Use, Used};
-use crate::inventory::{Access, Manifest, Reading, Replication};
+use crate::inventory::{Access, Manifest, Reading, RegistryAccess, Replication};
 use crate::plan::{Freeze, Gap, Kept, Verdict};
 use crate::policy::Policy;
 
@@ -242,6 +242,20 @@ fn whoever_else_may_pull_freezes_a_repository() {
     assert_eq!(world.deleted(), [1]);
     world.access = policy("*");
     assert_eq!(world.deleted(), NOTHING);
+}
+
+#[test]
+fn whoever_may_pull_by_the_registrys_policy_freezes_a_repository() {
+    let mut world = World::new();
+    world.image("shop/app", 1, &[], 40);
+    let statement = r#"{"Effect": "Allow", "Action": "ecr:*", "Principal": {"AWS": "210987654321"}, "Resource": "*"}"#;
+    let registry = RegistryAccess::read(&format!(r#"{{"Statement": [{statement}]}}"#));
+    world.access = registry.added_to(Reading::None, "shop/app");
+    assert_eq!(world.deleted(), NOTHING);
+    assert!(world.why(1).contains("the registry's policy lets account 210987654321 pull"), "{}", world.why(1));
+    let shared = "\n[[shared]]\nrepositories = [\"shop/*\"]\nwith = [\"210987654321\"]";
+    world.policy = Policy::parse(&format!("{}{shared}", super::world::POLICY)).unwrap();
+    assert_eq!(world.deleted(), [1]);
 }
 
 #[test]
