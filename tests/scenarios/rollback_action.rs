@@ -106,7 +106,7 @@ async fn explain_tells_a_rollbacks_job_and_its_token() {
     let key = format!("coalmine/{}", story.below("workers/").first().unwrap());
     story.stop_worker().await;
     let held = serde_json::json!({"schema": 1, "renewed": 1_796_000_000_000_i64, "jobs": {
-        &job: {"token": r#"{"v":9}"#, "place": "rollback/Release/Rollback"}}});
+        &job: {"state": "intent", "token": r#"{"v":9}"#, "place": "rollback/Release/Rollback"}}});
     story.world(|world| world.s3.put("ledger", &key, held.to_string().into_bytes().into(), world.now));
     let told = story.ask(&["explain", &job]).await.unwrap().1;
     assert!(told.contains("in the hands of worker") && told.contains("has version 9"), "{told}");
