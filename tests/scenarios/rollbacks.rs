@@ -424,6 +424,13 @@ async fn what_ecs_took_back_long_ago_is_not_what_back_means() {
 
 #[tokio::test(start_paused = true)]
 async fn what_runs_beside_a_release_from_another_registry_keeps_no_rollback_back() {
+    let runs_beside = |story: &Story, now: &str, before: &str| {
+        for service in ["app", "app-canary"] {
+            let run = story.digests(service);
+            let [now, before] = [now, before].map(|tag| run.contains(&story.digest(&app(), tag)));
+            assert!(now && !before && run.len() == 2, "{service}: {run:?}");
+        }
+    };
     let app = app().beside("logs", "public.ecr.aws/observability/logs:stable");
     let story = Story::begin(Simulator::new(Settings::seeded(1653)), &[&app]);
     release(&story, &app, "v2").await;
@@ -431,7 +438,7 @@ async fn what_runs_beside_a_release_from_another_registry_keeps_no_rollback_back
     story.expect_rollback(&app);
     let rolled = story.roll_back(order(&["app"])).await;
     assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
-    story.runs_image(&app, "app", "v2");
+    runs_beside(&story, "v2", "v3");
     // Only ECS remembers it.
     let story = Story::begin(Simulator::new(Settings::seeded(1654)), &[&app]);
     release(&story, &app, "v2").await;
@@ -439,7 +446,7 @@ async fn what_runs_beside_a_release_from_another_registry_keeps_no_rollback_back
     story.expect_rollback(&app);
     let rolled = story.roll_back(order(&["app"])).await;
     assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
-    story.runs_image(&app, "app", "v1");
+    runs_beside(&story, "v1", "v2");
 }
 
 #[tokio::test(start_paused = true)]
