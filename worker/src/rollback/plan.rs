@@ -269,7 +269,7 @@ async fn registries(tools: &Tools, definition: &TaskDefinition, target: &Good) -
         let answer = match ImageReference::parse(&written) {
             Err(problem) => Answer::Wrong(problem.to_string()),
             Ok(reference) => match tools.registries.resolve(&reference).await {
-                Ok(resolved) => Answer::Found(reference, resolved),
+                Ok(resolved) => Answer::Found(Box::new((reference, resolved))),
                 Err(ImageError::Problem(problem)) if reference.ecr().is_none() => Answer::Unknown(problem),
                 Err(ImageError::Problem(problem)) => Answer::Wrong(problem),
                 Err(ImageError::Aws(error)) if error.kind == Kind::Denied => {

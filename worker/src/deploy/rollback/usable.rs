@@ -21,7 +21,7 @@ pub struct Looked {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// It is there.
-    Found(ImageReference, Resolved),
+    Found(Box<(ImageReference, Resolved)>),
     /// It cannot be pulled, because of this.
     Wrong(String),
     /// Nobody here can look: it is in no registry of ECR, or in one that does not let us.
@@ -60,9 +60,10 @@ pub fn images(
         match answer {
             Answer::Wrong(problem) => problems.push(format!("container {container}: image {written} {problem}")),
             Answer::Unknown(problem) => unknown.push(format!("container {container}: image {written} {problem}")),
-            Answer::Found(_, resolved) if resolved.archived => problems
+            Answer::Found(found) if found.1.archived => problems
                 .push(format!("container {container}: image {written} is archived and cannot be pulled: restore it")),
-            Answer::Found(reference, resolved) => {
+            Answer::Found(found) => {
+                let (reference, resolved) = &**found;
                 let image = Image::new(container, reference, resolved);
                 match target.digests.get(container).filter(|ran| !image.digests.contains(*ran)) {
                     // What a task would pull is not what was good.
@@ -103,7 +104,7 @@ mod tests {
             immutable: true,
             archived,
         };
-        let answer = Answer::Found(ImageReference::parse(IMAGE).unwrap(), resolved);
+        let answer = Answer::Found(Box::new((ImageReference::parse(IMAGE).unwrap(), resolved)));
         Looked { container: "app".into(), written: IMAGE.into(), answer }
     }
 
@@ -167,7 +168,7 @@ mod tests {
             written: "public/logs:1".into(),
             answer: Answer::Unknown("is elsewhere".into()),
         };
-        let (active, both) = (definition("ACTIVE"), [looked(false), blind.clone()]);
+        let (active, both) = (definition("ACTIVE"), [looked(false), blind]);
         let found = images(&remembered, Some(&active), &both).expect("it can be deployed");
         assert_eq!(found.iter().map(|image| image.container.as_str()).collect::<Vec<_>>(), ["app"]);
         for (target, looked) in [(&remembered, &both[1..]), (&on_record, &both[..])] {
