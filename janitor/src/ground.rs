@@ -5,13 +5,14 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_types::SdkConfig;
 use coalmine_door::AwsError;
-use coalmine_door::clock::Clock;
+use coalmine_door::clock::{Clock, Time};
 use coalmine_door::store::{Location, Store};
 use coalmine_pipeline::Home;
 
 use crate::aws::calls::{Calls, Counts};
 use crate::aws::place::Place;
 use crate::aws::sts;
+use crate::plan::{CLOCKS_DIFFER, clocks_agree};
 use crate::policy::{Policy, Reader};
 use crate::sources::KeepListAt;
 use crate::state::STATE_BYTES_MAX;
@@ -24,6 +25,8 @@ const LEDGER_BYTES_MAX: usize = 1 << 20;
 pub struct Ground {
     /// The date and how to wait.
     pub clock: Clock,
+    /// Whether AWS has told its date, and the clock agrees with it.
+    pub is_dated: bool,
     /// The registry that is cleaned.
     pub registry: Place,
     /// Every place in which references are read, the registry's own first.
@@ -47,6 +50,17 @@ pub enum GroundError {
     /// There are no credentials, or they are no good.
     #[error("cannot tell whose registry this is: {0}; check the AWS credentials")]
     Identity(AwsError),
+    /// The clock is off.
+    #[error(
+        "this machine's clock says {}, AWS's {}: images are judged by their age, so nothing is done by a clock that is more than {} minutes off; correct this machine's clock",
+        shown(.ours), shown(.aws), CLOCKS_DIFFER.num_minutes()
+    )]
+    Clock {
+        /// What the machine's clock says.
+        ours: Time,
+        /// What AWS says.
+        aws: Time,
+    },
     /// The policy's ledger is not one.
     #[error("the policy's ledger: {0}")]
     Ledger(String),
@@ -59,7 +73,7 @@ impl Ground {
     /// Stands on a door. Reading is over after `budget`.
     ///
     /// # Errors
-    /// When there is no Region, or AWS does not tell the account.
+    /// When there is no Region, AWS does not tell the account, or the clock is off.
     pub async fn open(
         door: &SdkConfig,
         policy: &Policy,
@@ -74,8 +88,12 @@ impl Ground {
         let keep_lists = policy.keep_lists.iter().map(|list| KeepListAt::find(list, &door));
         let keep_lists = keep_lists.collect::<Result<_, _>>().map_err(GroundError::KeepList)?;
         let clock = Clock::of(&door);
-        let account = sts::account(&door).await.map_err(GroundError::Identity)?;
-        let own = Home { account, region };
+        let identity = sts::identity(&door).await.map_err(GroundError::Identity)?;
+        let ours = clock.now();
+        if let Some(aws) = identity.date.filter(|aws| !clocks_agree(ours, *aws)) {
+            return Err(GroundError::Clock { ours, aws });
+        }
+        let own = Home { account: identity.account, region };
         let counts = Counts::default();
         let until = clock.now() + budget;
         let mut places = Vec::new();
@@ -98,8 +116,13 @@ impl Ground {
             keep_lists,
             counts,
             clock,
+            is_dated: identity.date.is_some(),
         })
     }
+}
+
+fn shown(at: &Time) -> impl std::fmt::Display {
+    at.format("%Y-%m-%d %H:%M:%S UTC")
 }
 
 /// The door with a reader's role.

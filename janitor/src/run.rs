@@ -203,6 +203,7 @@ impl<'p> Run<'p> {
         }
     }
 
+            is_dated: self.ground.is_dated,
     async fn look(&self, memory: &crate::memory::Memory) -> Result<Seen, RunError> {
         let seen = self.scanner(memory).all().await;
         self.progress.end();
@@ -216,6 +217,9 @@ impl<'p> Run<'p> {
         Ok(loaded.save(&self.ground.store, plan.memory(), kept).await?)
     }
 
+        if !self.ground.is_dated {
+            return Ok(());
+        }
     /// Repositories that lose images and from which ECR deletes by itself, too. It is a notice: what cannot be read is left
     /// out.
     async fn lifecycles(&self, plan: &Plan<'_>) -> Vec<String> {

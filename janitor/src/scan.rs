@@ -54,6 +54,8 @@ pub struct Scan<'a> {
     pub keep_lists: &'a [KeepListAt],
     /// The date and how to wait.
     pub clock: &'a Clock,
+    /// Whether AWS has told its date, and the clock agrees with it.
+    pub is_dated: bool,
     /// How far the scan is, for people.
     pub progress: &'a Progress,
 }
@@ -87,7 +89,7 @@ impl Scan<'_> {
         let inventory = self.inventory().await?;
         let candidates = candidates(&inventory, self.policy, began);
         let home = Some(&self.registry.home);
-        let mut reports = vec![self.report(Source::Registry, home, Ok(()))];
+        let mut reports = vec![self.report(Source::Registry, home, self.dated())];
         let manifests = self.manifests_of(&inventory, &candidates).await;
         reports.push(self.report(Source::Manifests, home, manifests.as_ref().map(|_| ()).map_err(words)));
         let mut in_use = self.in_use(!candidates.is_empty()).await;
@@ -128,6 +130,14 @@ impl Scan<'_> {
         }
         self.complete(&mut in_use).await;
         in_use
+    }
+
+    /// Ages are judged by this machine's clock. One that is ahead would condemn what is young, and nothing else would show
+    /// it: so where AWS does not say what time it is, nothing may go.
+    fn dated(&self) -> Result<(), String> {
+        let why = "AWS's answer bears no date, so that this machine's clock cannot be checked: let the header Date through \
+                   whatever stands between";
+        if self.is_dated { Ok(()) } else { Err(why.to_owned()) }
     }
 
     async fn inventory(&self) -> Result<Inventory, AwsError> {
