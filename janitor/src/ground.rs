@@ -14,7 +14,7 @@ use crate::aws::place::Place;
 use crate::aws::sts;
 use crate::plan::{CLOCKS_DIFFER, clocks_agree};
 use crate::policy::{Policy, Reader};
-use crate::sources::KeepListAt;
+use crate::sources::{KeepListAt, Ledger};
 use crate::state::STATE_BYTES_MAX;
 
 /// The largest object of the worker's ledger that is read: what the worker itself writes at most.
@@ -34,7 +34,7 @@ pub struct Ground {
     /// Where the memory is.
     pub store: Store,
     /// The worker's ledger.
-    pub ledger: Option<Store>,
+    pub ledger: Option<Ledger>,
     /// The policy's keep-lists.
     pub keep_lists: Vec<KeepListAt>,
     /// How many calls were made.
@@ -112,7 +112,7 @@ impl Ground {
             registry,
             places,
             store: Store::open(state, &door, STATE_BYTES_MAX),
-            ledger: ledger.map(|location| Store::open(&location, &door, LEDGER_BYTES_MAX)),
+            ledger: ledger.map(|location| Ledger::new(Store::open(&location, &door, LEDGER_BYTES_MAX))),
             keep_lists,
             counts,
             clock,

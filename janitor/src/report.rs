@@ -290,6 +290,9 @@ impl<'p, 'a> Report<'p, 'a> {
         let running = plan.dangling.iter().filter_map(|at| plan.roots.roots.get(*at as usize));
         for root in running.filter(|root| root.recency().is_none()).take(SHOWN_MAX) {
             writeln!(out, "Leads to no image: {root}")?;
+        for report in plan.snapshot.in_use.sources.iter().filter(|report| report.reach == Reach::Releases(0)) {
+            writeln!(out, "Nothing is kept by {report}: is it the workers' --ledger?")?;
+        }
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::clock::{Clock, Time};
-use coalmine_door::store::{Store, StoreError};
+use coalmine_door::store::StoreError;
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::{Digest, Home};
 use futures_util::StreamExt;
@@ -30,7 +30,7 @@ use crate::memory::Memory;
 use crate::plan::{Snapshot, candidates, plan};
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::sources::{self, From, IN_PLACES, KeepListAt};
+use crate::sources::{self, From, IN_PLACES, KeepListAt, Ledger};
 
 /// Calls that are under way at the same time, per place. The rate is the buckets' matter; this hides latency.
 const AT_ONCE: usize = 8;
@@ -49,7 +49,7 @@ pub struct Scan<'a> {
     /// What earlier runs have read.
     pub cache: &'a Cache,
     /// The worker's ledger, if the policy names one.
-    pub ledger: Option<&'a Store>,
+    pub ledger: Option<&'a Ledger>,
     /// The policy's keep-lists.
     pub keep_lists: &'a [KeepListAt],
     /// The date and how to wait.
@@ -110,7 +110,7 @@ impl Scan<'_> {
     pub async fn in_use(&self, with_deployments: bool) -> InUse {
         let mut in_use = InUse::default();
         let now = self.clock.now();
-        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home).await {
+        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home, now).await {
             in_use.sources.push(report);
             in_use.uses.extend(uses);
         }

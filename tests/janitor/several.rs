@@ -174,3 +174,60 @@ fn folder(name: &str) -> PathBuf {
     fs::create_dir_all(&folder).expect("a folder");
     folder
 }
+
+/// A release of an image on record in the ledger, which the worker has changed last so many days ago.
+fn record(yard: &Yard, release: &str, tag: &str, days_ago: u32) {
+    let images = [format!("{HOST}/app:{tag}")];
+    let body = json!({"schema": 1, "release": release, "images": images}).to_string();
+    let at = yard.days_ago(days_ago);
+    yard.world(|world| world.s3.put(BUCKET, &format!("worker/releases/{release}.json"), body.into(), at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_ledger_the_newest_releases_of_each_service_and_those_of_the_window_count() {
+    let policy = format!("[sources]\nledger = \"s3://{BUCKET}/worker\"\n[references]\nkeep_releases = 1\n");
+    let yard = with_policy(85, &policy);
+    for (release, tag, days_ago) in [("r1", "v1", 200), ("r2", "v2", 150), ("r3", "v3", 80), ("r4", "v4", 95)] {
+        record(&yard, release, tag, days_ago);
+    }
+    // Two of them ended well on a service; of the others only the window tells.
+    for (began, release) in [(1, "r1"), (2, "r2")] {
+        put(&yard, &format!("worker/services/prod/shop/{began:012}-{release}.json"), "{}".to_owned());
+    }
+    let swept = yard.clean().await;
+    assert_eq!(yard.tags("app"), ["v2", "v3", "v5"]);
+    let sources = swept.lines.last().expect("a head")["sources"].to_string();
+    assert!(sources.contains("the worker's ledger: complete, 2 releases"), "{sources}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_reads_a_release_once_however_often_it_looks() {
+    let yard = with_policy(86, &format!("[sources]\nledger = \"s3://{BUCKET}/worker\"\n"));
+    for release in ["r1", "r2", "r3"] {
+        record(&yard, release, "v1", 10);
+    }
+    yard.plan().await;
+    yard.pass(1).await;
+    let before = yard.simulator.calls_of(JANITOR_KEY).len();
+    yard.sweep().await;
+    assert_eq!(yard.tags("app"), ["v1", "v5"]);
+    let calls = yard.simulator.calls_of(JANITOR_KEY).split_off(before);
+    let of = |operation: &str, what: &str| {
+        calls.iter().filter(|call| call.operation == operation && call.subject.contains(what)).count()
+    };
+    assert_eq!(of("GetObject", "releases/"), 3, "{calls:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_without_releases_is_told_of_and_one_that_is_not_there_stops_all_deletions() {
+    let yard = with_policy(87, &format!("[sources]\nledger = \"s3://{BUCKET}/worker\"\n"));
+    let swept = yard.clean().await;
+    let head = swept.lines.last().expect("a head");
+    assert!(head["sources"].to_string().contains("complete, 0 releases"), "{head}");
+    assert_eq!((swept.code, yard.tags("app")), (EXIT_OK, vec!["v5".to_owned()]));
+    let nowhere = std::env::temp_dir().join(format!("coalmine-janitor-no-ledger-{}", std::process::id()));
+    let yard = with_policy(88, &format!("[sources]\nledger = \"dir:{}\"\n", nowhere.display()));
+    let swept = yard.clean().await;
+    assert_eq!((swept.code, yard.images("app")), (EXIT_INCOMPLETE, 25));
+    assert!(swept.head()["missing"].to_string().contains("folder is not there"), "{}", swept.head());
+}

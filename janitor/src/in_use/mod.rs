@@ -9,6 +9,7 @@
 mod keep_list;
 mod recent;
 mod reference;
+mod releases;
 mod roots;
 mod source;
 mod step;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::keep_list::read_keep_list;
 pub use self::recent::Recency;
 pub use self::reference::{Referred, Registries};
+pub use self::releases::recent_releases;
 pub use self::roots::{Missing, Root, Roots, Wanted};
 pub use self::source::{Reach, Source, SourceReport};
 pub use self::step::Step;

@@ -83,7 +83,7 @@ impl fmt::Display for Gap {
 pub(super) fn of_sources(snapshot: &Snapshot, policy: &Policy, memory: &Memory, now: DateTime<Utc>) -> Vec<Gap> {
     let reports = &snapshot.in_use.sources;
     let is_fine = |report: &SourceReport| match report.reach {
-        Reach::Complete => true,
+        Reach::Complete | Reach::Releases(_) => true,
         Reach::NotNeeded => candidates(&snapshot.inventory, policy, now).is_empty(),
         Reach::Off => !policy.reads(report.source),
         Reach::Incomplete { .. } => false,
