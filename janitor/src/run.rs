@@ -214,7 +214,7 @@ impl<'p> Run<'p> {
     async fn remember(&self, plan: &Plan<'_>, seen: &Seen) -> Result<(), RunError> {
         let kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
         let mut loaded = self.loaded.lock().await;
-        Ok(loaded.save(&self.ground.store, plan.memory(), kept).await?)
+        Ok(loaded.save(&self.ground.store, &self.ground.registry.home, plan.memory(), kept).await?)
     }
 
         if !self.ground.is_dated {

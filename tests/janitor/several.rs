@@ -231,3 +231,35 @@ async fn a_ledger_without_releases_is_told_of_and_one_that_is_not_there_stops_al
     assert_eq!((swept.code, yard.images("app")), (EXIT_INCOMPLETE, 25));
     assert!(swept.head()["missing"].to_string().contains("folder is not there"), "{}", swept.head());
 }
+
+/// What one of them has found in use again, the other must not go on condemning.
+#[tokio::test(start_paused = true)]
+async fn of_two_janitors_the_one_that_writes_later_drops_nothing_that_the_other_found() {
+    let yard = with_policy(89, "");
+    yard.plan().await;
+    let condemned = |memory: &Value, digest: &str| memory["memory"]["condemned"]["app"].get(digest).is_some();
+    let memory = || -> Value {
+        let body = yard.world(|world| world.s3.get(BUCKET, crate::grants::MEMORY).expect("a memory").body.clone());
+        serde_json::from_slice(&body).expect("JSON")
+    };
+    let (kept, gone) =
+        yard.world(|world| (world.ecr.digest("app", "v2").expect("v2"), world.ecr.digest("app", "v3").expect("v3")));
+    let before = memory();
+    assert!(condemned(&before, &kept) && condemned(&before, &gone));
+    yard.pass(1).await;
+    // Right before it writes, another one has written that v2 is in use.
+    let mut other = before.clone();
+    other["memory"]["condemned"]["app"].as_object_mut().expect("images").remove(&kept);
+    let other = std::sync::Mutex::new(Some(other.to_string()));
+    yard.simulator.before_call(move |worlds, call| {
+        if call.access_key == JANITOR_KEY && call.operation == "PutObject" {
+            if let Some(body) = other.lock().expect("a lock").take() {
+                let world = worlds.home();
+                world.s3.put(BUCKET, crate::grants::MEMORY, body.into(), world.now);
+            }
+        }
+    });
+    yard.plan().await;
+    let after = memory();
+    assert!(!condemned(&after, &kept) && condemned(&after, &gone), "{after:#}");
+}
