@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK};
+use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK, EXIT_PLANNED};
 use serde_json::{Value, json};
 
 use crate::grants::BUCKET;
@@ -173,6 +173,20 @@ fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("coalmine-janitor-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     folder
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_names_nothing_of_what_is_condemned_deletes_nothing_and_says_so() {
+    let yard = with_policy(90, "[run]\nplan_ttl = \"3d\"\n");
+    let folder = folder("left");
+    let file = folder.join("plan.json");
+    // Everything still waits for a second scan.
+    yard.plan_to(&file).await;
+    yard.pass(1).await;
+    let swept = yard.sweep_plan(&file).await.expect("a plan");
+    assert_eq!((swept.code, yard.images("app")), (EXIT_PLANNED, 25));
+    assert_eq!((&swept.head()["to_delete"], &swept.head()["agreed"]), (&20.into(), &0.into()), "{}", swept.head());
+    fs::remove_dir_all(&folder).expect("a folder");
 }
 
 /// A release of an image on record in the ledger, which the worker has changed last so many days ago.
