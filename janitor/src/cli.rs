@@ -20,7 +20,7 @@ use crate::run::{Run, RunError};
 pub const EXIT_OK: u8 = 0;
 /// The command line is wrong; nothing was done. (clap's own code.)
 pub const EXIT_USAGE: u8 = 2;
-/// The surroundings are wrong: policy, Region, credentials, plan file. Nothing was deleted.
+/// The surroundings are wrong: policy, Region, credentials, clock, plan file. Nothing was deleted.
 pub const EXIT_SURROUNDINGS: u8 = 3;
 /// There is something to delete.
 pub const EXIT_PLANNED: u8 = 10;
@@ -45,7 +45,7 @@ A first look:
 Exit codes:
   0   nothing to delete, or all of it was deleted
   2   the command line is wrong
-  3   the surroundings are wrong (policy, AWS Region, credentials, plan file); nothing was deleted
+  3   the surroundings are wrong (policy, AWS Region, credentials, clock, plan file); nothing was deleted
   10  there is something to delete
   11  a guard held something back: the rest of the plan is carried out
   12  something could not be read: nothing was deleted, or nothing more

@@ -5,15 +5,16 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_types::SdkConfig;
 use coalmine_door::AwsError;
-use coalmine_door::clock::Clock;
+use coalmine_door::clock::{Clock, Time};
 use coalmine_door::store::{Location, Store};
 use coalmine_pipeline::Home;
 
 use crate::aws::calls::{Calls, Counts};
 use crate::aws::place::Place;
 use crate::aws::sts;
+use crate::plan::{CLOCKS_DIFFER, clocks_agree};
 use crate::policy::{Policy, Reader};
-use crate::sources::KeepListAt;
+use crate::sources::{KeepListAt, Ledger};
 use crate::state::STATE_BYTES_MAX;
 
 /// The largest object of the worker's ledger that is read: what the worker itself writes at most.
@@ -24,6 +25,8 @@ const LEDGER_BYTES_MAX: usize = 1 << 20;
 pub struct Ground {
     /// The date and how to wait.
     pub clock: Clock,
+    /// Whether AWS has told its date, and the clock agrees with it.
+    pub is_dated: bool,
     /// The registry that is cleaned.
     pub registry: Place,
     /// Every place in which references are read, the registry's own first.
@@ -31,7 +34,7 @@ pub struct Ground {
     /// Where the memory is.
     pub store: Store,
     /// The worker's ledger.
-    pub ledger: Option<Store>,
+    pub ledger: Option<Ledger>,
     /// The policy's keep-lists.
     pub keep_lists: Vec<KeepListAt>,
     /// How many calls were made.
@@ -84,6 +87,17 @@ pub enum GroundError {
         /// What AWS said.
         problem: AwsError,
     },
+    /// The clock is off.
+    #[error(
+        "this machine's clock says {}, AWS's {}: images are judged by their age, so nothing is done by a clock that is more than {} minutes off; correct this machine's clock",
+        shown(.ours), shown(.aws), CLOCKS_DIFFER.num_minutes()
+    )]
+    Clock {
+        /// What the machine's clock says.
+        ours: Time,
+        /// What AWS says.
+        aws: Time,
+    },
     /// The policy's ledger is not one.
     #[error("the policy's ledger: {0}")]
     Ledger(String),
@@ -96,8 +110,8 @@ impl Ground {
     /// Stands on a door. Reading is over after `budget`.
     ///
     /// # Errors
-    /// When there is no Region, AWS does not tell the account, or a reader of the policy's would read another account than
-    /// it names.
+    /// When there is no Region, AWS does not tell the account, the clock is off, or a reader of the policy's would read
+    /// another account than it names.
     pub async fn open(
         door: &SdkConfig,
         policy: &Policy,
@@ -112,8 +126,12 @@ impl Ground {
         let keep_lists = policy.keep_lists.iter().map(|list| KeepListAt::find(list, &door));
         let keep_lists = keep_lists.collect::<Result<_, _>>().map_err(GroundError::KeepList)?;
         let clock = Clock::of(&door);
-        let account = sts::account(&door).await.map_err(GroundError::Identity)?;
-        let own = Home { account, region };
+        let identity = sts::identity(&door).await.map_err(GroundError::Identity)?;
+        let ours = clock.now();
+        if let Some(aws) = identity.date.filter(|aws| !clocks_agree(ours, *aws)) {
+            return Err(GroundError::Clock { ours, aws });
+        }
+        let own = Home { account: identity.account, region };
         let counts = Counts::default();
         let until = clock.now() + budget;
         let mut places = Vec::new();
@@ -128,10 +146,11 @@ impl Ground {
             registry,
             places,
             store: Store::open(state, &door, STATE_BYTES_MAX),
-            ledger: ledger.map(|location| Store::open(&location, &door, LEDGER_BYTES_MAX)),
+            ledger: ledger.map(|location| Ledger::new(Store::open(&location, &door, LEDGER_BYTES_MAX))),
             keep_lists,
             counts,
             clock,
+            is_dated: identity.date.is_some(),
         })
     }
 }
@@ -150,11 +169,15 @@ async fn door_to(home: &Home, own: &Home, policy: &Policy, door: &SdkConfig) -> 
     };
     let door = assume(door, reader, role).await;
     let (reader, region, role) = (home.account.clone(), home.region.clone(), role.to_owned());
-    match sts::account(&door).await {
+    match sts::identity(&door).await.map(|identity| identity.account) {
         Ok(account) if account == reader => Ok(door),
         Ok(account) => Err(GroundError::OtherAccount { reader, region, role, account }),
         Err(problem) => Err(GroundError::Reader { reader, region, role, problem }),
     }
+}
+
+fn shown(at: &Time) -> impl std::fmt::Display {
+    at.format("%Y-%m-%d %H:%M:%S UTC")
 }
 
 /// The door with a reader's role.

@@ -27,3 +27,59 @@ pub struct Memory {
     /// for a revision that was deregistered a moment ago stays a root.
     pub active: BTreeMap<Arn, DateTime<Utc>>,
 }
+
+impl Memory {
+    /// What two scans of about the same time, which did not know of each other, have to hand on: only what both found old
+    /// and unreferenced is so, since the later of both dates, and what either found ACTIVE was it.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        self.condemned.retain(|repository, images| {
+            let others = other.condemned.get(repository);
+            images.retain(|digest, since| {
+                let theirs = others.and_then(|others| others.get(digest));
+                *since = theirs.map_or(*since, |theirs| *theirs.max(since));
+                theirs.is_some()
+            });
+            !images.is_empty()
+        });
+        for (arn, at) in &other.active {
+            let ours = self.active.entry(arn.clone()).or_insert(*at);
+            *ours = *at.max(ours);
+        }
+        self.scanned = self.scanned.max(other.scanned);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_memories_either_acquits_and_either_shows_what_was_active() {
+        let at = |day: u32| format!("2026-11-{day:02}T12:00:00Z").parse::<DateTime<Utc>>().unwrap();
+        let digest = |n: u8| Digest::from_bytes([n; 32]);
+        let ours = Memory {
+            scanned: Some(at(20)),
+            condemned: [
+                ("app".to_owned(), [(digest(1), at(10)), (digest(2), at(11)), (digest(3), at(12))].into()),
+                ("base".to_owned(), [(digest(4), at(12))].into()),
+            ]
+            .into(),
+            active: [(Arn::from("a"), at(19)), (Arn::from("b"), at(20))].into(),
+        };
+        let theirs = Memory {
+            scanned: Some(at(21)),
+            condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(9)), (digest(5), at(9))].into())]
+                .into(),
+            active: [(Arn::from("b"), at(19)), (Arn::from("c"), at(21))].into(),
+        };
+        let both = Memory {
+            scanned: Some(at(21)),
+            condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(12))].into())].into(),
+            active: [(Arn::from("a"), at(19)), (Arn::from("b"), at(20)), (Arn::from("c"), at(21))].into(),
+        };
+        assert_eq!(ours.clone().with(&theirs), both);
+        assert_eq!(theirs.with(&ours), both);
+    }
+}

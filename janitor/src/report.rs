@@ -21,19 +21,27 @@ pub struct Report<'p, 'a> {
     calls: BTreeMap<&'static str, u64>,
     /// Repositories from which ECR deletes by itself, too.
     lifecycles: Vec<String>,
+    /// Of what is to be deleted, how many images a person's plan names, where there is one.
+    agreed: Option<usize>,
 }
 
 impl<'p, 'a> Report<'p, 'a> {
     /// A report on a plan, and on the calls that it took.
     #[must_use]
     pub fn of(plan: &'p Plan<'a>, calls: BTreeMap<&'static str, u64>) -> Self {
-        Self { plan, calls, lifecycles: Vec::new() }
+        Self { plan, calls, lifecycles: Vec::new(), agreed: None }
     }
 
     /// The same, with the repositories that have a lifecycle policy.
     #[must_use]
     pub fn with_lifecycles(self, lifecycles: Vec<String>) -> Self {
         Self { lifecycles, ..self }
+    }
+
+    /// The same, with how many of the deletions a person has agreed to by a plan.
+    #[must_use]
+    pub fn with_agreed(self, agreed: usize) -> Self {
+        Self { agreed: Some(agreed), ..self }
     }
 
     /// What is there, and what refers to it.
@@ -118,6 +126,16 @@ impl<'p, 'a> Report<'p, 'a> {
             (0, 0) => writeln!(out, "Nothing is to be deleted.")?,
             (0, waiting) => writeln!(out, "Nothing is to be deleted yet; {waiting} images wait for a later scan.")?,
             (gone, _) => writeln!(out, "{gone} images are to be deleted, which frees {}.", freed(self.plan.freed()))?,
+        }
+        match self.agreed {
+            Some(0) if gone > 0 => writeln!(
+                out,
+                "The plan that was given names none of them with the tags that it has now, so nothing is deleted: make a new one."
+            )?,
+            Some(agreed) if agreed < gone => {
+                writeln!(out, "The plan that was given names {agreed} of them: no other goes.")?;
+            }
+            _ => {}
         }
         self.notices(out)
     }
@@ -245,6 +263,7 @@ impl<'p, 'a> Report<'p, 'a> {
             "missing": plan.gaps.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "sources": reports.collect::<Vec<_>>(),
             "to_delete": plan.repositories.iter().map(deletions).sum::<usize>(),
+            "agreed": self.agreed,
             "waiting": self.waiting(),
             "kept": plan.kept_by_reason(),
             "frees": plan.freed(),
@@ -270,6 +289,9 @@ impl<'p, 'a> Report<'p, 'a> {
         }
         for report in plan.snapshot.in_use.sources.iter().filter(|report| report.reach == Reach::Off) {
             writeln!(out, "Not read: {report}")?;
+        }
+        for report in plan.snapshot.in_use.sources.iter().filter(|report| report.reach == Reach::Releases(0)) {
+            writeln!(out, "Nothing is kept by {report}: is it the workers' --ledger?")?;
         }
         for image in self.archived() {
             writeln!(out, "ALARM: {image} is in the archive, but something needs it: restore it")?;

@@ -141,7 +141,7 @@ impl<'p> Run<'p> {
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
         let lifecycles = self.lifecycles(&plan).await;
         self.remember(&plan, &seen).await?;
-        let report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(lifecycles);
+        let mut report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(lifecycles);
         let mut todo = plan.file();
         if let Some(agreed) = &agreed {
             let ruled = plan.repositories.iter().filter(|judged| judged.rule.is_some());
@@ -151,10 +151,14 @@ impl<'p> Run<'p> {
             keep_agreed(&mut todo, agreed);
         }
         let count: usize = todo.repositories.iter().map(|repository| repository.deletions.len()).sum();
+        if agreed.is_some() {
+            report = report.with_agreed(count);
+        }
         if count == 0 || is_dry {
             report.plan(out, json).map_err(RunError::Output)?;
             self.measure(&plan, None);
-            return Ok(if is_dry { code(&plan) } else { finished(&plan, None) });
+            // What is condemned and not agreed to is still to be deleted.
+            return Ok(if is_dry || agreed.is_some() { code(&plan) } else { finished(&plan, None) });
         }
         if !json {
             report.plan(out, false).map_err(RunError::Output)?;
@@ -199,6 +203,7 @@ impl<'p> Run<'p> {
             ledger: self.ground.ledger.as_ref(),
             keep_lists: &self.ground.keep_lists,
             clock: &self.ground.clock,
+            is_dated: self.ground.is_dated,
             progress: &self.progress,
         }
     }
@@ -209,11 +214,15 @@ impl<'p> Run<'p> {
         seen.map_err(RunError::Registry)
     }
 
-    /// Writes what the next run has to know, before anything is deleted.
+    /// Writes what the next run has to know, before anything is deleted. By a clock that nobody has checked nothing is
+    /// remembered: its dates would be believed later.
     async fn remember(&self, plan: &Plan<'_>, seen: &Seen) -> Result<(), RunError> {
+        if !self.ground.is_dated {
+            return Ok(());
+        }
         let kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
         let mut loaded = self.loaded.lock().await;
-        Ok(loaded.save(&self.ground.store, plan.memory(), kept).await?)
+        Ok(loaded.save(&self.ground.store, &self.ground.registry.home, plan.memory(), kept).await?)
     }
 
     /// Repositories that lose images and from which ECR deletes by itself, too. It is a notice: what cannot be read is left

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::clock::{Clock, Time};
-use coalmine_door::store::{Store, StoreError};
+use coalmine_door::store::StoreError;
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::{Digest, Home};
 use futures_util::StreamExt;
@@ -30,7 +30,7 @@ use crate::memory::Memory;
 use crate::plan::{Snapshot, candidates, plan};
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::sources::{self, From, IN_PLACES, KeepListAt};
+use crate::sources::{self, From, IN_PLACES, KeepListAt, Ledger};
 
 /// Calls that are under way at the same time, per place. The rate is the buckets' matter; this hides latency.
 const AT_ONCE: usize = 8;
@@ -49,11 +49,13 @@ pub struct Scan<'a> {
     /// What earlier runs have read.
     pub cache: &'a Cache,
     /// The worker's ledger, if the policy names one.
-    pub ledger: Option<&'a Store>,
+    pub ledger: Option<&'a Ledger>,
     /// The policy's keep-lists.
     pub keep_lists: &'a [KeepListAt],
     /// The date and how to wait.
     pub clock: &'a Clock,
+    /// Whether AWS has told its date, and the clock agrees with it.
+    pub is_dated: bool,
     /// How far the scan is, for people.
     pub progress: &'a Progress,
 }
@@ -87,7 +89,7 @@ impl Scan<'_> {
         let inventory = self.inventory().await?;
         let candidates = candidates(&inventory, self.policy, began);
         let home = Some(&self.registry.home);
-        let mut reports = vec![self.report(Source::Registry, home, Ok(()))];
+        let mut reports = vec![self.report(Source::Registry, home, self.dated())];
         let manifests = self.manifests_of(&inventory, &candidates).await;
         reports.push(self.report(Source::Manifests, home, manifests.as_ref().map(|_| ()).map_err(words)));
         let mut in_use = self.in_use(!candidates.is_empty()).await;
@@ -108,7 +110,7 @@ impl Scan<'_> {
     pub async fn in_use(&self, with_deployments: bool) -> InUse {
         let mut in_use = InUse::default();
         let now = self.clock.now();
-        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home).await {
+        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home, now).await {
             in_use.sources.push(report);
             in_use.uses.extend(uses);
         }
@@ -129,6 +131,14 @@ impl Scan<'_> {
         self.settle_families(&mut in_use).await;
         self.complete(&mut in_use).await;
         in_use
+    }
+
+    /// Ages are judged by this machine's clock. One that is ahead would condemn what is young, and nothing else would show
+    /// it: so where AWS does not say what time it is, nothing may go.
+    fn dated(&self) -> Result<(), String> {
+        let why = "AWS's answer bears no date, so that this machine's clock cannot be checked: let the header Date through \
+                   whatever stands between";
+        if self.is_dated { Ok(()) } else { Err(why.to_owned()) }
     }
 
     async fn inventory(&self) -> Result<Inventory, AwsError> {

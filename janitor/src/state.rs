@@ -12,6 +12,8 @@ use crate::memory::Memory;
 pub const STATE_BYTES_MAX: usize = 128 << 20;
 /// The form of what is written. Another one is set aside.
 const SCHEMA: u32 = 1;
+/// How often a write is tried again that another janitor came before.
+const TRIES: usize = 5;
 
 /// The state of one registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,27 +63,41 @@ pub async fn load(store: &Store, registry: &Home) -> Result<Loaded, StoreError> 
 }
 
 impl Loaded {
-    /// Writes a new state in the place of what was read. Another janitor's that was written meanwhile stays.
+    /// Writes a new state in the place of what was read. Where another janitor has written meanwhile, both memories become
+    /// one: an image that either found in use is not condemned any more.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn save(&mut self, store: &Store, memory: Memory, cache: Kept) -> Result<(), StoreError> {
-        let state = State { schema: SCHEMA, memory, cache };
-        if state == self.state {
-            return Ok(());
-        }
-        let body = serde_json::to_vec(&state).unwrap_or_default();
-        match store.put(&self.key, body, &self.condition).await {
-            Ok(version) => {
-                self.condition = Condition::Unchanged(version);
-                self.state = state;
-                Ok(())
+    /// When the store cannot be read or written, or others write again and again.
+    pub async fn save(
+        &mut self,
+        store: &Store,
+        registry: &Home,
+        memory: Memory,
+        cache: Kept,
+    ) -> Result<(), StoreError> {
+        let mut state = State { schema: SCHEMA, memory, cache };
+        for _ in 0..TRIES {
+            if state == self.state {
+                return Ok(());
             }
-            Err(StoreError::Changed { key }) => {
-                warn!(key, "another janitor has written its memory meanwhile: this run's is dropped");
-                Ok(())
+            let body = serde_json::to_vec(&state).unwrap_or_default();
+            match store.put(&self.key, body, &self.condition).await {
+                Ok(version) => {
+                    self.condition = Condition::Unchanged(version);
+                    self.state = state;
+                    return Ok(());
+                }
+                Err(StoreError::Changed { key }) => {
+                    warn!(key, "another janitor has written its memory meanwhile: both become one");
+                    *self = load(store, registry).await?;
+                    // Where it is gone, or was set aside, there is nothing of another's to keep.
+                    if self.state.schema == SCHEMA {
+                        state.memory = state.memory.with(&self.state.memory);
+                    }
+                }
+                Err(problem) => return Err(problem),
             }
-            Err(problem) => Err(problem),
         }
+        Err(StoreError::Changed { key: self.key.clone() })
     }
 }

@@ -1,6 +1,6 @@
 //! Acting: carrying a plan out, one repository after the other, each after a last look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -22,8 +22,16 @@ const FRESH_TIMES: u32 = 4;
 const FRESH_MIN: Duration = Duration::from_secs(1);
 /// The longest that a look is good for beyond the time that it took.
 const FRESH_MAX: Duration = Duration::from_secs(30);
-/// No deletion begins later than this after its image was looked at: what is left waits for another run.
+/// No deletion begins later than this after its image was looked at, or after the look was good: what is left waits for
+/// another run.
 const DELETE_FOR: TimeDelta = TimeDelta::seconds(15);
+/// A repository that takes longer to list is looked at again: else little of that time would be left.
+const LISTING_MAX: TimeDelta = TimeDelta::seconds(5);
+/// So many images are looked at again: about what can be deleted in the time. The others wait for another run.
+const AGAIN_MAX: usize = 5_000;
+/// What the others are told.
+const NOT_AGAIN: &str =
+    "its repository takes long to list, so there was no time to look at it again: the next run deletes it";
 /// Rounds of deleting and confirming in one repository: indexes in indexes are not nested deeper.
 const ROUNDS_MAX: usize = 1_000;
 
@@ -40,8 +48,16 @@ pub struct Swept {
 struct Look {
     in_use: InUse,
     replication: Vec<Replication>,
-    began: Time,
-    good_for: Duration,
+    good_until: Time,
+}
+
+/// A repository as it is, and when its planned images were looked at.
+struct Listing {
+    images: Images,
+    manifests: Manifests,
+    at: Time,
+    /// Those for which there was no time when they were looked at again.
+    not_again: BTreeSet<Digest>,
 }
 
 impl Scan<'_> {
@@ -69,40 +85,44 @@ impl Scan<'_> {
         &self,
         plan: &RepositoryPlan,
         memory: &Memory,
-        look: &mut Option<Look>,
+        last: &mut Option<Look>,
     ) -> Result<Vec<(Digest, Outcome)>, String> {
         // Tags are read after the references that name them: one that is moved in between is seen where it is now.
-        let look = self.look(look).await?;
-        let names = Mutex::new(Names::default());
-        let images = self.registry.images(&plan.name, &names).await.map_err(|problem| words(&problem))?;
-        let images = images.unwrap_or_default();
-        let manifests = self.manifests(plan, &images).await.map_err(|problem| words(&problem))?;
-        let now = self.clock.now();
-        let roots = look.in_use.roots(&self.policy.recent, memory, now);
+        let mut look = self.look(last).await?;
+        let mut listing = self.list(plan).await.map_err(|problem| words(&problem))?;
+        if self.clock.now() - listing.at.min(look.good_until) > LISTING_MAX {
+            look = self.look(last).await?;
+            self.look_again(plan, &mut listing).await.map_err(|problem| words(&problem))?;
+        }
+        let roots = look.in_use.roots(&self.policy.recent, memory, self.clock.now());
         if let Some(missing) = roots.unread.first() {
             return Err(format!("a task definition was not read: {missing}"));
         }
         let fresh = Fresh {
+            policy: self.policy,
             registry: &self.registry.home,
             replication: &look.replication,
-            images: &images,
-            manifests: &manifests,
+            images: &listing.images,
+            manifests: &listing.manifests,
             roots: &roots,
         };
-        let answers = recheck(plan, &fresh);
-        for (digest, answer) in &answers {
+        let mut answers = recheck(plan, &fresh);
+        for (digest, answer) in &mut answers {
+            if *answer == Answer::Go && listing.not_again.contains(digest) {
+                *answer = Answer::Keep { why: NOT_AGAIN.to_owned() };
+            }
             if let Answer::Keep { why } = answer {
                 info!(repository = plan.name, digest = %digest, why, "an image stays after the last look");
             }
         }
-        Ok(self.delete(plan, &answers, images.len(), now + DELETE_FOR).await)
+        let until = listing.at.min(look.good_until) + DELETE_FOR;
+        Ok(self.delete(plan, &answers, listing.images.len(), until).await)
     }
 
     /// What refers to images, read again unless that was done a moment ago.
     async fn look<'l>(&self, last: &'l mut Option<Look>) -> Result<&'l Look, String> {
         let now = self.clock.now();
-        let is_good = |look: &Look| (now - look.began).to_std().is_ok_and(|age| age < look.good_for);
-        if !last.as_ref().is_some_and(is_good) {
+        if last.as_ref().is_none_or(|look| now >= look.good_until) {
             let replication = self.registry.replication().await.map_err(|problem| words(&problem))?;
             let in_use = self.in_use(true).await;
             let incomplete = in_use.sources.iter().find(|report| matches!(report.reach, Reach::Incomplete { .. }));
@@ -111,9 +131,32 @@ impl Scan<'_> {
             }
             let took = (self.clock.now() - now).to_std().unwrap_or_default();
             let good_for = took + (took * FRESH_TIMES).clamp(FRESH_MIN, FRESH_MAX);
-            *last = Some(Look { in_use, replication, began: now, good_for });
+            *last = Some(Look { in_use, replication, good_until: now + good_for });
         }
         last.as_ref().ok_or_else(|| String::from("nothing was read"))
+    }
+
+    /// All images of a repository.
+    async fn list(&self, plan: &RepositoryPlan) -> Result<Listing, AwsError> {
+        let at = self.clock.now();
+        let images = self.registry.images(&plan.name, &Mutex::default()).await?.unwrap_or_default();
+        let manifests = self.manifests(plan, &images).await?;
+        Ok(Listing { images, manifests, at, not_again: BTreeSet::new() })
+    }
+
+    /// The planned images once more, by name. What else has come since is not needed: ECR itself keeps the children of an
+    /// index, and a tag that has moved is missing from its planned image.
+    async fn look_again(&self, plan: &RepositoryPlan, listing: &mut Listing) -> Result<(), AwsError> {
+        let existing = plan.deletions.iter().map(|deletion| deletion.digest);
+        let existing: Vec<Digest> = existing.filter(|digest| listing.images.get(digest).is_some()).collect();
+        let (again, not_again) = existing.split_at(existing.len().min(AGAIN_MAX));
+        listing.at = self.clock.now();
+        let fresh = self.registry.images_by_digest(&plan.name, again).await?;
+        let asked: BTreeSet<&Digest> = again.iter().collect();
+        let others = listing.images.iter().filter(|image| !asked.contains(&image.digest)).cloned();
+        listing.images = others.chain(fresh).collect();
+        listing.not_again = not_again.iter().copied().collect();
+        Ok(())
     }
 
     /// What lists what in a repository now: an index that was pushed since the plan was made saves its children.

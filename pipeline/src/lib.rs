@@ -19,7 +19,7 @@
 //! - [`config`], [`options`], [`capacity`], [`duration`], [`names`]: from texts to values, all problems at once.
 //! - [`artifact`], [`image`]: which images a release consists of.
 //! - [`contract`]: the definitions as JSON and Markdown.
-//! - [`limits`], [`variables`], [`tags`]: what the worker writes, and how much AWS takes.
+//! - [`ledger`], [`limits`], [`variables`], [`tags`]: what the worker writes, and how much AWS takes.
 
 pub mod action_type;
 pub mod artifact;
@@ -28,6 +28,7 @@ pub mod config;
 pub mod contract;
 pub mod duration;
 pub mod image;
+pub mod ledger;
 pub mod limits;
 pub mod mismatch;
 pub mod names;

@@ -8,13 +8,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK};
 use simulator::faults::{Fault, FaultPlan, Moment, Rule, SentCall};
 use simulator::{ErrorReply, Service, Skew};
 
 use crate::extent::sample;
 use crate::furnished::{self, POLICY};
 use crate::grants::{BUCKET, MEMORY};
-use crate::yard::{DAY, JANITOR_KEY, Yard};
+use crate::yard::{DAY, EAGER, JANITOR_KEY, Yard};
 
 const VARIABLE: &str = "COALMINE_FAULTS";
 
@@ -154,10 +156,14 @@ fn once(fault: Fault) -> impl Fn(&SentCall) -> Option<Rule> {
     move |call| Some(Rule::new(fault.clone()).call(call.number))
 }
 
+/// Places are read side by side, so that a call may be sent so much earlier in another run.
+const SWAPPED: u64 = 4;
+
 /// A fault at every attempt of a call, and of the same call later in the run.
 fn lasting(fault: Fault) -> impl Fn(&SentCall) -> Option<Rule> {
     move |call| {
-        let rule = Rule::new(fault.clone()).from_call(call.number).service(call.service).operation(&call.operation);
+        let from = call.number.saturating_sub(SWAPPED);
+        let rule = Rule::new(fault.clone()).from_call(from).service(call.service).operation(&call.operation);
         Some(rule.subject(&call.subject))
     }
 }
@@ -253,16 +259,18 @@ faults! {
         once(Fault::Kill(Moment::AfterTheAct));
 }
 
-/// AWS refuses signatures that are more than five minutes off, and the SDK then dates them by AWS's clock. What is judged
-/// by the wrong date has still been found old and unreferenced by yesterday's scan; before that scan nothing is judged.
+/// AWS refuses signatures that are more than five minutes off, and the SDK then dates them by AWS's clock. The janitor
+/// itself judges by the machine's, and bears ten minutes.
 #[tokio::test(start_paused = true)]
 async fn clocks_that_are_off() {
     let whole = undisturbed(false).await;
-    let (minutes, days) = (Duration::from_secs(4 * 60), DAY * 40);
+    let (minutes, more, days) = (Duration::from_secs(4 * 60), Duration::from_secs(11 * 60), DAY * 40);
     for (skew, sweeps) in [
         (Skew::Ahead(minutes), true),
         (Skew::Behind(minutes), true),
-        (Skew::Ahead(days), true),
+        (Skew::Ahead(more), false),
+        (Skew::Behind(more), false),
+        (Skew::Ahead(days), false),
         (Skew::Behind(days), false),
     ] {
         let mut yard = scene(Some(&whole.memory)).await;
@@ -271,7 +279,46 @@ async fn clocks_that_are_off() {
         let told = told(&yard).await;
         assert_eq!(yard.all() == whole.end, sweeps, "{skew:?}: {told}");
         assert_eq!(yard.all() == whole.before, !sweeps, "{skew:?}: {told}");
+        assert_eq!(told.contains("correct this machine's clock"), !sweeps, "{skew:?}: {told}");
         yard.skew = Skew::None;
         assert_eq!(converges(&yard, &whole).await, Ok(usize::from(!sweeps)), "{skew:?}");
     }
+}
+
+/// Both scans would find young images old, and revisions of last week none that could run soon.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_in_every_scan_deletes_nothing_and_is_not_remembered() {
+    let mut yard = Yard::new(81, EAGER);
+    yard.push("app", "young", 3);
+    yard.push("app", "newest", 1);
+    let before = yard.all();
+    yard.skew = Skew::Ahead(DAY * 60);
+    for _ in 0..2 {
+        let problem = yard.try_sweep().await.expect_err("a clock that is off").to_string();
+        let ours = yard.simulator.clock().now() + DAY * 60;
+        for date in [ours, ours - DAY * 60] {
+            let date = DateTime::<Utc>::from(date).format("%Y-%m-%d %H:%M").to_string();
+            assert!(problem.contains(&date), "{date}: {problem}");
+        }
+        assert_eq!(yard.all(), before);
+        yard.pass(1).await;
+    }
+    yard.skew = Skew::None;
+    let swept = yard.sweep().await;
+    assert_eq!((swept.code, yard.all()), (EXIT_OK, before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_date_of_aws_nothing_is_deleted_and_nothing_remembered() {
+    let whole = undisturbed(false).await;
+    let yard = scene(Some(&whole.memory)).await;
+    yard.simulator.hide_dates();
+    let planned = yard.plan().await;
+    let swept = yard.sweep().await;
+    for ended in [planned, swept] {
+        assert_eq!(ended.code, EXIT_INCOMPLETE);
+        assert!(ended.head()["missing"].to_string().contains("no date"), "{}", ended.head());
+    }
+    assert_eq!(yard.all(), whole.before);
+    assert_eq!(yard.world(|world| world.s3.get(BUCKET, MEMORY).expect("a memory").body.clone()), whole.memory);
 }

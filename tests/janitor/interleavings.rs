@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use simulator::Service;
 use simulator::ecr::ImageSpec;
 use simulator::ecs::ServiceSpec;
+use simulator::faults::{Fault, FaultPlan, Rule};
 
 use crate::deployer::{Act, CLUSTER, Named, Town};
 use crate::extent::sample;
@@ -66,7 +68,13 @@ async fn scene(memory: Option<&Bytes>) -> (Yard, Town) {
 
 /// A sweep of the small world, with one act before one of its calls.
 async fn sweep(memory: &Bytes, act: Option<(usize, Act)>) -> (Watch, Vec<String>) {
+    sweep_with(memory, act, FaultPlan::seeded(1)).await
+}
+
+/// The same while things go wrong.
+async fn sweep_with(memory: &Bytes, act: Option<(usize, Act)>, faults: FaultPlan) -> (Watch, Vec<String>) {
     let (yard, town) = scene(Some(memory)).await;
+    yard.simulator.inject(faults);
     let oracle = Oracle::default();
     let calls = Arc::new(Mutex::new(Vec::new()));
     let (watching, counted) = (oracle.clone(), calls.clone());
@@ -158,6 +166,26 @@ async fn a_task_can_lose_its_image_only_after_the_last_look_has_asked_for_tasks(
     assert!(!lost.is_empty(), "the window has closed: README and the oracle may say so");
     // Tasks are listed twice, by what they are told to be, and the first list has it.
     assert!(lost.iter().all(|call| (last("ListTasks")..=last("BatchDeleteImage")).contains(call)), "{lost:?}");
+}
+
+/// AWS throttles the list of a repository's images, between the look at what refers to them and their deletion.
+#[tokio::test(start_paused = true)]
+async fn whoever_deploys_while_a_repository_is_listed_for_long_keeps_his_image() {
+    let (yard, _) = scene(None).await;
+    let memory = yard.world(|world| world.s3.get(BUCKET, MEMORY).expect("a memory").body.clone());
+    let (_, calls) = sweep(&memory, None).await;
+    let deletes = calls.iter().position(|call| call == "BatchDeleteImage").expect("a deletion");
+    let listing = calls[..deletes].iter().rposition(|call| call == "DescribeImages").expect("a list");
+    let image = Named::Digest(0, 0);
+    for (throttled, deleted) in [(11, 2), (14, 2)] {
+        let slow = Rule::new(Fault::Throttle).service(Service::Ecr).operation("DescribeImages").caller(JANITOR_KEY);
+        let slow = FaultPlan::seeded(1).rule(slow.from_call(listing as u64 + 1).times(throttled));
+        let (seen, _) = sweep_with(&memory, Some((listing + 1, Act::Start(image))), slow).await;
+        println!("throttled {throttled} times: {seen:?}");
+        assert_eq!((seen.wrong, seen.in_window), (Vec::new(), 0));
+        assert_eq!(seen.deleted, deleted, "what nobody needs goes");
+        assert!(seen.longest <= LOOK_MAX, "{:?}", seen.longest);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK};
+use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK, EXIT_PLANNED};
 use serde_json::{Value, json};
 
 use crate::grants::BUCKET;
@@ -173,4 +173,106 @@ fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("coalmine-janitor-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     folder
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_names_nothing_of_what_is_condemned_deletes_nothing_and_says_so() {
+    let yard = with_policy(90, "[run]\nplan_ttl = \"3d\"\n");
+    let folder = folder("left");
+    let file = folder.join("plan.json");
+    // Everything still waits for a second scan.
+    yard.plan_to(&file).await;
+    yard.pass(1).await;
+    let swept = yard.sweep_plan(&file).await.expect("a plan");
+    assert_eq!((swept.code, yard.images("app")), (EXIT_PLANNED, 25));
+    assert_eq!((&swept.head()["to_delete"], &swept.head()["agreed"]), (&20.into(), &0.into()), "{}", swept.head());
+    fs::remove_dir_all(&folder).expect("a folder");
+}
+
+/// A release of an image on record in the ledger, which the worker has changed last so many days ago.
+fn record(yard: &Yard, release: &str, tag: &str, days_ago: u32) {
+    let images = [format!("{HOST}/app:{tag}")];
+    let body = json!({"schema": 1, "release": release, "images": images}).to_string();
+    let at = yard.days_ago(days_ago);
+    yard.world(|world| world.s3.put(BUCKET, &format!("worker/releases/{release}.json"), body.into(), at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_ledger_the_newest_releases_of_each_service_and_those_of_the_window_count() {
+    let policy = format!("[sources]\nledger = \"s3://{BUCKET}/worker\"\n[references]\nkeep_releases = 1\n");
+    let yard = with_policy(85, &policy);
+    for (release, tag, days_ago) in [("r1", "v1", 200), ("r2", "v2", 150), ("r3", "v3", 80), ("r4", "v4", 95)] {
+        record(&yard, release, tag, days_ago);
+    }
+    // Two of them ended well on a service; of the others only the window tells.
+    for (began, release) in [(1, "r1"), (2, "r2")] {
+        put(&yard, &format!("worker/services/prod/shop/{began:012}-{release}.json"), "{}".to_owned());
+    }
+    let swept = yard.clean().await;
+    assert_eq!(yard.tags("app"), ["v2", "v3", "v5"]);
+    let sources = swept.lines.last().expect("a head")["sources"].to_string();
+    assert!(sources.contains("the worker's ledger: complete, 2 releases"), "{sources}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_reads_a_release_once_however_often_it_looks() {
+    let yard = with_policy(86, &format!("[sources]\nledger = \"s3://{BUCKET}/worker\"\n"));
+    for release in ["r1", "r2", "r3"] {
+        record(&yard, release, "v1", 10);
+    }
+    yard.plan().await;
+    yard.pass(1).await;
+    let before = yard.simulator.calls_of(JANITOR_KEY).len();
+    yard.sweep().await;
+    assert_eq!(yard.tags("app"), ["v1", "v5"]);
+    let calls = yard.simulator.calls_of(JANITOR_KEY).split_off(before);
+    let of = |operation: &str, what: &str| {
+        calls.iter().filter(|call| call.operation == operation && call.subject.contains(what)).count()
+    };
+    assert_eq!(of("GetObject", "releases/"), 3, "{calls:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_without_releases_is_told_of_and_one_that_is_not_there_stops_all_deletions() {
+    let yard = with_policy(87, &format!("[sources]\nledger = \"s3://{BUCKET}/worker\"\n"));
+    let swept = yard.clean().await;
+    let head = swept.lines.last().expect("a head");
+    assert!(head["sources"].to_string().contains("complete, 0 releases"), "{head}");
+    assert_eq!((swept.code, yard.tags("app")), (EXIT_OK, vec!["v5".to_owned()]));
+    let nowhere = std::env::temp_dir().join(format!("coalmine-janitor-no-ledger-{}", std::process::id()));
+    let yard = with_policy(88, &format!("[sources]\nledger = \"dir:{}\"\n", nowhere.display()));
+    let swept = yard.clean().await;
+    assert_eq!((swept.code, yard.images("app")), (EXIT_INCOMPLETE, 25));
+    assert!(swept.head()["missing"].to_string().contains("folder is not there"), "{}", swept.head());
+}
+
+/// What one of them has found in use again, the other must not go on condemning.
+#[tokio::test(start_paused = true)]
+async fn of_two_janitors_the_one_that_writes_later_drops_nothing_that_the_other_found() {
+    let yard = with_policy(89, "");
+    yard.plan().await;
+    let condemned = |memory: &Value, digest: &str| memory["memory"]["condemned"]["app"].get(digest).is_some();
+    let memory = || -> Value {
+        let body = yard.world(|world| world.s3.get(BUCKET, crate::grants::MEMORY).expect("a memory").body.clone());
+        serde_json::from_slice(&body).expect("JSON")
+    };
+    let (kept, gone) =
+        yard.world(|world| (world.ecr.digest("app", "v2").expect("v2"), world.ecr.digest("app", "v3").expect("v3")));
+    let before = memory();
+    assert!(condemned(&before, &kept) && condemned(&before, &gone));
+    yard.pass(1).await;
+    // Right before it writes, another one has written that v2 is in use.
+    let mut other = before.clone();
+    other["memory"]["condemned"]["app"].as_object_mut().expect("images").remove(&kept);
+    let other = std::sync::Mutex::new(Some(other.to_string()));
+    yard.simulator.before_call(move |worlds, call| {
+        let writes = call.access_key == JANITOR_KEY && call.operation == "PutObject";
+        if let Some(body) = writes.then(|| other.lock().expect("a lock").take()).flatten() {
+            let world = worlds.home();
+            world.s3.put(BUCKET, crate::grants::MEMORY, body.into(), world.now);
+        }
+    });
+    yard.plan().await;
+    let after = memory();
+    assert!(!condemned(&after, &kept) && condemned(&after, &gone), "{after:#}");
 }

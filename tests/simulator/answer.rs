@@ -18,9 +18,9 @@ impl Simulator {
     /// Carries out a call that arrives now, changed by a fault. `false`: the fault found nothing to change.
     pub(crate) fn answer(&self, mut incoming: Incoming, fault: Option<&Fault>) -> (Response<Bytes>, bool) {
         let now = self.clock().now();
-        let (checks_dates, repeats) = {
+        let (checks_dates, hides_dates, repeats) = {
             let faults = self.faults();
-            (faults.checks_dates, faults.repeats())
+            (faults.checks_dates, faults.hides_dates, faults.repeats())
         };
         let page = if repeats { faults::page_of(&incoming.call) } else { None };
         let before = page.as_ref().and_then(|page| self.faults().page(&page.key));
@@ -52,7 +52,7 @@ impl Simulator {
         if let (Some(page), Some(value)) = (page, changing.page) {
             self.faults().remember_page(page.key, value);
         }
-        if checks_dates && let Ok(date) = faults::http_date(now).parse() {
+        if !hides_dates && let Ok(date) = faults::http_date(now).parse() {
             reply.headers_mut().insert("date", date);
         }
         (reply, changing.found)

@@ -37,10 +37,16 @@ impl Simulator {
         self.faults().clear();
     }
 
-    /// Refuses requests whose signature is dated too far from the account's clock, and dates replies, as AWS does. Off
-    /// by default: callers of the loopback mount live at another date.
+    /// Refuses requests whose signature is dated too far from the account's clock, as AWS does. Off by default: callers of
+    /// the loopback mount live at another date.
     pub fn check_dates(&self) {
         self.faults().checks_dates = true;
+    }
+
+    /// Answers without a `Date` from now on, as behind a proxy that takes it away. In process alone: a socket's server dates
+    /// what is not dated.
+    pub fn hide_dates(&self) {
+        self.faults().hides_dates = true;
     }
 
     /// The calls that an access key has sent, oldest first, each attempt of the SDK one; also those that did not

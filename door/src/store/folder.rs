@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Condition, StoreError, Stored};
+use super::{Condition, Listed, StoreError, Stored};
 use crate::clock::Time;
 
 /// The file whose lock guards all writes.
@@ -71,15 +71,19 @@ impl Folder {
         fs::remove_file(&path).map_err(|problem| io_error(&path, problem))
     }
 
-    pub(super) fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        let mut keys = Vec::new();
-        self.collect(prefix, &mut keys)?;
-        keys.sort();
-        Ok(keys)
+    pub(super) fn is_there(&self) -> bool {
+        self.root.is_dir()
+    }
+
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        let mut objects = Vec::new();
+        self.collect(prefix, &mut objects)?;
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
     }
 
     /// The keys in one folder and in those below it. `prefix` is empty or ends in a slash.
-    fn collect(&self, prefix: &str, keys: &mut Vec<String>) -> Result<(), StoreError> {
+    fn collect(&self, prefix: &str, objects: &mut Vec<Listed>) -> Result<(), StoreError> {
         let folder = self.path(prefix.trim_end_matches('/'));
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -91,9 +95,10 @@ impl Folder {
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type().map_err(|problem| io_error(&entry.path(), problem))?;
             if kind.is_dir() {
-                self.collect(&format!("{prefix}{name}/"), keys)?;
+                self.collect(&format!("{prefix}{name}/"), objects)?;
             } else if name != LOCK && !name.ends_with(UNFINISHED) {
-                keys.push(format!("{prefix}{name}"));
+                let written = entry.metadata().and_then(|facts| facts.modified()).ok().map(Time::from);
+                objects.push(Listed { key: format!("{prefix}{name}"), version: None, written });
             }
         }
         Ok(())
@@ -154,10 +159,12 @@ mod tests {
             Err(StoreError::Changed { .. })
         ));
         assert!(matches!(folder.delete("workers/a.json", &first), Err(StoreError::Changed { .. })));
-        assert_eq!(folder.list("workers/").unwrap(), ["workers/a.json"]);
+        let listed = folder.list("workers/").unwrap();
+        assert_eq!(listed.iter().map(|listed| listed.key.as_str()).collect::<Vec<_>>(), ["workers/a.json"]);
+        assert!(listed[0].written.is_some());
         folder.delete("workers/a.json", &second).unwrap();
         assert!(matches!(folder.delete("workers/a.json", &second), Err(StoreError::Changed { .. })));
-        assert_eq!(folder.list("workers/").unwrap(), Vec::<String>::new());
+        assert_eq!(folder.list("workers/").unwrap(), Vec::new());
     }
 
     #[test]

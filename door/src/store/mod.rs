@@ -79,6 +79,17 @@ pub struct Stored {
     pub written: Option<Time>,
 }
 
+/// An object as a list tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its version, where the list tells: a folder's does not.
+    pub version: Option<String>,
+    /// When it was written, where the store knows.
+    pub written: Option<Time>,
+}
+
 /// On what a write depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -191,11 +202,28 @@ impl Store {
         }
     }
 
+    /// Whether there is a store at all. A folder that nobody has made looks like an empty one; of S3 each call tells.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match &self.place {
+            Place::S3(_) => true,
+            Place::Folder(folder) => folder.is_there(),
+        }
+    }
+
     /// The keys below a prefix, which is empty or ends in a slash (`workers/`): every one, at any depth, in order.
     ///
     /// # Errors
     /// When the list cannot be read to its end.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        Ok(self.list_dated(prefix).await?.into_iter().map(|listed| listed.key).collect())
+    }
+
+    /// The same, with what the store tells of each object beside its key.
+    ///
+    /// # Errors
+    /// When the list cannot be read to its end.
+    pub async fn list_dated(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
         match &self.place {
             Place::S3(bucket) => bucket.list(prefix).await,
             Place::Folder(folder) => folder.list(prefix),

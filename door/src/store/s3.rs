@@ -1,10 +1,10 @@
 //! A store in S3, by conditional writes (`If-None-Match: *`, `If-Match: <etag>`).
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_types::SdkConfig;
 
-use super::{Condition, StoreError, Stored};
+use super::{Condition, Listed, StoreError, Stored};
 use crate::clock::Time;
 use crate::error::AwsError;
 
@@ -39,7 +39,7 @@ impl Bucket {
             Err(error) => return Err(error.into()),
         };
         let version = output.e_tag().unwrap_or_default().to_owned();
-        let written = output.last_modified().and_then(|at| Time::from_timestamp(at.secs(), at.subsec_nanos()));
+        let written = output.last_modified().and_then(time);
         let mut stream = output.body;
         let mut body = Vec::new();
         while let Some(chunk) = stream.next().await {
@@ -78,9 +78,9 @@ impl Bucket {
         }
     }
 
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
         const OPERATION: &str = "s3 ListObjectsV2";
-        let mut keys = Vec::new();
+        let mut objects = Vec::new();
         let mut token = None;
         for _ in 0..PAGES_MAX {
             let page = self
@@ -92,15 +92,25 @@ impl Bucket {
                 .send()
                 .await
                 .map_err(|error| AwsError::of(OPERATION, &error))?;
-            let found = page.contents().iter().filter_map(|object| object.key());
-            keys.extend(found.filter_map(|key| key.strip_prefix(&self.prefix)).map(str::to_owned));
+            objects.extend(page.contents().iter().filter_map(|object| {
+                let key = object.key()?.strip_prefix(&self.prefix)?.to_owned();
+                Some(Listed {
+                    key,
+                    version: object.e_tag().map(str::to_owned),
+                    written: object.last_modified().and_then(time),
+                })
+            }));
             token = page.next_continuation_token().map(str::to_owned);
             if token.is_none() {
-                return Ok(keys);
+                return Ok(objects);
             }
         }
         Err(AwsError::unusable(OPERATION, format!("the list did not end after {PAGES_MAX} pages")).into())
     }
+}
+
+fn time(at: &DateTime) -> Option<Time> {
+    Time::from_timestamp(at.secs(), at.subsec_nanos())
 }
 
 /// 412 says that the condition does not hold, 409 that another conditional write is under way, 404 that the object

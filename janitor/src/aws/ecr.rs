@@ -72,6 +72,14 @@ impl Place {
             let listed = self.images(repository, &Mutex::default()).await?.unwrap_or_default();
             return Ok(digests.iter().filter_map(|digest| listed.get(digest)).cloned().collect());
         }
+        self.images_by_digest(repository, digests).await
+    }
+
+    /// Those of some images that still exist, asked for by name: a call for each hundred while few are gone.
+    ///
+    /// # Errors
+    /// When ECR cannot be asked.
+    pub async fn images_by_digest(&self, repository: &str, digests: &[Digest]) -> Result<Vec<Image>, AwsError> {
         let mut found = Vec::new();
         for chunk in digests.chunks(IMAGES_PER_CALL) {
             found.extend(self.some_images(repository, chunk).await?);

@@ -98,6 +98,8 @@ pub struct SourceReport {
 pub enum Reach {
     /// To the end: every page, and nothing in `failures[]` but what is gone.
     Complete,
+    /// To the end, and so many releases were found: a ledger with none is told of, for it may be the wrong one.
+    Releases(usize),
     /// Switched off in the policy. Reports name it.
     Off,
     /// Not read, because the policy alone keeps every image.
@@ -117,6 +119,7 @@ impl fmt::Display for SourceReport {
         }
         match &self.reach {
             Reach::Complete => f.write_str(": complete"),
+            Reach::Releases(count) => write!(f, ": complete, {count} releases that can be returned to"),
             Reach::Off => f.write_str(": switched off"),
             Reach::NotNeeded => f.write_str(": not needed, for the policy alone keeps every image"),
             Reach::Incomplete { why } => write!(f, ": incomplete: {why}"),

@@ -6,7 +6,7 @@ use coalmine_pipeline::Home;
 
 use super::Snapshot;
 use crate::in_use::Root;
-use crate::inventory::{Principal, Reading, Repository};
+use crate::inventory::{Principal, Reading, Replication, Repository};
 use crate::policy::Policy;
 
 /// A reason to leave a repository alone.
@@ -85,10 +85,21 @@ pub(super) fn of_repository(snapshot: &Snapshot, repository: &Repository, policy
             found.extend(access.by_registry.iter().filter(is_stranger).cloned().map(Freeze::SharedByRegistry));
         }
     }
-    let spreading = snapshot.inventory.replication.iter().filter(|rule| rule.deletes && rule.names(&repository.name));
-    let unread = spreading.flat_map(|rule| &rule.destinations).filter(|home| !homes.contains(home));
-    found.extend(unread.cloned().map(Freeze::DeletesIn));
+    found.extend(of_replication(&snapshot.inventory.replication, home, &repository.name, policy));
     found
+}
+
+/// Reasons that lie in the registry's replication rules.
+pub(super) fn of_replication(
+    rules: &[Replication],
+    registry: &Home,
+    repository: &str,
+    policy: &Policy,
+) -> impl Iterator<Item = Freeze> {
+    let homes = policy.homes(registry);
+    let spreading = rules.iter().filter(move |rule| rule.deletes && rule.names(repository));
+    let destinations = spreading.flat_map(|rule| &rule.destinations).cloned();
+    destinations.filter(move |home| !homes.contains(home)).map(Freeze::DeletesIn)
 }
 
 /// A reason that lies in a root.

@@ -10,8 +10,14 @@ use crate::in_use::{Missing, Reach, Source, SourceReport};
 use crate::memory::Memory;
 use crate::policy::Policy;
 
-/// How far the last scan's date may lie ahead: two janitors' clocks differ.
-const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(10);
+/// How far clocks may differ: this machine's from AWS's, and the last scan's date, which another machine may have written,
+/// from this one's. Against ages and quarantines it is nothing; AWS itself bears five minutes in signatures.
+pub const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(10);
+
+/// Whether this machine's clock agrees with AWS's: by one that does not, nothing is judged.
+pub fn clocks_agree(ours: DateTime<Utc>, aws: DateTime<Utc>) -> bool {
+    (ours - aws).abs() <= CLOCKS_DIFFER
+}
 
 /// Sources that are read in each account and Region.
 const PER_HOME: [Source; 9] = [
@@ -63,7 +69,11 @@ impl fmt::Display for Gap {
             Self::NotListed(name) => write!(f, "the images of {name} were not listed"),
             Self::Twice(name) => write!(f, "{name} was listed twice"),
             Self::Clock { now, scanned } => {
-                write!(f, "the clock says {now}, but the last scan was at {scanned}: correct the clock")
+                write!(
+                    f,
+                    "the clock says {now}, but the last scan was at {scanned}: correct the clock, or, where it is right, \
+                     set the janitor's memory aside, which only delays deletions"
+                )
             }
         }
     }
@@ -73,7 +83,7 @@ impl fmt::Display for Gap {
 pub(super) fn of_sources(snapshot: &Snapshot, policy: &Policy, memory: &Memory, now: DateTime<Utc>) -> Vec<Gap> {
     let reports = &snapshot.in_use.sources;
     let is_fine = |report: &SourceReport| match report.reach {
-        Reach::Complete => true,
+        Reach::Complete | Reach::Releases(_) => true,
         Reach::NotNeeded => candidates(&snapshot.inventory, policy, now).is_empty(),
         Reach::Off => !policy.reads(report.source),
         Reach::Incomplete { .. } => false,

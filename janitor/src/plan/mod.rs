@@ -13,10 +13,11 @@
 //!                    judge    all of it together, one repository at a time
 //! ```
 //!
-//! What the clock can do. A clock that is behind makes every image and every revision younger and every quarantine
-//! shorter: it deletes nothing that the right one would not. A clock that is ahead deletes only what an earlier scan
-//! found old and unreferenced, and nothing that is referenced: it can only cut quarantines short. In both cases guards
-//! hold, because they count images and not days.
+//! What the clock can do. A clock that is behind makes every image and every revision younger: it deletes nothing that the
+//! right one would not. A clock that is ahead makes them older: in one scan it deletes only what an earlier one found old
+//! and unreferenced, but in both scans it takes young images for old, and recently registered revisions for none. So a run
+//! begins only by a clock that agrees with AWS's ([`clocks_agree`]), and without AWS's date nothing is deleted. Guards
+//! hold by any clock, because they count images and not days.
 
 mod aim;
 mod file;
@@ -38,7 +39,7 @@ mod write;
 
 pub use self::file::{Deletion, KeptImage, PlanFile, PlanFileError, Refusal, RepositoryPlan};
 pub use self::freeze::Freeze;
-pub use self::gap::Gap;
+pub use self::gap::{CLOCKS_DIFFER, Gap, clocks_agree};
 pub use self::guard::Guard;
 pub use self::make::{Judged, Plan, candidates, plan};
 pub use self::recheck::{Answer, Fresh, recheck};

@@ -6,13 +6,16 @@ use coalmine_pipeline::{Digest, Home};
 
 use super::aim::{Target, aim};
 use super::graph::Graph;
-use super::{Deletion, RepositoryPlan};
+use super::{Deletion, RepositoryPlan, freeze};
 use crate::in_use::{Registries, Roots};
 use crate::inventory::{Image, Images, Manifests, Replication, Status};
+use crate::policy::Policy;
 
 /// What was read again right before the deletes of a repository.
 #[derive(Debug)]
 pub struct Fresh<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
     /// The registry.
     pub registry: &'a Home,
     /// Its replication rules.
@@ -45,11 +48,17 @@ pub fn recheck(plan: &RepositoryPlan, fresh: &Fresh<'_>) -> Vec<(Digest, Answer)
     let planned: BTreeSet<Digest> = plan.deletions.iter().map(|deletion| deletion.digest).collect();
     let graph = Graph::new(fresh.images, fresh.manifests);
     let mut kept = rooted(plan, fresh, &graph);
-    let in_doubt = doubt(fresh, &graph, &planned);
+    let in_doubt = frozen(plan, fresh).or_else(|| doubt(fresh, &graph, &planned));
     for deletion in &plan.deletions {
         let Some(image) = fresh.images.get(&deletion.digest) else { continue };
         if let Some(why) = in_doubt.clone().or_else(|| changed(deletion, image)) {
             kept.entry(deletion.digest).or_insert(why);
+        }
+        if has_lived(deletion, image) {
+            for index in only_parents(fresh, &graph, &deletion.digest) {
+                kept.entry(index)
+                    .or_insert_with(|| format!("{} in it has been pushed, pulled or restored", deletion.digest));
+            }
         }
     }
     // What stays keeps what belongs to it: what the plan did not know, and what has just been kept.
@@ -106,6 +115,25 @@ fn rooted(plan: &RepositoryPlan, fresh: &Fresh<'_>, graph: &Graph) -> BTreeMap<D
     kept
 }
 
+/// A reason to leave the repository alone that was not there before.
+fn frozen(plan: &RepositoryPlan, fresh: &Fresh<'_>) -> Option<String> {
+    let mut found = freeze::of_replication(fresh.replication, fresh.registry, &plan.name, fresh.policy);
+    found.next().map(|freeze| freeze.to_string())
+}
+
+/// The indexes that live and die with an image, because each is the only one to list it, or the one in between: a sign of
+/// life of the image is theirs as well, as in the plan.
+fn only_parents(fresh: &Fresh<'_>, graph: &Graph, child: &Digest) -> Vec<Digest> {
+    let start = fresh.images.position(child).and_then(|at| u32::try_from(at).ok());
+    let mut found: Vec<Digest> = Vec::new();
+    let mut at = start.and_then(|start| graph.only_parent(start));
+    while let Some(image) = at.and_then(|at| fresh.images.get_at(at)).filter(|image| !found.contains(&image.digest)) {
+        found.push(image.digest);
+        at = at.and_then(|at| graph.only_parent(at));
+    }
+    found
+}
+
 /// A reason to keep everything.
 fn doubt(fresh: &Fresh<'_>, graph: &Graph, planned: &BTreeSet<Digest>) -> Option<String> {
     if let Some(missing) = fresh.roots.unread.first() {
@@ -138,4 +166,9 @@ fn changed(deletion: &Deletion, image: &Image) -> Option<String> {
         }
         Some(_) => None,
     }
+}
+
+/// Whether there is a sign of life that the plan did not know.
+fn has_lived(deletion: &Deletion, image: &Image) -> bool {
+    image.latest().is_some_and(|(_, at)| at > deletion.latest)
 }

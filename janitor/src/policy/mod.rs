@@ -83,6 +83,10 @@ pub struct Recent {
     pub all_active: bool,
     /// So many last successful deployments of each service are roots.
     pub deployments: u32,
+    /// So many newest releases of each service in the worker's ledger are roots, at least 1.
+    pub keep_releases: u32,
+    /// Releases in the ledger that anything happened to within this time are roots, too.
+    pub release_window: TimeDelta,
 }
 
 /// An account to read references in.

@@ -137,6 +137,8 @@ fn recent(table: &Table<'_, '_>) -> Recent {
         window: delta(table.duration("window", DAY..=LONGEST).unwrap_or(90 * DAY)),
         all_active: table.boolean("all_active", false),
         deployments: table.number("deployments", 3, 1..=100),
+        keep_releases: table.number("keep_releases", 10, 1..=50),
+        release_window: delta(table.duration("release_window", DAY..=LONGEST).unwrap_or(90 * DAY)),
     }
 }
 

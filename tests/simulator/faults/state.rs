@@ -98,6 +98,8 @@ pub(crate) struct Faults {
     deaths: watch::Sender<Vec<Death>>,
     pages: BTreeMap<String, Value>,
     pub(crate) checks_dates: bool,
+    /// Whether replies bear no date.
+    pub(crate) hides_dates: bool,
 }
 
 impl Default for Faults {
@@ -109,6 +111,7 @@ impl Default for Faults {
             deaths: watch::Sender::new(Vec::new()),
             pages: BTreeMap::new(),
             checks_dates: false,
+            hides_dates: false,
         }
     }
 }

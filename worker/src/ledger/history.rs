@@ -4,18 +4,15 @@
 use std::collections::BTreeMap;
 
 use coalmine_door::store::{Condition, Store, StoreError};
+pub use coalmine_pipeline::ledger::{Entry, SERVICES as PREFIX};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::revision::Revision;
 
 /// The version of these records that this program writes and reads.
 const SCHEMA: u32 = 1;
-/// What the keys of all records about services begin with.
-pub const PREFIX: &str = "services/";
 /// How many entries of a service are kept.
 pub const KEPT: usize = 50;
-/// Digits of the begin in a key: epoch seconds for the next thirty thousand years, so that keys are in order.
-const DIGITS: usize = 12;
 
 /// A release that ended well on a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,44 +71,6 @@ impl Ran {
     }
 }
 
-/// What an entry's key says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
-    /// The cluster's name.
-    pub cluster: String,
-    /// The service's name.
-    pub service: String,
-    /// When the action began that brought the release, in epoch seconds.
-    pub began: i64,
-    /// The release.
-    pub release: String,
-}
-
-impl Entry {
-    /// The key of an entry.
-    #[must_use]
-    pub fn key(&self) -> String {
-        let Self { cluster, service, began, release } = self;
-        format!("services/{cluster}/{service}/{began:0DIGITS$}-{release}.json")
-    }
-
-    /// Reads a key; `None` where it is that of another record.
-    #[must_use]
-    pub fn of(key: &str) -> Option<Self> {
-        let mut parts = key.strip_prefix("services/")?.splitn(3, '/');
-        let (cluster, service, name) = (parts.next()?, parts.next()?, parts.next()?);
-        let (began, release) = name.strip_suffix(".json")?.split_once('-')?;
-        let digits = began.len() == DIGITS && began.bytes().all(|byte| byte.is_ascii_digit());
-        let entry = Self {
-            cluster: cluster.to_owned(),
-            service: service.to_owned(),
-            began: began.parse().ok().filter(|_| digits)?,
-            release: release.to_owned(),
-        };
-        Some(entry)
-    }
-}
-
 /// Notes that a release ended well on a service, once, and lets the oldest entries go.
 ///
 /// # Errors
@@ -165,7 +124,7 @@ pub async fn finish(store: &Store, (cluster, service): (&str, &str), revision: &
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn of_service(store: &Store, cluster: &str, service: &str) -> Result<Vec<Entry>, StoreError> {
-    let keys = store.list(&format!("services/{cluster}/{service}/")).await?;
+    let keys = store.list(&format!("{PREFIX}{cluster}/{service}/")).await?;
     let mut entries: Vec<Entry> = keys.iter().filter_map(|key| Entry::of(key)).collect();
     entries.sort();
     entries.reverse();
@@ -210,28 +169,6 @@ pub async fn read(store: &Store, entry: &Entry) -> Result<Option<Ran>, StoreErro
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(began: i64) -> Entry {
-        Entry { cluster: "main".into(), service: "shop".into(), began, release: "0b2f-11-e4".into() }
-    }
-
-    #[test]
-    fn a_key_tells_its_entry_and_keys_are_in_the_order_of_their_dates() {
-        let (early, late) = (entry(999_999_999), entry(1_796_000_000));
-        assert_eq!(early.key(), "services/main/shop/000999999999-0b2f-11-e4.json");
-        assert_eq!((Entry::of(&early.key()), Entry::of(&late.key())), (Some(early.clone()), Some(late.clone())));
-        assert!(early.key() < late.key());
-        for other in [
-            "services/main/shop/percents.json",
-            "services/main/shop/refused.json",
-            "services/main/shop/12-x.json",
-            "services/main/000999999999-x.json",
-            "workers/w.json",
-            "services/main/shop/+00999999999-x.json",
-        ] {
-            assert_eq!(Entry::of(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn an_entry_of_another_schema_is_none_of_ours() {

@@ -6,21 +6,18 @@
 //!    "timeline":[{"at":…, "service":"main/shop-canary", "state":"held", "reason":"…", "revision":"shop-canary:7"}, …]}
 //! ```
 //!
-//! The janitor reads `images` of every record, and keeps them: a rollback may return to any release on record.
+//! The janitor reads `images` of the recent records, and keeps them: a rollback may return to these releases.
 
 use std::collections::BTreeMap;
 
 use coalmine_door::store::{Condition, Store, StoreError};
+use coalmine_pipeline::ledger::{RELEASE_SCHEMA as SCHEMA, RELEASES, release_key, release_of};
 use coalmine_pipeline::limits::cut;
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::happening::{Happening, REASON_CHARS_MAX, State};
 use crate::deploy::release::Image;
 
-/// The version of these records that this program writes and reads.
-const SCHEMA: u32 = 1;
-/// What all keys of releases begin with.
-pub const PREFIX: &str = "releases/";
 /// The longest timeline: the oldest happenings fall out, but for the first.
 const TIMELINE_MOST: usize = 200;
 /// How often a write is tried again that somebody else came before.
@@ -107,7 +104,7 @@ pub async fn note(
     images: &[Image],
     happening: &Happening,
 ) -> Result<bool, StoreError> {
-    let key = key(release);
+    let key = release_key(release);
     for _ in 0..TRIES {
         let stored = store.get(&key).await?;
         let condition = stored.as_ref().map_or(Condition::New, |stored| Condition::Unchanged(stored.version.clone()));
@@ -136,7 +133,7 @@ pub async fn note(
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn read(store: &Store, release: &str) -> Result<Option<Release>, StoreError> {
-    let stored = store.get(&key(release)).await?;
+    let stored = store.get(&release_key(release)).await?;
     Ok(stored.and_then(|stored| Release::parse(&stored.body)))
 }
 
@@ -145,12 +142,8 @@ pub async fn read(store: &Store, release: &str) -> Result<Option<Release>, Store
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn all(store: &Store) -> Result<Vec<String>, StoreError> {
-    let keys = store.list(PREFIX).await?;
-    Ok(keys.iter().filter_map(|key| key.strip_prefix(PREFIX)?.strip_suffix(".json")).map(str::to_owned).collect())
-}
-
-fn key(release: &str) -> String {
-    format!("{PREFIX}{release}.json")
+    let keys = store.list(RELEASES).await?;
+    Ok(keys.iter().filter_map(|key| release_of(key)).map(str::to_owned).collect())
 }
 
 /// Whether a release, as far as it is on record, ended well on a service.

@@ -1,10 +1,10 @@
 //! The last look, and the order of the deletes.
 
 use chrono::TimeDelta;
-use coalmine_pipeline::Digest;
+use coalmine_pipeline::{Digest, Home};
 
 use super::world::{World, digest, home, number, reference};
-use crate::inventory::{Images, Status};
+use crate::inventory::{Images, Replication, Status};
 use crate::memory::Memory;
 use crate::plan::{Answer, Batch, Failure, Fresh, Identifier, Outcome, Reply, RepositoryPlan, Sweep, recheck};
 
@@ -20,8 +20,9 @@ fn looked(plan: &RepositoryPlan, world: &World) -> Vec<(u8, Answer)> {
     let roots = snapshot.in_use.roots(&world.policy.recent, &memory, world.now);
     let none = Images::default();
     let fresh = Fresh {
+        policy: &world.policy,
         registry: &home(),
-        replication: &[],
+        replication: &world.replication,
         images: snapshot.inventory.repositories[0].images.as_ref().unwrap_or(&none),
         manifests: &snapshot.manifests,
         roots: &roots,
@@ -81,6 +82,42 @@ fn a_new_sign_of_life_saves_an_image() {
     let mut archived = world();
     image(&mut archived, 4).status = Status::Archived;
     assert_eq!(going(&looked(&plan, &archived)), [5, 1, 2, 3]);
+}
+
+#[test]
+fn a_pull_of_a_child_saves_the_index_that_alone_lists_it() {
+    let plan = planned(&world());
+    let mut pulled = world();
+    let now = pulled.now;
+    image(&mut pulled, 1).pulled = Some(now - TimeDelta::hours(1));
+    let answers = looked(&plan, &pulled);
+    assert_eq!(going(&answers), [4]);
+    assert!(matches!(&answers[1], (5, Answer::Keep { why }) if why.contains("has been pushed, pulled")), "{answers:?}");
+    // Of two indexes neither is known to be the one that was pulled.
+    let mut two = world();
+    two.index("shop/app", 6, &["v6"], 40, &[1]);
+    let plan = planned(&two);
+    let now = two.now;
+    image(&mut two, 1).pulled = Some(now - TimeDelta::hours(1));
+    assert_eq!(going(&looked(&plan, &two)), [4, 5, 6, 2, 3]);
+}
+
+#[test]
+fn deletions_that_begin_to_be_replicated_to_where_nobody_reads_keep_the_whole_repository() {
+    let plan = planned(&world());
+    let mut spreading = world();
+    let elsewhere = Home { region: "us-east-1".into(), ..home() };
+    let rule = Replication { destinations: vec![elsewhere], prefixes: vec!["shop/".into()], deletes: true };
+    spreading.replication = vec![rule.clone()];
+    let answers = looked(&plan, &spreading);
+    assert_eq!(going(&answers), Vec::<u8>::new());
+    assert!(matches!(&answers[0].1, Answer::Keep { why } if why.contains("add [[readers]]")), "{answers:?}");
+    for harmless in
+        [Replication { deletes: false, ..rule.clone() }, Replication { prefixes: vec!["base/".into()], ..rule }]
+    {
+        spreading.replication = vec![harmless];
+        assert_eq!(going(&looked(&plan, &spreading)), [4, 5, 1, 2, 3]);
+    }
 }
 
 #[test]

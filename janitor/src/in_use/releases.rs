@@ -1,0 +1,72 @@
+//! Which releases of the worker's ledger a rollback may return to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use coalmine_pipeline::ledger::Entry;
+
+use crate::policy::Recent;
+
+/// Of the releases on record, each with the date of its record's last change, those that count: changed within the window,
+/// or among the newest that ended well on any service. One without a date counts.
+pub fn recent_releases<'r>(
+    records: &BTreeMap<&'r str, Option<DateTime<Utc>>>,
+    entries: &[Entry],
+    recent: &Recent,
+    now: DateTime<Utc>,
+) -> BTreeSet<&'r str> {
+    let is_recent = |at: &Option<DateTime<Utc>>| at.is_none_or(|at| now - at <= recent.release_window);
+    let mut found: BTreeSet<&str> =
+        records.iter().filter(|(_, at)| is_recent(at)).map(|(release, _)| *release).collect();
+    let mut of_services: BTreeMap<(&str, &str), Vec<&Entry>> = BTreeMap::new();
+    for entry in entries {
+        of_services.entry((&entry.cluster, &entry.service)).or_default().push(entry);
+    }
+    for mut entries in of_services.into_values() {
+        entries.sort_unstable_by(|a, b| b.began.cmp(&a.began).then_with(|| b.release.cmp(&a.release)));
+        // A release that a service returned to stands there twice, and counts once.
+        let mut newest: BTreeSet<&str> = BTreeSet::new();
+        for (release, _) in entries.iter().filter_map(|entry| records.get_key_value(entry.release.as_str())) {
+            if newest.len() < usize::try_from(recent.keep_releases).unwrap_or(usize::MAX) {
+                newest.insert(release);
+            }
+        }
+        found.extend(newest);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::policy::Policy;
+
+    fn ended(service: &str, began: i64, release: &str) -> Entry {
+        Entry { cluster: "prod".into(), service: service.into(), began, release: release.into() }
+    }
+
+    #[test]
+    fn the_window_and_the_newest_of_each_service_count_together() {
+        let policy = Policy::parse("[references]\nkeep_releases = 2\nrelease_window = \"30d\"\n").unwrap();
+        let now: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
+        let days = |days: i64| Some(now - TimeDelta::days(days));
+        let records: BTreeMap<&str, _> =
+            [("r1", days(400)), ("r2", days(300)), ("r3", days(200)), ("r4", days(100)), ("failed", days(31))].into();
+        let entries = [
+            ended("shop", 1, "r1"),
+            ended("shop", 2, "r2"),
+            ended("shop", 3, "r3"),
+            // It returned to the one before, and what an operator's command brought is not on record.
+            ended("shop", 4, "r2"),
+            ended("shop", 5, "command"),
+            // Another service of the same name in the list has its own newest.
+            ended("jobs", 1, "r4"),
+        ];
+        let found = recent_releases(&records, &entries, &policy.recent, now);
+        assert_eq!(found, ["r2", "r3", "r4"].into());
+        let found = recent_releases(&[("failed", days(30)), ("undated", None)].into(), &entries, &policy.recent, now);
+        assert_eq!(found, ["failed", "undated"].into());
+    }
+}
