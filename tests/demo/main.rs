@@ -40,7 +40,7 @@ struct Arguments {
     /// Leave the simulated AWS and the worker running at the end, for the AWS CLI
     #[arg(long, env = "COALMINE_DEMO_KEEP")]
     keep: bool,
-    /// Play nothing: serve a prepared account on this port, with a worker, until Ctrl-C
+    /// Play nothing: serve a prepared account on this port, with a worker, until Ctrl-C; SIGHUP makes its date this machine's
     #[arg(long, env = "COALMINE_DEMO_SERVE", value_name = "PORT")]
     serve: Option<u16>,
     /// Simulated seconds per second
@@ -86,7 +86,7 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
             simulator.with_world(|world| applications[0].push(world, tag, Behaviour::Good));
         }
         simulator.with_world(neighbours).map_err(|problem| problem.to_string())?;
-        return serve(&endpoint).await;
+        return serve(&simulator, &endpoint).await;
     }
     let terminal = std::io::stdout().is_terminal();
     let view = View::new(&simulator, &applications, terminal);
@@ -97,7 +97,7 @@ async fn play(arguments: &Arguments) -> Result<(), String> {
     rollback::back(&loopback(&simulator, OPERATOR_KEY, &endpoint), &applications, &view).await?;
     janitor::clean(&simulator, &loopback(&simulator, janitor::KEY, &endpoint), &view).await?;
     if arguments.keep {
-        return serve(&endpoint).await;
+        return serve(&simulator, &endpoint).await;
     }
     let _ = stop.send(());
     worker.await.map_err(|problem| problem.to_string())?;
@@ -126,13 +126,34 @@ async fn work(door: SdkConfig, stopped: oneshot::Receiver<()>) {
     .await;
 }
 
-async fn serve(endpoint: &str) -> Result<(), String> {
+async fn serve(simulator: &Simulator, endpoint: &str) -> Result<(), String> {
     println!("\nThe simulated AWS and a worker go on running. Point the AWS CLI at them (Ctrl-C ends both):\n");
     println!("  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1");
     println!("  export AWS_ACCESS_KEY_ID=AKIAYOU AWS_SECRET_ACCESS_KEY=any");
     println!("  aws codepipeline get-pipeline-state --name app");
     let _ = std::io::stdout().flush();
-    tokio::signal::ctrl_c().await.map_err(|problem| problem.to_string())
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended.map_err(|problem| problem.to_string()),
+        Err(problem) = follow_dates(simulator) => Err(problem.to_string()),
+    }
+}
+
+/// Moves the simulated date on to this machine's whenever SIGHUP asks for it: programs that compare their clock with AWS's
+/// can then look at what has become old meanwhile.
+#[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "this machine's date is what is asked for")]
+async fn follow_dates(simulator: &Simulator) -> std::io::Result<()> {
+    let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    while asked.recv().await.is_some() {
+        let ahead = std::time::SystemTime::now().duration_since(simulator.clock().now());
+        simulator.clock().move_on(ahead.unwrap_or_default());
+    }
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+async fn follow_dates(_: &Simulator) -> std::io::Result<()> {
+    std::future::pending().await
 }
 
 async fn good(

@@ -4,14 +4,16 @@
 
     drive_janitor.py PROGRAM PORT
 
-The simulated account lives at a date that is long past for the program, so that whatever is pushed is old at once; only the
-two scans are a minute apart, the shortest quarantine that a policy may have. Exit code 1 with what was expected where
+The simulated account lives at a date that is long past, until SIGHUP to the server (environment: SERVER, its process) makes it
+today: so whatever was pushed is old, and the program's clock agrees with AWS's. Only the two scans are a minute apart, the
+shortest quarantine that a policy may have. Exit code 1 with what was expected where
 anything differs.
 """
 
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,7 +38,7 @@ quarantine = "1m"
 QUARANTINE = 61
 LIMIT_RUN = 120
 # Exit codes of the program.
-OK, PLANNED = 0, 10
+OK, WRONG_SURROUNDINGS, PLANNED = 0, 3, 10
 
 
 class Drive(Registry):
@@ -68,6 +70,10 @@ class Drive(Registry):
         everything = sorted([*goes, *stays])
         expect("images before", everything, sorted(self.images()))
 
+        expect("a run by a clock that is not AWS's", WRONG_SURROUNDINGS, self.janitor("sweep", "--yes")[0])
+        expect("images after it", everything, sorted(self.images()))
+        os.kill(int(os.environ["SERVER"]), signal.SIGHUP)
+        time.sleep(1)
         code, lines = self.janitor("sweep", "--yes")
         expect("the first sweep", (OK, True, 0), (code, lines[0]["complete"], lines[0]["to_delete"]))
         expect("images after the first sweep", everything, sorted(self.images()))
