@@ -108,10 +108,10 @@ impl TaskDefinition {
     }
 
     /// Whether a service can be told to run it. One that is being deleted or was deregistered goes on running only where it
-    /// ran before.
+    /// ran before; a status that is newer than this program is no verdict: ECS will tell.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.status().is_none_or(|status| status == "ACTIVE")
+        !matches!(self.status(), Some("INACTIVE" | "DELETE_IN_PROGRESS"))
     }
 
     /// The revision whose images a release was put upon, where this one was registered by a worker.

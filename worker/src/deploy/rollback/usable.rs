@@ -140,6 +140,7 @@ mod tests {
         assert_eq!(said(Some(&active), &looked(false), &ran(Some(digest("a")))), digest("a"));
         assert_eq!(said(Some(&active), &looked(false), &ran(Some(digest("b")))), digest("a"), "a child of the index");
         assert_eq!(said(None, &looked(false), &ran(None)), "task definition app:1 is gone");
+        assert_eq!(said(Some(&definition("NEWER_THAN_THIS")), &looked(false), &ran(None)), digest("a"), "no verdict");
         assert_eq!(
             said(Some(&definition("INACTIVE")), &gone, &ran(None)),
             format!(
