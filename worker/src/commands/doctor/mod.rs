@@ -89,7 +89,7 @@ async fn look(desk: &Desk, args: &Args, trial: &mut Trial) -> Result<Seen, Troub
         }
     };
     for service in services(desk, args.cluster.cluster.as_deref()).await? {
-        trial.answered(&["ecs:DescribeServices"]);
+        trial.sent(&["ecs:DescribeServices"]);
         let runs = desk.tools.ecs.task_definition(&service.revision.to_string()).await;
         let runs = trial.note("ecs:DescribeTaskDefinition", runs).flatten();
         let own_percents = percents::left(desk.store(), &service, &noted, desk.tools.clock.now()).await?;
@@ -114,16 +114,16 @@ async fn look(desk: &Desk, args: &Args, trial: &mut Trial) -> Result<Seen, Troub
 /// The keys of the services' records. One record is read, whichever: who may list may not be allowed to read.
 async fn ledger(desk: &Desk, location: &Location, trial: &mut Trial) -> Result<Vec<String>, StoreError> {
     let in_s3 = matches!(location, Location::S3 { .. });
-    let keys = desk.store().list(history::PREFIX).await?;
     if in_s3 {
-        trial.answered(&["s3:ListBucket"]);
+        trial.sent(&["s3:ListBucket"]);
     }
+    let keys = desk.store().list(history::PREFIX).await?;
     if let Some(key) = keys.first() {
-        desk.store().get(key).await?;
         if in_s3 {
-            // Where the bucket has a key of KMS, S3 has used it for these credentials.
-            trial.answered(&["s3:GetObject", "kms:Decrypt"]);
+            // Where the bucket has a key of KMS, S3 uses it for these credentials.
+            trial.sent(&["s3:GetObject", "kms:Decrypt"]);
         }
+        desk.store().get(key).await?;
     }
     Ok(keys)
 }

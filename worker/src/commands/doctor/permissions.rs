@@ -9,7 +9,6 @@ use coalmine_pipeline::action_type;
 
 use super::judge::{Finding, Patient, Seen};
 use crate::aws::codepipeline::Context;
-
 use crate::commands::desk::Desk;
 use crate::deploy::outlook::Portrait;
 
@@ -81,8 +80,8 @@ impl Trial {
         sent.map_err(|problem| self.find(finding(&problem))).ok()
     }
 
-    /// Notes that reads were answered.
-    pub(super) fn answered(&mut self, actions: &[&str]) {
+    /// Notes that reads were made, whatever they were answered.
+    pub(super) fn sent(&mut self, actions: &[&str]) {
         self.made.extend(actions.iter().map(|&action| action.to_owned()));
     }
 
@@ -98,14 +97,14 @@ impl Trial {
         match desk.tools.registries.portrait(image).await {
             Ok(portrait) => {
                 let portrait = portrait?;
-                self.answered(&["ecr:DescribeImages"]);
+                self.sent(&["ecr:DescribeImages"]);
                 // By digest it is certain which image it is: whether tags can be moved is not asked.
                 if image.digest().is_none() {
-                    self.answered(&["ecr:DescribeRepositories"]);
+                    self.sent(&["ecr:DescribeRepositories"]);
                 }
                 // What an index has in it is read from its manifest alone.
                 if !portrait.architectures.is_empty() {
-                    self.answered(&["ecr:BatchGetImage"]);
+                    self.sent(&["ecr:BatchGetImage"]);
                 }
                 Some(portrait)
             }

@@ -32,7 +32,7 @@ pub enum Answer {
 /// task definition's, as it was when it was deployed. Where only ECS remembers a deployment, all containers may be meant.
 #[must_use]
 pub fn is_meant(target: &Good, container: &str) -> bool {
-    target.release.is_none() || target.digests.is_empty() || target.digests.contains_key(container)
+    !target.names_its_containers() || target.digests.contains_key(container)
 }
 
 /// The images that count as the release, or everything that keeps the target's revision from being deployed.
@@ -76,7 +76,7 @@ pub fn images(
             }
         }
     }
-    if images.is_empty() || target.release.is_some() && !target.digests.is_empty() {
+    if images.is_empty() || target.names_its_containers() {
         problems.extend(unknown);
     }
     if problems.is_empty() { Ok(images) } else { Err(problems) }

@@ -37,6 +37,12 @@ impl Good {
         !digests.is_empty() && self.digests == *digests
     }
 
+    /// Whether a release of the ledger's says which containers are its own. Where only ECS remembers it, all may be.
+    #[must_use]
+    pub fn names_its_containers(&self) -> bool {
+        self.release.is_some() && !self.digests.is_empty()
+    }
+
     /// How people name it: by the release, else by the revision.
     #[must_use]
     pub fn name(&self) -> String {
