@@ -98,6 +98,31 @@ async fn a_canary_whose_former_revision_is_gone_runs_a_copy_with_the_same_images
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canary_that_was_told_to_run_a_copy_before_the_operator_died_is_no_later_release() {
+    for (place, ledger) in [true, false].into_iter().enumerate() {
+        let apps = [Application::web("app", 2)];
+        let story = at_v3(1749 + place as u64, &apps).await;
+        if !ledger {
+            for key in story.below("services/") {
+                story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
+            }
+        }
+        story.somebody().deregister_task_definition().task_definition("app-canary:2").send().await.unwrap();
+        story.expect_change("app-canary");
+        let death = Rule::new(Fault::Kill(Moment::BeforeTheAct)).caller(OPERATOR_KEY).operation("UpdateService");
+        story.simulator.inject(FaultPlan::seeded(1).rule(death.subject("app")));
+        let died = story.simulator.while_alive(OPERATOR_KEY, story.roll_back(order(&["app"]))).await;
+        assert!(died.is_err(), "{died:?}");
+        assert_eq!((story.runs("app"), story.runs("app-canary")), ("app:3".to_owned(), "app-canary:4".to_owned()));
+        story.pass(Duration::from_secs(180)).await;
+        let again = story.roll_back_until(order(&["app"]), PEER_KEY, std::future::pending()).await;
+        assert_eq!(again.code, EXIT_OK, "{again:?}");
+        all_run(&story, &apps, "v2");
+        assert_eq!(story.runs("app-canary"), "app-canary:4", "one copy is enough");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_copy_is_registered_once_whoever_dies_over_it() {
     for (place, moment) in [Moment::BeforeTheAct, Moment::AfterTheAct].into_iter().enumerate() {
         let apps = [Application::web("app", 2)];

@@ -206,6 +206,23 @@ async fn whom_the_command_cannot_tell_holds_the_rollback_up_for_seconds_and_fail
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rollback_that_cannot_be_put_on_record_is_told_all_the_same() {
+    for fault in [Fault::AccessDenied, Fault::TimeOut(Moment::BeforeTheAct)] {
+        let app = Application::web("app", 2);
+        let story = Story::begin(Simulator::new(Settings::seeded(1708)), &[&app]);
+        let [_, bad] = two_releases(&story, &app).await;
+        story.expect_rollback(&app);
+        let unwritten = Rule::new(fault.clone()).caller(OPERATOR_KEY).operation("PutObject");
+        story.simulator.inject(FaultPlan::seeded(1).rule(unwritten));
+        let telling = Telling { bus: Some("default".into()), webhook: None };
+        let rolled = story.roll_back(Order { telling, ..order(&["app"]) }).await;
+        assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+        story.runs_image(&app, "app", "v2");
+        assert_eq!(sorted(of_rollback(&events(&story))), rolled_back_from(&bad), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_action_tells_others_of_its_rollback() {
     let app = Application::web("app", 2);
     let story = telling(1707, &app, 204);

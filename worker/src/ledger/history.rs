@@ -40,6 +40,9 @@ pub struct Ran {
     /// not the one before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
+    /// When it was over for all of them, in epoch seconds; `None` where nobody noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<i64>,
     /// The canary service beside it, of a full service: a rollback takes both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
@@ -60,6 +63,7 @@ impl Ran {
             digests: BTreeMap::new(),
             rollback: false,
             unfinished: false,
+            over: None,
             canary: None,
         }
     }
@@ -105,13 +109,18 @@ pub async fn note(store: &Store, (cluster, service): (&str, &str), ran: &Ran) ->
 ///
 /// # Errors
 /// When the ledger cannot be read or written.
-pub async fn finish(store: &Store, (cluster, service): (&str, &str), revision: &Revision) -> Result<(), StoreError> {
+pub async fn finish(
+    store: &Store,
+    (cluster, service): (&str, &str),
+    revision: &Revision,
+    now: i64,
+) -> Result<(), StoreError> {
     let Some(newest) = of_service(store, cluster, service).await?.into_iter().next() else { return Ok(()) };
     let Some(stored) = store.get(&newest.key()).await? else { return Ok(()) };
     let unfinished = |ran: &Ran| ran.unfinished && ran.revision == *revision;
     let Some(ran) = Ran::parse(&stored.body).filter(unfinished) else { return Ok(()) };
     // A struct of strings and numbers always serializes.
-    let body = serde_json::to_vec(&Ran { unfinished: false, ..ran }).unwrap_or_default();
+    let body = serde_json::to_vec(&Ran { unfinished: false, over: Some(now), ..ran }).unwrap_or_default();
     match store.put(&newest.key(), body, &Condition::Unchanged(stored.version)).await {
         // Who rolled back beside it noted the same.
         Ok(_) | Err(StoreError::Changed { .. }) => Ok(()),

@@ -183,6 +183,7 @@ impl Turn<'_> {
             canaries: self.config.options.canaries.clone(),
             surge: self.config.options.surge,
             home: self.config.home.clone(),
+            ordered: self.token.began,
         };
         let decided = match known {
             Some(decided) => decided,

@@ -62,6 +62,7 @@ async fn course(
         digests: BTreeMap::new(),
         returned: None,
         unfinished: false,
+        over: None,
     };
     let target = known(&aim.to).unwrap_or(&unknown);
     let images = match look_at(tools, target).await? {

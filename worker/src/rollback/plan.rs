@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coalmine_door::{AwsError, Kind};
-use coalmine_pipeline::{Back, Home, ImageReference};
+use coalmine_pipeline::{Back, Home, ImageReference, tags};
 use futures_util::future::try_join_all;
 
 use crate::aws::ecr::ImageError;
@@ -38,6 +38,8 @@ pub struct Request {
     pub surge: Option<bool>,
     /// The account and region that ARNs named.
     pub home: Option<Home>,
+    /// When it was asked for, in epoch seconds.
+    pub ordered: i64,
 }
 
 /// One service that can be rolled back.
@@ -84,7 +86,7 @@ pub async fn make(tools: &Tools, request: &Request, known: &[String], ledger: Le
     let mut companions =
         if names.is_empty() { BTreeMap::new() } else { of_services(tools, cluster, &names, named, ledger).await? };
     let of_all = found.values_mut().chain(companions.values_mut());
-    over_for_none(&mut of_all.filter_map(|facts| facts.history.first_mut()).collect::<Vec<_>>());
+    over_for_none(&mut of_all.filter_map(|facts| facts.history.first_mut()).collect::<Vec<_>>(), request.ordered);
     let mut plan = Plan::default();
     let mut asked: Vec<&String> = Vec::new();
     for name in &request.services {
@@ -177,10 +179,11 @@ async fn pair(
     }
     let mut present = full.present.clone();
     if let Some((facts, _)) = facts {
-        present.outrun = Present::is_outrun(
+        let outrun = Present::is_outrun(
             (&full.present, &full.service, &full.history),
             (&facts.present, &facts.service, &facts.history),
         );
+        present.outrun = outrun && !runs_a_copy(tools, facts, full).await?;
     }
     let target = match choose(&full.history, &present, &request.to) {
         Ok(target) => target,
@@ -348,7 +351,7 @@ async fn companion(
     let fixed = images.iter().map(|image| image.reference.clone()).collect();
     let pinned =
         ServiceRevision { arn: String::new(), revision: target.revision.clone(), digests: target.digests.clone() };
-    let release = target.release.clone().unwrap_or_else(|| target.revision.to_string());
+    let release = target.name();
     let containers = running.images();
     let shared = |image: &&Image| containers.iter().any(|(container, _)| *container == image.container);
     let images: Vec<Image> = images.iter().filter(shared).cloned().collect();
@@ -359,6 +362,25 @@ async fn companion(
         planned.copy = Some(copy);
     }
     Ok(Ok(planned))
+}
+
+/// Whether a canary runs a copy that was made to return it to a release of its full service's: somebody's rollback has told
+/// the canary, and not yet the full service. A release with former images is no copy: it has an execution of its own. Nor is
+/// a release that the canary has run before, and runs again.
+async fn runs_a_copy(tools: &Tools, canary: &Facts, full: &Facts) -> Result<bool, AwsError> {
+    if canary.history.iter().any(|good| good.revision == canary.present.revision) {
+        return Ok(false);
+    }
+    let definition = tools.ecs.task_definition(&canary.present.revision.to_string()).await?;
+    let Some(made_for) = definition.and_then(|definition| definition.tags.get(tags::EXECUTION).cloned()) else {
+        return Ok(false);
+    };
+    Ok(full.history.iter().any(|good| names(good).any(|name| name == made_for)))
+}
+
+/// What a copy for a release may be tagged with: the release, or where the ledger did not know it, its revision.
+fn names(good: &Good) -> impl Iterator<Item = String> {
+    good.release.clone().into_iter().chain([good.revision.to_string()])
 }
 
 /// Registers what has to be registered, so that every course has its target.

@@ -65,7 +65,7 @@ pub(crate) async fn leaving(tools: &Tools, course: &Course, author: &Author, giv
         within(tools, refused::note(store, service, &refused, &returned)),
         within(tools, of_full),
         within(tools, percents),
-        within(tools, happened(tools, course, author, State::RollingBack, "")),
+        happened(tools, course, author, State::RollingBack, ""),
     );
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn back(tools: &Tools, course: &Course, author: &Author, deploy
     let service = (course.cluster.as_str(), course.service.as_str());
     percents::strike(tools.held.store(), service, course.own, author.action.as_ref(), tools.clock.now()).await;
     if course.leaves() {
-        within(tools, happened(tools, course, author, State::RolledBack, reason)).await;
+        happened(tools, course, author, State::RolledBack, reason).await;
     }
     within(tools, ran(tools, course, author, deployment)).await;
 }
@@ -82,17 +82,14 @@ pub(crate) async fn back(tools: &Tools, course: &Course, author: &Author, deploy
 /// All services are back: who says "back" now means one release further.
 pub(crate) async fn over(tools: &Tools, course: &Course) {
     let service = (course.cluster.as_str(), course.service.as_str());
-    within(tools, history::finish(tools.held.store(), service, &course.to)).await;
+    let now = tools.clock.now().timestamp();
+    within(tools, history::finish(tools.held.store(), service, &course.to, now)).await;
 }
 
-async fn happened(
-    tools: &Tools,
-    course: &Course,
-    author: &Author,
-    state: State,
-    reason: &str,
-) -> Result<(), StoreError> {
-    let Some((release, pipeline)) = &course.left else { return Ok(()) };
+/// Puts on record what happens to the release that is left, and tells others: also where it cannot be put on record, since a
+/// rollback does not wait for the ledger. Whether it is news is not known then; who listens may hear it twice.
+async fn happened(tools: &Tools, course: &Course, author: &Author, state: State, reason: &str) {
+    let Some((release, pipeline)) = &course.left else { return };
     let target = course.release.as_ref().map(|(release, _)| format!(" of release {release}")).unwrap_or_default();
     let why = if author.why.is_empty() { String::new() } else { format!(": {}", author.why) };
     let what = match state {
@@ -109,10 +106,10 @@ async fn happened(
         action: author.action.as_ref().map(|action| action.action_execution.clone()),
         by: Some(author.by.clone()),
     };
-    if releases::note(tools.held.store(), (release, pipeline), &[], &happening).await? {
+    let noted = within(tools, releases::note(tools.held.store(), (release, pipeline), &[], &happening)).await;
+    if noted.unwrap_or(true) {
         tools.teller.tell(Event::new((release, pipeline), course.left_digests.clone(), happening));
     }
-    Ok(())
 }
 
 async fn ran(tools: &Tools, course: &Course, author: &Author, deployment: Option<&str>) -> Result<(), StoreError> {
@@ -132,11 +129,12 @@ async fn ran(tools: &Tools, course: &Course, author: &Author, deployment: Option
     history::note(store, service, &ran).await
 }
 
-/// Gives a record its time.
-async fn within<T>(tools: &Tools, noting: impl Future<Output = Result<T, StoreError>>) {
+/// Gives a record its time; `None` where it could not be made.
+async fn within<T>(tools: &Tools, noting: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
     match tools.clock.limit(RECORD, noting).await {
-        Some(Ok(_)) => {}
+        Some(Ok(noted)) => return Some(noted),
         Some(Err(problem)) => warn!(error = %problem, "the rollback could not be put on record"),
         None => warn!("the ledger answers too slowly: the rollback is not on record"),
     }
+    None
 }

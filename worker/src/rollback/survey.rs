@@ -214,6 +214,7 @@ async fn remembered(tools: &Tools, service: &Service) -> Result<Vec<Good>, AwsEr
             digests: revision.digests.clone(),
             returned: None,
             unfinished: false,
+            over: None,
         });
     }
     Ok(history)
@@ -234,8 +235,8 @@ async fn recorded(tools: &Tools, service: &Service, named: Option<&str>) -> Resu
 fn good(ran: Ran) -> Good {
     let release = Some(ran.release).filter(|release| !release.is_empty());
     let returned = ran.rollback.then_some(ran.began);
-    let Ran { pipeline, at, revision, digests, unfinished, .. } = ran;
-    Good { release, pipeline, at, revision, digests, returned, unfinished }
+    let Ran { pipeline, at, revision, digests, unfinished, over, .. } = ran;
+    Good { release, pipeline, at, revision, digests, returned, unfinished, over }
 }
 
 /// The release that a service is told to run, with its pipeline; and its digests, where they were not known yet. What

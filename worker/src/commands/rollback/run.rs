@@ -117,6 +117,7 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
 }
 
 async fn make(desk: &Desk, order: &Order) -> Result<Plan, Trouble> {
+    let ordered = desk.tools.clock.now().timestamp();
     let cluster = match &order.cluster {
         Some(cluster) => cluster.clone(),
         None => cluster_of(desk, &order.services).await?,
@@ -132,6 +133,7 @@ async fn make(desk: &Desk, order: &Order) -> Result<Plan, Trouble> {
         canaries: order.canaries.clone(),
         surge: order.surge,
         home: None,
+        ordered,
     };
     if let Some(strange) = order.canaries.keys().find(|name| !request.services.contains(name)) {
         return Err(Trouble::NotPossible(format!("--canary names {strange}, which is not among the services")));

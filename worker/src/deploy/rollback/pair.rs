@@ -103,6 +103,7 @@ mod tests {
         Good {
             returned: None,
             unfinished: false,
+            over: None,
             release: release.map(str::to_owned),
             pipeline: String::new(),
             at: 0,

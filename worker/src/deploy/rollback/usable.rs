@@ -122,6 +122,7 @@ mod tests {
             digests: digest.map(|digest| ("app".to_owned(), digest)).into_iter().collect(),
             returned: None,
             unfinished: false,
+            over: None,
         }
     }
 

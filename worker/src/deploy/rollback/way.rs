@@ -25,6 +25,8 @@ pub struct Good {
     pub returned: Option<i64>,
     /// Whether that rollback is not over for all its services.
     pub unfinished: bool,
+    /// When it was over for all of them, in epoch seconds, as far as somebody noted it.
+    pub over: Option<i64>,
 }
 
 impl Good {
@@ -183,8 +185,12 @@ pub fn choose<'a>(history: &'a [Good], present: &Present, to: &Back) -> Result<&
 }
 
 /// A rollback that is not over for one of its services is over for none of them: who ended it may have died between two
-/// records. `newest`: what is on record last, of every service that goes back together.
-pub fn over_for_none(newest: &mut [&mut Good]) {
+/// records. One that ended after somebody else had ordered theirs, at `ordered` in epoch seconds, is not over for them: they
+/// saw the services as they were before. `newest`: what is on record last, of every service that goes back together.
+pub fn over_for_none(newest: &mut [&mut Good], ordered: i64) {
+    for good in newest.iter_mut() {
+        good.unfinished |= good.returned.is_some() && good.over.is_some_and(|over| over >= ordered);
+    }
     let unfinished: Vec<Option<i64>> =
         newest.iter().filter(|good| good.unfinished && good.returned.is_some()).map(|good| good.returned).collect();
     for good in newest {
@@ -226,6 +232,7 @@ mod tests {
             digests: [("app".to_owned(), format!("sha256:{release}"))].into(),
             returned: None,
             unfinished: false,
+            over: None,
         }
     }
 
@@ -338,8 +345,21 @@ mod tests {
     fn a_rollback_that_is_not_over_for_one_service_is_over_for_none() {
         let newest = |returned, unfinished| Good { returned, unfinished, ..good("v2") };
         let mut all = [newest(Some(7), false), newest(Some(7), true), newest(Some(5), false), newest(None, false)];
-        over_for_none(&mut all.iter_mut().collect::<Vec<_>>());
+        over_for_none(&mut all.iter_mut().collect::<Vec<_>>(), 9);
         assert_eq!(all.map(|good| good.unfinished), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_rollback_that_ended_after_the_next_one_was_ordered_is_not_over_for_it() {
+        let newest = |returned, over| Good { returned, over, ..good("v2") };
+        let all = || [newest(Some(3), Some(7)), newest(Some(3), None), newest(Some(4), Some(6)), newest(None, Some(9))];
+        for (ordered, expected) in
+            [(6, [true, true, true, false]), (7, [true, true, false, false]), (8, [false, false, false, false])]
+        {
+            let mut all = all();
+            over_for_none(&mut all.iter_mut().collect::<Vec<_>>(), ordered);
+            assert_eq!(all.map(|good| good.unfinished), expected, "{ordered}");
+        }
     }
 
     #[test]
