@@ -7,7 +7,8 @@ use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::{Job, Received};
 use crate::health::pulse::PartPulse;
-use crate::ledger::orphans::{HeldJob, RENEWAL, Seen, WorkerObject, orphans};
+use crate::ledger::aside::keep_a_copy;
+use crate::ledger::orphans::{HeldJob, HeldState, RENEWAL, Seen, WorkerObject, orphans};
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Condition, StoreError};
@@ -128,6 +129,21 @@ impl Peers {
             if !tools.held.holds(&job) {
                 continue;
             }
+            if held.state == HeldState::Intent {
+                match named_by_peer(tools, &job).await {
+                    Ok(false) => {}
+                    // It was offered again, and a peer is about to acknowledge it, or has.
+                    Ok(true) => {
+                        tools.held.release(&job);
+                        continue;
+                    }
+                    Err(problem) => {
+                        warn!(job, error = %problem, "whether a peer has the job of a dead worker is not known yet");
+                        self.adopted.insert(job, held);
+                        continue;
+                    }
+                }
+            }
             self.pulse.beat();
             match tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await {
                 Ok(Received::Taken) => {
@@ -193,10 +209,9 @@ async fn set_aside(tools: &Tools, peer: &Seen) -> Result<(), StoreError> {
         error!(object = peer.key, "an object of the ledger is too large to be read; look at it by hand");
         return Ok(());
     };
-    let name = peer.key.rsplit('/').next().unwrap_or(&peer.key);
-    let aside = format!("unreadable/{}-{name}", tools.clock.now().timestamp());
-    error!(object = peer.key, aside, "an object of the ledger cannot be understood; it is set aside");
-    store.put(&aside, stored.body, &Condition::New).await?;
+    let stored = Some(stored);
+    keep_a_copy(store, &peer.key, &stored, tools.clock.now().timestamp()).await?;
+    let Some(stored) = stored else { return Ok(()) };
     unless_changed(store.delete(&peer.key, &stored.version).await)
 }
 

@@ -22,23 +22,25 @@ pub(crate) enum Hindrance {
 /// # Errors
 /// When CodePipeline cannot be asked.
 pub(crate) async fn hindrance(tools: &Tools, job: &Job, token: &str) -> Result<Option<Hindrance>, AwsError> {
+    // Whoever answers slowly is asked first: the lease is looked at last, since it says for how long an act may begin.
+    if tools.codepipeline.action(&job.context).await? != ActionState::Wanted {
+        return Ok(Some(Hindrance::NotWanted));
+    }
     let held = &tools.held;
     let mut kept = held.keep(&job.id, token).await;
     if kept.is_ok() && !held.may_act() {
         kept = held.renew().await;
     }
     match kept {
-        Ok(()) if held.may_act() => {}
-        Ok(()) => return Ok(Some(Hindrance::HandBack("the ledger answers too slowly".to_owned()))),
+        Ok(()) if held.may_act() => Ok(None),
+        Ok(()) => Ok(Some(Hindrance::HandBack("the ledger answers too slowly".to_owned()))),
         Err(problem @ HeldError::TakenOver) => {
             warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
-            return Ok(Some(Hindrance::HandBack(problem.to_string())));
+            Ok(Some(Hindrance::HandBack(problem.to_string())))
         }
         Err(problem) => {
             warn!(error = %problem, "the ledger cannot be written: the job is handed back");
-            return Ok(Some(Hindrance::HandBack(format!("waiting for the ledger: {problem}"))));
+            Ok(Some(Hindrance::HandBack(format!("waiting for the ledger: {problem}"))))
         }
     }
-    let wanted = tools.codepipeline.action(&job.context).await? == ActionState::Wanted;
-    Ok((!wanted).then_some(Hindrance::NotWanted))
 }

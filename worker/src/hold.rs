@@ -1,25 +1,30 @@
 //! A canary that succeeded is held: on record until people have decided, and an action or the watch has taken it.
 
 use coalmine_door::AwsError;
+use coalmine_door::store::StoreError;
 use tracing::{info, warn};
 
 use crate::deploy::decision::{Role, elapsed};
 use crate::deploy::happening::{Happening, State};
 use crate::deploy::progress::Phase;
 use crate::deploy::release;
-use crate::ledger::canaries::{self, Canary, Taken};
+use crate::ledger::canaries::{self, Canary};
 use crate::ledger::releases;
 use crate::record::{self, Brought};
 use crate::report::Ending;
-use crate::turn::{Pass, Turn};
+use crate::turn::{Pass, Turn, configuration};
 
 impl Turn<'_> {
     /// Before the success of a canary is told: it is on record that it waits for people. What cannot be noted is not
     /// told yet: nobody would return the canary of a release that is rejected.
     pub(crate) async fn hold(&self, ending: &Ending) -> Result<(), AwsError> {
         let Ending::Succeeded { summary, .. } = ending else { return Ok(()) };
-        if self.action.role != Role::Canary || !self.tools.held.holds(&self.job.id) {
+        if self.action.role != Role::Canary || self.late {
             return Ok(());
+        }
+        let unnoted = |problem: String| AwsError::unusable("noting that the canary waits for people", problem);
+        if !self.tools.held.holds(&self.job.id) {
+            return Err(unnoted("the worker's record of its jobs is gone".to_owned()));
         }
         let (action, context) = (&self.action, &self.job.context);
         let digests = release::digests(self.view.images.as_deref().unwrap_or_default());
@@ -39,43 +44,121 @@ impl Turn<'_> {
             ..Canary::new(names, &self.progress, self.tools.clock.now().timestamp())
         };
         let noted = canaries::note(self.tools.held.store(), &canary).await;
-        noted.map_err(|problem| AwsError::unusable("noting that the canary waits for people", problem.to_string()))
+        noted.map_err(|problem| unnoted(problem.to_string()))
     }
 
-    /// Before an action touches a canary, or refuses to turn it over: from now on it is this action's. `Some`: the watch
-    /// is returning it, and is waited for; a release that is to replace it anyway waits no longer than for any other
-    /// deployment.
-    pub(crate) async fn take_canary(&mut self, busy_since: Option<i64>, ready: bool) -> Option<Pass> {
+    /// While everything is checked: whether the watch is returning the canary. `Some`: it is waited for; a release that is to
+    /// replace it anyway waits no longer than for any other deployment, and a turnover, whose canary it is, is refused then.
+    pub(crate) async fn await_watch(&mut self, busy_since: Option<i64>, ready: bool) -> Option<Pass> {
+        if self.action.role == Role::Canary && !ready {
+            return None;
+        }
+        let now = self.tools.clock.now().timestamp();
+        let since = busy_since.unwrap_or(now);
+        let store = self.tools.held.store();
+        let why = match canaries::read(store, &self.canary_key()).await {
+            Err(problem) => return Some(self.without_its_record(&problem)),
+            Ok(Some((_, Some(canary)))) if self.is_to_be_taken(&canary) => canary.restoring?.why,
+            Ok(_) => return None,
+        };
+        if elapsed(since, now) < self.action.options.wait {
+            return Some(self.wait_for_watch(&why, since));
+        }
+        let canary = &self.action.partner;
+        let text = || format!("Nothing was deployed: the watch is still returning canary {canary}, because {why}.");
+        (self.action.role == Role::Full).then(|| Pass::End(configuration(text())))
+    }
+
+    /// Right before an action first tells a service anything: from now on the canary is this action's, and nobody watches it
+    /// any more. `Some`: it is not yet.
+    pub(crate) async fn take_canary(&mut self) -> Option<Pass> {
+        // A canary action has taken what was there before its own deployment; what came later is not its to take.
+        let is_its_own = self.action.role == Role::Canary && self.progress.deployment.is_some();
+        if self.right.is_watch() || self.late || self.has_canary || is_its_own {
+            return None;
+        }
+        let store = self.tools.held.store();
+        let key = self.canary_key();
+        let (version, canary) = match canaries::read(store, &key).await {
+            Err(problem) => return Some(self.without_its_record(&problem)),
+            Ok(Some((version, Some(canary)))) if self.is_to_be_taken(&canary) => (version, canary),
+            Ok(_) => {
+                self.has_canary = true;
+                return None;
+            }
+        };
+        let now = self.tools.clock.now().timestamp();
+        if let Some(restoring) = &canary.restoring {
+            let long = elapsed(restoring.since, now) >= self.action.options.wait;
+            if !(long && self.action.role == Role::Canary) {
+                return Some(self.wait_for_watch(&restoring.why, now));
+            }
+        }
+        match canaries::strike(store, &key, &version).await {
+            Ok(()) => {
+                (self.has_canary, self.struck) = (true, Some(Box::new(canary)));
+                None
+            }
+            // The watch, or another action, was quicker.
+            Err(StoreError::Changed { .. }) => Some(Pass::Again),
+            Err(problem) => Some(self.without_its_record(&problem)),
+        }
+    }
+
+    /// After the first act on a canary whose record was struck for it: it is this action's now. What AWS refused has touched
+    /// nothing: the canary waits as before.
+    pub(crate) async fn took_canary(&mut self, problem: Option<&AwsError>) {
+        if problem.is_some_and(|problem| !problem.is_passing()) {
+            return self.put_back().await;
+        }
+        if let Some(before) = self.struck.take().filter(|before| before.release != self.job.context.execution) {
+            self.replaces(*before).await;
+        }
+    }
+
+    /// A canary whose record was struck, and to which nothing was done, waits as before.
+    pub(crate) async fn put_back(&mut self) {
+        let Some(canary) = self.struck.take() else { return };
+        self.has_canary = false;
+        match canaries::put_back(self.tools.held.store(), &canary).await {
+            Ok(()) => info!(canary = canary.label(), "nothing was done to the canary: it waits as before"),
+            Err(problem) => {
+                warn!(error = %problem, canary = canary.label(), "that the canary waits as before could not be noted: nobody watches it")
+            }
+        }
+    }
+
+    /// A turnover takes its own release's record alone: whatever else the canary runs waits for other people.
+    fn is_to_be_taken(&self, canary: &Canary) -> bool {
+        self.action.role == Role::Canary || canary.release == self.job.context.execution
+    }
+
+    fn canary_key(&self) -> String {
         let action = &self.action;
-        let service = match action.role {
-            Role::Canary if !ready => return None,
+        let canary = match action.role {
             Role::Canary => &action.service,
             Role::Full => &action.partner,
         };
-        let now = self.tools.clock.now().timestamp();
-        let since = busy_since.unwrap_or(now);
-        let anyhow = action.role == Role::Canary && elapsed(since, now) >= action.options.wait;
-        let taken = canaries::take(self.tools.held.store(), (&action.cluster, service), anyhow).await;
-        match taken {
-            Err(problem) => {
-                warn!(error = %problem, "the canary's record cannot be taken: the job is handed back");
-                Some(Pass::End(self.hand_back(format!("waiting for the ledger: {problem}"))))
-            }
-            Ok(Taken::Yes(before)) => {
-                if let Some(before) = before.filter(|before| before.release != self.job.context.execution) {
-                    self.replaces(*before).await;
-                }
-                None
-            }
-            Ok(Taken::Restoring(why)) => {
-                let reason = format!("the watch is returning canary {}/{service}: {why}", action.cluster);
-                // By its end everything may be otherwise.
-                (self.waited, self.gathered) = (false, None);
-                self.view.outdate(self.tools);
-                self.progress.phase = Phase::Check { busy_since: Some(since) };
-                Some(Pass::Wait(reason))
-            }
+        canaries::key(&action.cluster, canary)
+    }
+
+    fn without_its_record(&self, problem: &StoreError) -> Pass {
+        warn!(error = %problem, "the canary's record cannot be read or taken: the job is handed back");
+        Pass::End(self.hand_back(format!("waiting for the ledger: {problem}")))
+    }
+
+    /// By the end of the canary's way back everything may be otherwise: where nothing was deployed, it is checked again.
+    fn wait_for_watch(&mut self, why: &str, since: i64) -> Pass {
+        if matches!(self.progress.phase, Phase::Check { .. } | Phase::Deploy) && self.progress.deployment.is_none() {
+            (self.waited, self.gathered) = (false, None);
+            (self.progress.former, self.progress.revision) = (None, None);
+            self.progress.phase = Phase::Check { busy_since: Some(since) };
         }
+        self.view.outdate(self.tools);
+        Pass::Wait(format!(
+            "the watch is returning canary {}: {why}",
+            self.canary_key().trim_start_matches(canaries::PREFIX).trim_end_matches(".json")
+        ))
     }
 
     /// A canary that failed waits for nobody: a record that an earlier turn wrote before the failure is struck.
@@ -90,7 +173,7 @@ impl Turn<'_> {
             {
                 canaries::strike(store, &key, &version).await?;
             }
-            Ok::<(), coalmine_door::store::StoreError>(())
+            Ok::<(), StoreError>(())
         };
         // The watch strikes what is left behind.
         if let Err(problem) = struck.await {

@@ -172,9 +172,14 @@ impl View {
 
     /// Whether one of the two services was looked for and is not there.
     pub(crate) fn lacks_a_service(&self) -> bool {
-        [&self.own_seen, &self.partner_seen]
-            .iter()
-            .any(|seen| seen.at.is_some() && seen.problem.is_none() && seen.service.is_none())
+        self.missing().is_some()
+    }
+
+    /// Which of the two was looked for and is not there.
+    pub(crate) fn missing(&self) -> Option<Which> {
+        let is_gone = |seen: &Seen| seen.at.is_some() && seen.problem.is_none() && seen.service.is_none();
+        let both = [(&self.own_seen, Which::Own), (&self.partner_seen, Which::Partner)];
+        both.into_iter().find(|(seen, _)| is_gone(seen)).map(|(_, which)| which)
     }
 
     /// What decisions are made on.

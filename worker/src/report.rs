@@ -42,6 +42,8 @@ pub(crate) enum Ending {
     Returned { done: String },
     /// The watch need not return a canary after all.
     CalledOff { why: String },
+    /// The watch can return a canary no more.
+    Left { why: String },
     /// The execution ended without this job: nobody waits for a result.
     NotWanted,
 }
@@ -99,7 +101,9 @@ async fn send(tools: &Tools, job: &Job, ending: &Ending) -> Result<Received, Aws
             codepipeline.succeed(&job.id, &summary, id.as_deref(), variables).await
         }
         Ending::Failed { kind, text, id } => codepipeline.fail(&job.id, kind, &text, id.as_deref()).await,
-        Ending::Returned { .. } | Ending::CalledOff { .. } | Ending::NotWanted => Ok(Received::NotWanted),
+        Ending::Returned { .. } | Ending::CalledOff { .. } | Ending::Left { .. } | Ending::NotWanted => {
+            Ok(Received::NotWanted)
+        }
     }
 }
 
@@ -108,7 +112,7 @@ fn log(ending: &Ending) {
         Ending::HandedBack { percent, .. } => tracing::debug!(percent, "handed the job back to go on later"),
         Ending::Succeeded { summary, .. } => info!("the action succeeded: {summary}"),
         Ending::Failed { kind, text, .. } => warn!(?kind, "the action failed: {}", message::printable(text)),
-        Ending::Returned { .. } | Ending::CalledOff { .. } | Ending::NotWanted => {}
+        Ending::Returned { .. } | Ending::CalledOff { .. } | Ending::Left { .. } | Ending::NotWanted => {}
     }
 }
 

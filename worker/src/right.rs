@@ -9,6 +9,7 @@ use coalmine_door::store::StoreError;
 use tracing::info;
 
 use crate::aws::executions::ActionState;
+use crate::deploy::decision::Which;
 use crate::deploy::hold::{self, Fate};
 use crate::hindrance::{Hindrance, hindrance};
 use crate::ledger::canaries::{self, Canary};
@@ -16,6 +17,9 @@ use crate::ledger::lease::Lease;
 use crate::report::Ending;
 use crate::turn::Turn;
 use crate::watch;
+
+/// How long a service has to be missing before a canary's way back ends without it.
+pub(crate) const GONE: Duration = Duration::from_secs(60);
 
 /// How often a turn asks whether its pipeline execution still wants it; asked anew before every act.
 pub(crate) const WANTED_INTERVAL: Duration = Duration::from_secs(30);
@@ -49,8 +53,7 @@ impl Turn<'_> {
             return Ok(None);
         }
         if self.right.is_watch() {
-            let done = "the service is not there any more".to_owned();
-            return Ok(self.view.lacks_a_service().then_some(Ending::Returned { done }));
+            return Ok(self.vanished());
         }
         if !self.tools.held.holds(&self.job.id) {
             // Where a peer has given the job back already, CodePipeline does not want it from here; where the ledger was
@@ -58,6 +61,36 @@ impl Turn<'_> {
             return Ok(Some(self.hand_back("the worker's record of its jobs is gone".to_owned())));
         }
         Ok(if self.is_wanted().await? { None } else { Some(Ending::NotWanted) })
+    }
+
+    /// How a canary's way back ends where a service is not there any more, which one look does not show.
+    fn vanished(&mut self) -> Option<Ending> {
+        let Some(missing) = self.view.missing() else {
+            self.missing_since = None;
+            return None;
+        };
+        let now = self.tools.clock.now();
+        let since = *self.missing_since.get_or_insert(now);
+        let name = match missing {
+            Which::Own => &self.action.service,
+            Which::Partner => &self.action.partner,
+        };
+        let why = format!("it is left as it is: service {}/{name} is not there any more", self.action.cluster);
+        ((now - since).to_std().unwrap_or_default() >= GONE).then_some(Ending::Left { why })
+    }
+
+    /// Directly before a call that changes something: whether this worker may still make it. What is asked and written down
+    /// after [`Self::hindrance`] takes its time, too, and the call itself must be over before a peer takes this worker for dead.
+    ///
+    /// # Errors
+    /// When the lease is too old by now.
+    pub(crate) fn in_time(&self) -> Result<(), AwsError> {
+        let may_act = match &self.right {
+            Right::Job => self.late || self.tools.held.may_act(),
+            Right::Watch(watching) => watching.lease.may_act(),
+        };
+        let too_old = || AwsError::unusable("renewing the lease", "it is too old for another act");
+        may_act.then_some(()).ok_or_else(too_old)
     }
 
     /// Whether the execution still wants this job, asked every 30 seconds; right before an act it is asked anew.
@@ -100,6 +133,16 @@ impl Turn<'_> {
     async fn hindrance_of_watch(&mut self) -> Result<Option<Ending>, AwsError> {
         let store = self.tools.held.store();
         let Right::Watch(watching) = &mut self.right else { return Ok(None) };
+        // Whoever answers slowly is asked first, and the lease looked at last.
+        if !hold::is_told(&self.progress) {
+            let sick = watching.canary.restoring.as_ref().is_some_and(|restoring| restoring.sick);
+            match watch::fate(self.tools, &watching.canary).await? {
+                Fate::Restore(_) => {}
+                Fate::Hold(_) if sick => {}
+                Fate::Hold(why) | Fate::LetGo(why) => return Ok(Some(Ending::CalledOff { why: why.to_owned() })),
+                Fate::Ask => return Err(AwsError::unusable("looking for the execution", "its status is not known")),
+            }
+        }
         let unwritten = |problem: StoreError| AwsError::unusable("noting the canary's way back", problem.to_string());
         let canary = watching.canary.clone().with(&self.progress);
         match canaries::rewrite(store, &canary, &watching.version).await {
@@ -116,15 +159,6 @@ impl Turn<'_> {
                 return Ok(Some(Ending::NotWanted));
             }
         }
-        if hold::is_told(&self.progress) {
-            return Ok(None);
-        }
-        let sick = watching.canary.restoring.as_ref().is_some_and(|restoring| restoring.sick);
-        match watch::fate(self.tools, &watching.canary).await? {
-            Fate::Restore(_) => Ok(None),
-            Fate::Hold(_) if sick => Ok(None),
-            Fate::Hold(why) | Fate::LetGo(why) => Ok(Some(Ending::CalledOff { why: why.to_owned() })),
-            Fate::Ask => Err(AwsError::unusable("looking for the execution", "its status is not known")),
-        }
+        Ok(None)
     }
 }

@@ -19,11 +19,12 @@ use crate::aws::codepipeline::{FailureKind, Job};
 use crate::aws::ecs;
 use crate::aws::observer::INTERVAL;
 use crate::deploy::action::Action;
-use crate::deploy::decision::{Decision, Role, Step, elapsed};
+use crate::deploy::decision::{Decision, Role, Step, Terms, elapsed};
 use crate::deploy::hold::LOOK;
 use crate::deploy::preflight::{self, Check};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
 use crate::deploy::{restore, rollout, undo};
+use crate::ledger::canaries::Canary;
 use crate::observe::{Asker, Gathered, View};
 use crate::plan;
 use crate::report::{self, Ending};
@@ -58,6 +59,12 @@ pub(crate) struct Turn<'a> {
     pub(crate) late: bool,
     /// By what right it acts.
     pub(crate) right: Right,
+    /// Whether the canary is this action's, and nobody watches it any more.
+    pub(crate) has_canary: bool,
+    /// The record that was struck for that, until something was done to the canary.
+    pub(crate) struck: Option<Box<Canary>>,
+    /// Since when a service is missing.
+    pub(crate) missing_since: Option<Time>,
     /// Says when the worker is to stop.
     pub(crate) stopping: watch::Receiver<bool>,
     last: String,
@@ -72,6 +79,7 @@ pub async fn take(tools: Arc<Tools>, job: Job, stopping: watch::Receiver<bool>) 
             Ok(mut turn) => {
                 let ending = turn.visit().await;
                 turn.record_end(&ending).await;
+                turn.put_back().await;
                 turn.let_go(&ending).await;
                 ending
             }
@@ -132,7 +140,24 @@ impl<'a> Turn<'a> {
     ) -> Self {
         let view = View::new(tools, &action, &progress);
         let (gathered, waited, wanted_at, late, last) = (None, false, None, false, String::new());
-        Self { tools, job, action, progress, view, gathered, waited, wanted_at, late, right, stopping, last }
+        let (has_canary, struck, missing_since) = (false, None, None);
+        Self {
+            tools,
+            job,
+            action,
+            progress,
+            view,
+            gathered,
+            waited,
+            wanted_at,
+            late,
+            right,
+            has_canary,
+            struck,
+            missing_since,
+            stopping,
+            last,
+        }
     }
 }
 
@@ -309,7 +334,7 @@ impl Turn<'_> {
                 self.view.outdate(self.tools);
                 Ok(Pass::Again)
             }
-            Check::Refuse(problems) => match self.take_canary(busy_since, false).await {
+            Check::Refuse(problems) => match self.await_watch(busy_since, false).await {
                 Some(wait) => Ok(wait),
                 None => Ok(self.turn_down(refusal(&self.action, &problems))),
             },
@@ -323,7 +348,7 @@ impl Turn<'_> {
                 if let Some(ending) = self.hindrance().await? {
                     return Ok(Pass::End(ending));
                 }
-                if let Some(wait) = self.take_canary(busy_since, true).await {
+                if let Some(wait) = self.await_watch(busy_since, true).await {
                     return Ok(wait);
                 }
                 let revision = act::register(self.tools, &plan.copy).await?;
@@ -360,7 +385,9 @@ impl Turn<'_> {
         let now = self.tools.clock.now().timestamp();
         let former_desired = self.progress.former.as_ref().map_or(0, |former| former.desired);
         let sight = self.view.sight()?;
-        let terms = self.action.terms(former_desired, sight.partner);
+        // The watch blocks nobody.
+        let patient = self.right.is_watch();
+        let terms = Terms { patient, ..self.action.terms(former_desired, sight.partner) };
         let progress = &self.progress;
         Ok(match phase {
             Phase::Check { .. } | Phase::Deploy => rollout::deploy(&terms, progress, &sight, now),
@@ -377,6 +404,9 @@ impl Turn<'_> {
         let mutates = matches!(step, Step::Update(_) | Step::RollBack | Step::PlanRestore);
         if mutates && let Some(ending) = self.hindrance().await? {
             return Ok(Pass::End(ending));
+        }
+        if mutates && let Some(pass) = self.take_canary().await {
+            return Ok(pass);
         }
         if step != Step::Wait {
             self.tell(&reason);
@@ -414,6 +444,7 @@ impl Turn<'_> {
                 let plans = other == Step::PlanRestore && self.right.is_watch();
                 let acted = act::act(self, other).await;
                 if mutates {
+                    self.took_canary(acted.as_ref().err()).await;
                     match (alone, &acted) {
                         // Percents alone start nothing that would have to be seen before going on.
                         (Some((which, percents)), Ok(())) => self.view.took(self.tools, which, percents),

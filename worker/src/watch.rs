@@ -16,7 +16,7 @@ use coalmine_door::store::StoreError;
 use coalmine_pipeline::action_type::CANARY;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::aws::codepipeline::{Context, Job};
 use crate::aws::observer::{AlarmWatch, ServiceWatch};
@@ -32,7 +32,7 @@ use crate::ledger::lease::Lease;
 use crate::observe::deployment_arn;
 use crate::record::{self, Brought};
 use crate::report::Ending;
-use crate::right::{Right, Watching};
+use crate::right::{GONE, Right, Watching};
 use crate::tools::Tools;
 use crate::turn::Turn;
 
@@ -56,6 +56,8 @@ struct Held {
     eye: Option<Eye>,
     /// When its execution was asked for last.
     asked: Option<Time>,
+    /// Since when its service is missing.
+    missing: Option<Time>,
     returning: bool,
 }
 
@@ -121,7 +123,7 @@ impl Watch {
                 if canary.is_none() {
                     warn!(record = key, "the record of a held canary cannot be understood: it is not watched");
                 }
-                let held = Held { version, canary, eye: None, asked: None, returning: false };
+                let held = Held { version, canary, eye: None, asked: None, missing: None, returning: false };
                 self.held.insert(key, held);
             }
         }
@@ -246,9 +248,7 @@ impl Watch {
         // What it is like is to be known first; where it is gone, there is nothing to return.
         let service = match (seen.service, seen.at, seen.problem) {
             (Some(service), _, _) => service,
-            (None, Some(_), None) => {
-                return Box::pin(self.follow(key, Fate::LetGo("its service is not there any more"))).await;
-            }
+            (None, Some(_), None) => return self.miss(key).await,
             _ => return,
         };
         let now = self.tools.clock.now().timestamp();
@@ -268,6 +268,16 @@ impl Watch {
         }
     }
 
+    /// The service of a canary that is to go back is not there: after a minute of that there is nothing to return.
+    async fn miss(&mut self, key: &str) {
+        let Some(held) = self.held.get_mut(key) else { return };
+        let now = self.tools.clock.now();
+        let since = *held.missing.get_or_insert(now);
+        if (now - since).to_std().unwrap_or_default() >= GONE {
+            Box::pin(self.follow(key, Fate::LetGo("its service is not there any more"))).await;
+        }
+    }
+
     /// A canary goes back from here on, beside the watch.
     fn begin_return(&mut self, key: &str) {
         let Some(held) = self.held.get_mut(key) else { return };
@@ -283,7 +293,12 @@ impl Watch {
         let (tools, stopping, key) = (Arc::clone(&self.tools), self.stopping.clone(), key.to_owned());
         self.returning.spawn(
             async move {
-                give_back(&tools, watching, stopping).await;
+                // In a set of its own, so that it ends with this one, and a panic leaves the key: it is tried again.
+                let mut turn = JoinSet::new();
+                turn.spawn(async move { give_back(&tools, watching, stopping).await }.in_current_span());
+                if let Some(Err(problem)) = turn.join_next().await {
+                    error!(error = %problem, "a bug of the worker's own: the canary's way back is begun again");
+                }
                 key
             }
             .instrument(span),
@@ -327,6 +342,10 @@ async fn give_back(tools: &Tools, watching: Watching, stopping: watch::Receiver<
             note(tools, &canary, (State::Held, &done), None).await;
             canaries::rewrite(store, &Canary { restoring: None, ..canary }, &version).await.map(|_| ())
         }
+        Ending::Left { why } => {
+            note(tools, &canary, (State::Failed, &why), None).await;
+            canaries::strike(store, &canaries::key(&canary.cluster, &canary.service), &version).await
+        }
         // The next look, or the next worker, goes on.
         _ => Ok(()),
     };
@@ -368,8 +387,10 @@ async fn fates(tools: &Tools, context: &Context, canaries: &[Canary]) -> Result<
     let Some(actions) = tools.codepipeline.history(context).await? else {
         return Ok(canaries.iter().map(|_| hold::fate_by(None)).collect());
     };
-    let mut fates: Vec<Fate> =
-        canaries.iter().map(|canary| hold::fate(&canary.service, &canary.action_execution, &actions)).collect();
+    let mut fates: Vec<Fate> = canaries
+        .iter()
+        .map(|canary| hold::fate((&canary.cluster, &canary.service), &canary.action_execution, &actions))
+        .collect();
     if fates.iter().any(|fate| hold::is_unsure(fate, &actions)) {
         let status = tools.codepipeline.status(context).await?;
         let sure = |fate: Fate| match hold::is_unsure(&fate, &actions) {
@@ -392,14 +413,15 @@ fn context(canary: &Canary) -> Context {
     }
 }
 
-/// What the last view of a canary's service says of its fate. Alarms that could not be read lately say nothing.
+/// What the last view of a canary's service says of its fate.
 fn sick(held: &Held) -> Option<Fate> {
     let eye = held.eye.as_ref()?;
     let seen = eye.service.latest();
     let service = seen.service.as_ref().filter(|_| seen.problem.is_none())?;
     let arn = deployment_arn(&service.arn, eye.progress.deployment.as_deref()?);
     eye.service.follow(&arn);
-    let alarms = eye.alarms.seen().ok()?;
+    // Alarms that cannot be read say nothing; what the tasks do counts all the same.
+    let alarms = eye.alarms.seen().unwrap_or_default();
     let alarms: Vec<&Alarm> = alarms.iter().filter(|alarm| !eye.ignored.contains(&alarm.name)).collect();
     let health = Health { service, deployment: seen.deployments.get(&arn), stopped: &seen.stopped, alarms: &alarms };
     hold::sick(&eye.progress, &health)

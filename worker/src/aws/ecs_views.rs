@@ -37,14 +37,20 @@ fn last_part(arn: &str) -> String {
 
 pub(crate) fn service(cluster: &str, service: &types::Service, raw: Option<&Value>) -> Result<Service, String> {
     let name = text(service.service_name());
-    let revision = parse(service.task_definition(), &name)?;
+    let controller = service.deployment_controller().map_or("ECS", |controller| controller.r#type().as_str());
+    let revision = match service.task_definition() {
+        // Only its task sets have one. It is refused in words where somebody means it, and must not hide the services that
+        // are described beside it.
+        None if controller != "ECS" => Revision { family: "no-task-definition".to_owned(), number: 0 },
+        arn => parse(arn, &name)?,
+    };
     let configuration = service.deployment_configuration();
     let strategy = configuration.and_then(|configuration| configuration.strategy()).map_or("ROLLING", |s| s.as_str());
     Ok(Service {
         cluster: cluster.to_owned(),
         arn: text(service.service_arn()),
         status: text(service.status()),
-        controller: service.deployment_controller().map_or("ECS", |controller| controller.r#type().as_str()).to_owned(),
+        controller: controller.to_owned(),
         strategy: strategy.to_owned(),
         scheduling: service.scheduling_strategy().map_or("REPLICA", |strategy| strategy.as_str()).to_owned(),
         desired: count(service.desired_count()),
@@ -160,4 +166,18 @@ pub(crate) fn task_definition(mut reply: Value) -> Option<TaskDefinition> {
             })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_whose_task_sets_have_the_task_definitions_is_seen_with_its_controller() {
+        let of = |kind| types::DeploymentController::builder().r#type(kind).build().unwrap();
+        let built = |kind| types::Service::builder().service_name("app").deployment_controller(of(kind)).build();
+        let seen = service("main", &built(types::DeploymentControllerType::External), None).unwrap();
+        assert_eq!((seen.controller.as_str(), seen.revision.number), ("EXTERNAL", 0));
+        assert!(service("main", &built(types::DeploymentControllerType::Ecs), None).is_err());
+    }
 }

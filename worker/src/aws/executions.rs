@@ -179,11 +179,16 @@ fn seen(detail: ActionExecutionDetail) -> Seen {
     if let Some(input) = detail.input {
         let id = input.action_type_id.as_ref();
         let configuration = input.resolved_configuration.or(input.configuration).unwrap_or_default();
-        let canary = configuration.get("CanaryService").map(|name| name.rsplit('/').next().unwrap_or(name).to_owned());
+        // An ARN, or the name alone.
+        let named = |property: &str| {
+            configuration.get(property).map(|name| name.rsplit('/').next().unwrap_or(name).trim().to_owned())
+        };
         if id.is_some_and(|id| id.category.as_str() == "Approval") {
             kind = Kind::Approval;
-        } else if let Some(canary) = canary.filter(|_| id.is_some_and(|id| id.provider == FULL.provider)) {
-            kind = Kind::Full { canary };
+        } else if let Some((cluster, canary)) = named("Cluster").zip(named("CanaryService"))
+            && id.is_some_and(|id| id.provider == FULL.provider)
+        {
+            kind = Kind::Full { cluster, canary };
         }
     }
     if let Some(result) = detail.output.and_then(|output| output.execution_result) {

@@ -115,6 +115,7 @@ impl Action {
             desired: self.capacity.map(|capacity| capacity.tasks(former_desired, partner.desired)),
             bake: self.bake,
             deadline: self.deadline,
+            patient: false,
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct Terms {
     pub bake: Duration,
     /// How long after its begin the action gives up.
     pub deadline: Duration,
+    /// Whether an undo is followed to its end, however long that takes: nobody waits for it.
+    pub patient: bool,
 }
 
 impl Terms {

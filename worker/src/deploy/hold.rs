@@ -38,6 +38,8 @@ pub enum Kind {
     Approval,
     /// It turns a full service over.
     Full {
+        /// The cluster's name.
+        cluster: String,
         /// The canary's name.
         canary: String,
     },
@@ -95,9 +97,10 @@ pub enum Fate {
 /// Only the newest execution of each action counts: a stage may be retried. What could still turn this canary over, or
 /// deploy it anew, comes first; then an approval that was not given, whatever else the stage is doing.
 #[must_use]
-pub fn fate(canary: &str, own: &str, actions: &[Seen]) -> Fate {
+pub fn fate((cluster, canary): (&str, &str), own: &str, actions: &[Seen]) -> Fate {
     let newest: Vec<&Seen> = actions.iter().filter(|seen| is_newest(seen, actions)).collect();
-    let mine = |seen: &&&Seen| matches!(&seen.kind, Kind::Full { canary: of } if of == canary);
+    let mine =
+        |seen: &&&Seen| matches!(&seen.kind, Kind::Full { cluster: its, canary: of } if its == cluster && of == canary);
     for full in newest.iter().filter(mine) {
         match full.status {
             Status::InProgress => return Fate::Hold("its turnover is at work"),
@@ -269,11 +272,15 @@ mod tests {
     }
 
     fn full(status: Status, started: i128) -> Seen {
-        seen("Full", Kind::Full { canary: "shop-canary".into() }, status, started)
+        seen("Full", turnover("main", "shop-canary"), status, started)
+    }
+
+    fn turnover(cluster: &str, canary: &str) -> Kind {
+        Kind::Full { cluster: cluster.into(), canary: canary.into() }
     }
 
     fn word(actions: &[Seen]) -> String {
-        match fate("shop-canary", "Canary-1", actions) {
+        match fate(("main", "shop-canary"), "Canary-1", actions) {
             Fate::Hold(why) => format!("hold: {why}"),
             Fate::LetGo(why) => format!("let go: {why}"),
             Fate::Restore(why) => format!("restore: {}", why.text),
@@ -285,7 +292,8 @@ mod tests {
     fn the_newest_of_each_action_decides_and_what_is_at_work_on_the_canary_comes_first() {
         use Status::{Abandoned, Failed, InProgress, Succeeded};
         let deployed = canary(Succeeded, 1);
-        let other = |status| seen("Other", Kind::Full { canary: "other-canary".into() }, status, 5);
+        let other = |status| seen("Other", turnover("main", "other-canary"), status, 5);
+        let elsewhere = |status| seen("Elsewhere", turnover("staging", "shop-canary"), status, 1);
         for (actions, expected) in [
             (vec![canary(InProgress, 1)], "hold: its canary action is at work"),
             (vec![deployed.clone(), approval(InProgress, 2)], "hold: its execution goes on"),
@@ -307,6 +315,11 @@ mod tests {
                 vec![deployed.clone(), approval(Failed, 2), other(InProgress)],
                 "restore: Release/Approve was not approved",
             ),
+            // Nor is a service of the same name in another cluster.
+            (
+                vec![elsewhere(Succeeded), deployed.clone(), approval(Failed, 2)],
+                "restore: Release/Approve was not approved",
+            ),
             (vec![deployed, approval(Succeeded, 2), other(InProgress)], "hold: its execution goes on"),
         ] {
             assert_eq!(word(&actions), expected, "{actions:?}");
@@ -319,7 +332,7 @@ mod tests {
     #[test]
     fn a_stage_that_is_being_retried_is_waited_for_although_all_that_shows_has_failed() {
         let actions = [canary(Status::Succeeded, 1), approval(Status::Failed, 2)];
-        let fate = || fate("shop-canary", "Canary-1", &actions);
+        let fate = || fate(("main", "shop-canary"), "Canary-1", &actions);
         assert!(is_unsure(&fate(), &actions));
         assert_eq!(made_sure(fate(), Some("Failed")), fate());
         assert_eq!(made_sure(fate(), Some("Stopping")), fate());
@@ -330,14 +343,15 @@ mod tests {
             approval(Status::Failed, 2),
             seen("Other", Kind::Other, Status::InProgress, 2),
         ];
-        assert!(!is_unsure(&super::fate("shop-canary", "Canary-1", &busy), &busy));
+        assert!(!is_unsure(&super::fate(("main", "shop-canary"), "Canary-1", &busy), &busy));
     }
 
     #[test]
     fn who_rejected_it_is_told_with_what_they_said() {
         let by = "arn:aws:sts::123456789012:assumed-role/deployers/ada";
         let rejected = Seen { by: Some(by.into()), said: "too slow\u{1b}[31m".into(), ..approval(Status::Failed, 2) };
-        let Fate::Restore(why) = fate("shop-canary", "Canary-1", &[canary(Status::Succeeded, 1), rejected]) else {
+        let Fate::Restore(why) = fate(("main", "shop-canary"), "Canary-1", &[canary(Status::Succeeded, 1), rejected])
+        else {
             panic!("expected a restore")
         };
         assert_eq!(why.text, "Release/Approve was rejected by assumed-role/deployers/ada: too slow [31m");
@@ -372,6 +386,7 @@ mod tests {
             percents: Percents { minimum: 100, maximum: 200 },
             first: false,
             percents_back: true,
+            at: None,
             red: Default::default(),
         });
         progress

@@ -121,6 +121,9 @@ pub struct Former {
     /// somebody else's then, even where they look like ours.
     #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
     pub percents_back: bool,
+    /// When its newest deployment was created, by AWS's clock, in epoch seconds: this action's come after it.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
     /// Alarms that were red before and are to be ignored.
     #[serde(rename = "a", default, skip_serializing_if = "Marks::is_none")]
     pub red: Marks,
@@ -321,6 +324,7 @@ mod tests {
                 percents: Percents { minimum: 100, maximum: 200 },
                 first: true,
                 percents_back: true,
+                at: Some(i64::MAX),
                 red: Marks(u128::MAX),
             }),
             revision: Some(revision("b")),

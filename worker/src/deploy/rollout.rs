@@ -206,6 +206,7 @@ mod tests {
             desired: None,
             bake: Duration::from_secs(60),
             deadline: Duration::from_secs(3_600),
+            patient: false,
         };
         let mut progress = Progress::begin(0);
         progress.former = Some(Former {
@@ -214,6 +215,7 @@ mod tests {
             percents: Percents { minimum: 50, maximum: 150 },
             first: false,
             percents_back: false,
+            at: None,
             red: Default::default(),
         });
         progress.revision = Some("app:2".parse().unwrap());

@@ -137,8 +137,8 @@ pub fn canary(
         Role::Full => (sight.partner, Which::Partner),
     };
     let decision = canary_back(terms, progress, sight, (canary, which), (target, told, own), now);
-    // As above.
-    if decision.step == Step::Wait && elapsed(told.unwrap_or(since), now) >= UNDO_LIMIT {
+    // As above. A canary whose way back does not come to its end is none that is back.
+    if decision.step == Step::Wait && !terms.patient && elapsed(told.unwrap_or(since), now) >= UNDO_LIMIT {
         let done = format!("canary {} is still on its way back: {}", canary.label(), tasks(canary));
         return end(terms, progress, sight, done);
     }
@@ -296,6 +296,7 @@ mod tests {
             percents: Percents { minimum: 100, maximum: 200 },
             first: false,
             percents_back: false,
+            at: None,
             red: Default::default(),
         };
         let mut progress = Progress::begin(0);
@@ -311,7 +312,7 @@ mod tests {
     fn terms(role: Role) -> Terms {
         let batch = (role == Role::Full).then(|| Share::parse("10%").unwrap());
         let (bake, deadline) = (Duration::from_secs(60), Duration::from_secs(3_600));
-        Terms { role, batch, surge: None, desired: None, bake, deadline }
+        Terms { role, batch, surge: None, desired: None, bake, deadline, patient: false }
     }
 
     #[test]

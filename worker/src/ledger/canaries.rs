@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::deploy::hold::Why;
 use crate::deploy::progress::Progress;
+use crate::ledger::aside::keep_a_copy;
 
 /// The version of these records that this program writes and reads.
 const SCHEMA: u32 = 1;
@@ -141,15 +142,6 @@ impl Canary {
 /// A record with the version under which it was read or written; `None` where it cannot be understood.
 pub type Stored = (String, Option<Canary>);
 
-/// What became of an attempt to take a canary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// It is whose action asked. Another release's record that was there before.
-    Yes(Option<Box<Canary>>),
-    /// The watch is returning it, because of this.
-    Restoring(String),
-}
-
 /// The keys of all held canaries.
 ///
 /// # Errors
@@ -170,8 +162,12 @@ pub fn key(cluster: &str, service: &str) -> String {
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn read(store: &Store, key: &str) -> Result<Option<Stored>, StoreError> {
-    let stored = store.get(key).await?;
-    Ok(stored.map(|stored| (stored.version, Canary::parse(&stored.body))))
+    match store.get(key).await {
+        Ok(stored) => Ok(stored.map(|stored| (stored.version, Canary::parse(&stored.body)))),
+        // Nobody understands it; the others are read all the same.
+        Err(StoreError::TooLarge { .. }) => Ok(Some((String::new(), None))),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// Notes that a canary waits, instead of whatever was noted of its service before.
@@ -182,10 +178,10 @@ pub async fn note(store: &Store, canary: &Canary) -> Result<(), StoreError> {
     let key = key(&canary.cluster, &canary.service);
     for _ in 0..TRIES {
         let stored = store.get(&key).await?;
-        if let Some(stored) = &stored
-            && Canary::parse(&stored.body).is_some_and(|known| known.action_execution == canary.action_execution)
-        {
-            return Ok(());
+        match stored.as_ref().map(|stored| Canary::parse(&stored.body)) {
+            Some(Some(known)) if known.action_execution == canary.action_execution => return Ok(()),
+            Some(None) => keep_a_copy(store, &key, &stored, canary.since).await?,
+            _ => {}
         }
         let condition = stored.map_or(Condition::New, |stored| Condition::Unchanged(stored.version));
         match store.put(&key, canary.body(), &condition).await {
@@ -213,24 +209,16 @@ pub async fn rewrite(store: &Store, canary: &Canary, version: &str) -> Result<St
     }
 }
 
-/// Takes a canary for an action: nobody watches it any more. With `anyhow` also from the watch that is returning it.
+/// Notes again that a canary waits, whose record was struck for an act that did not happen. Who has noted something else
+/// meanwhile is right.
 ///
 /// # Errors
-/// When the ledger cannot be read or written.
-pub async fn take(store: &Store, (cluster, service): (&str, &str), anyhow: bool) -> Result<Taken, StoreError> {
-    let key = key(cluster, service);
-    for _ in 0..TRIES {
-        let Some((version, canary)) = read(store, &key).await? else { return Ok(Taken::Yes(None)) };
-        if let Some(restoring) = canary.as_ref().and_then(|canary| canary.restoring.as_ref()).filter(|_| !anyhow) {
-            return Ok(Taken::Restoring(restoring.why.clone()));
-        }
-        match strike(store, &key, &version).await {
-            Ok(()) => return Ok(Taken::Yes(canary.map(Box::new))),
-            Err(StoreError::Changed { .. }) => {}
-            Err(problem) => return Err(problem),
-        }
+/// When the ledger cannot be written.
+pub async fn put_back(store: &Store, canary: &Canary) -> Result<(), StoreError> {
+    match store.put(&key(&canary.cluster, &canary.service), canary.body(), &Condition::New).await {
+        Ok(_) | Err(StoreError::Changed { .. }) => Ok(()),
+        Err(problem) => Err(problem),
     }
-    Err(StoreError::Changed { key })
 }
 
 /// Strikes a record that has still this version.

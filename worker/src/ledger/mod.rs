@@ -15,6 +15,7 @@
 //!
 //! The objects are small, and in S3 or a folder: [`coalmine_door::store`].
 
+pub(crate) mod aside;
 pub mod canaries;
 pub mod held;
 pub mod history;

@@ -15,6 +15,7 @@ use crate::deploy::batch::Percents;
 use crate::deploy::decision::elapsed;
 use crate::deploy::undo::STALE_READ;
 use crate::deploy::view::Service;
+use crate::ledger::aside::keep_a_copy;
 
 /// The version of these records that this program writes and reads.
 const SCHEMA: u32 = 1;
@@ -158,7 +159,10 @@ pub(crate) async fn note(
     let key = key(cluster, service);
     let stored = store.get(&key).await?;
     let condition = stored.as_ref().map_or(Condition::New, |stored| Condition::Unchanged(stored.version.clone()));
-    let known = stored.and_then(|stored| parse(&stored.body));
+    let known = stored.as_ref().and_then(|stored| parse(&stored.body));
+    if known.is_none() {
+        keep_a_copy(store, &key, &stored, now.timestamp()).await?;
+    }
     let Some(record) = Record::noting(known, percents, by, now) else { return Ok(()) };
     // A struct of numbers always serializes.
     let body = serde_json::to_vec(&record).unwrap_or_default();

@@ -7,6 +7,7 @@ use coalmine_door::store::{Condition, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::rollback::refused::Refused;
+use crate::ledger::aside::keep_a_copy;
 
 /// The version of these records that this program writes and reads.
 const SCHEMA: u32 = 1;
@@ -46,7 +47,11 @@ pub async fn note(
     for _ in 0..TRIES {
         let stored = store.get(&key).await?;
         let condition = stored.as_ref().map_or(Condition::New, |stored| Condition::Unchanged(stored.version.clone()));
-        let known = stored.and_then(|stored| parse(&stored.body)).unwrap_or_default();
+        let known = stored.as_ref().and_then(|stored| parse(&stored.body));
+        if known.is_none() {
+            keep_a_copy(store, &key, &stored, left.first().map_or(0, |refused| refused.at)).await?;
+        }
+        let known = known.unwrap_or_default();
         let refused = noting(known.clone(), left, returned);
         if refused == known {
             return Ok(());

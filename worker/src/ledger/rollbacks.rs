@@ -69,9 +69,11 @@ async fn forget_old(store: &Store) -> Result<(), StoreError> {
     }
     let mut dated = Vec::new();
     for key in keys {
-        if let Some(stored) = store.get(&key).await? {
-            let began = Decided::parse(&stored.body).map_or(0, |decided| decided.began);
-            dated.push((began, key, stored.version));
+        // What cannot be understood is not forgotten, either.
+        if let Some(stored) = store.get(&key).await?
+            && let Some(decided) = Decided::parse(&stored.body)
+        {
+            dated.push((decided.began, key, stored.version));
         }
     }
     dated.sort();

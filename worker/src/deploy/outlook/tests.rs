@@ -32,6 +32,7 @@ fn terms(batch: u16) -> Terms {
         desired: None,
         bake: Duration::ZERO,
         deadline: Duration::from_secs(3_600),
+        patient: false,
     }
 }
 
