@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK};
 use coalmine_worker::commands::rollback::Order;
 use serde_json::{Value, json};
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, OPERATOR_KEY, Story, order};
+use crate::stage::{Application, CLUSTER, OPERATOR_KEY, Story, order};
 
 /// Applications at their third release, and a story without a worker.
 async fn at_v3(seed: u64, apps: &[Application]) -> Story {
@@ -141,4 +142,63 @@ async fn a_target_whose_image_is_gone_is_named_with_the_newest_that_can_be_deplo
     let named = story.roll_back(Order { to: "v1".parse().unwrap(), ..order(&["app"]) }).await;
     assert_eq!(named.code, EXIT_OK, "{named:?}");
     story.runs_image(&apps[0], "app", "v1");
+}
+
+/// Somebody takes both services of an application back by hand, which nobody puts on record.
+async fn by_hand(story: &Story, app: &Application, number: u32) {
+    for service in [app.canary_name(), app.name.clone()] {
+        story.expect_change(&service);
+        let revision = format!("{service}:{number}");
+        let sent = story.somebody().update_service().cluster(CLUSTER).service(&service).task_definition(revision);
+        sent.send().await.unwrap();
+    }
+    for service in [app.canary_name(), app.name.clone()] {
+        story
+            .until("what was done by hand", |world| {
+                let view = world.ecs.outline(CLUSTER, &service).unwrap();
+                view.task_definition.ends_with(&format!(":{number}")) && view.deployment_status == "SUCCESSFUL"
+            })
+            .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_changes_nothing_says_so_and_how_to_go_further() {
+    let apps = [Application::web("app", 2)];
+    let mut story = at_v3(1760, &apps).await;
+    by_hand(&story, &apps[0], 2).await;
+    let dry = story.roll_back(Order { dry_run: true, ..order(&["app"]) }).await;
+    assert!(dry.out.contains("there already"), "{dry:?}");
+    let rolled = story.roll_back(Order { json: true, ..order(&["app"]) }).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    let said = "app was there already: nothing was changed; --to -2 goes further.";
+    assert!(rolled.words.contains(said), "{}", rolled.words);
+    let document: Value = serde_json::from_str(&rolled.out).unwrap();
+    let app = &document["services"][1];
+    assert_eq!((&app["service"], &app["state"], &app["changed"]), (&json!("app"), &json!("back"), &json!(false)));
+    assert!(app["reason"].as_str().unwrap().ends_with("it was there already: nothing was changed"), "{app}");
+    story.runs_image(&apps[0], "app", "v2");
+    // The action says it, too, of a release that is named.
+    story.rollback_pipeline(&apps[0], "app", &[("To", "v2")]);
+    let execution = story.press();
+    story.start_worker();
+    assert_eq!(story.ended("rollback", &execution).await, PipelineExecutionStatus::Succeeded);
+    let run = story.action("rollback", &execution, "Rollback");
+    let summary = run.output_variables.get("Summary").cloned().unwrap_or_default();
+    assert!(summary.ends_with("; app was there already: nothing was changed"), "{summary}");
+    assert_eq!(story.deployments("app").await, 4, "nobody told it again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_after_somebody_went_back_by_hand_back_means_one_release_further() {
+    let apps = [Application::web("app", 2)];
+    let story = at_v3(1761, &apps).await;
+    by_hand(&story, &apps[0], 2).await;
+    story.pass(Duration::from_secs(2 * 3_600)).await;
+    let rolled = story.roll_back(order(&["app"])).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    assert!(!rolled.words.contains("nothing was changed"), "{}", rolled.words);
+    for service in ["app", "app-canary"] {
+        story.runs_image(&apps[0], service, "v1");
+    }
 }

@@ -109,8 +109,9 @@ impl Fleet {
     #[must_use]
     pub fn ends(&self) -> Vec<End<'_>> {
         let mut ends = Vec::with_capacity(self.members.len());
-        for Member { course, state, reason, tasks, .. } in &self.members {
-            ends.push(End { course, state: *state, reason, tasks: *tasks });
+        for Member { course, done, state, reason, tasks, .. } in &self.members {
+            let changed = course.leaves() || done.told.is_some();
+            ends.push(End { course, state: *state, reason, tasks: *tasks, changed });
         }
         ends
     }

@@ -12,7 +12,7 @@ use crate::commands::rollback::carriers::Carrier;
 use crate::commands::table::{row, short, table};
 use crate::deploy::message::printable;
 use crate::deploy::rollback::course::Course;
-use crate::deploy::rollback::words::{End, State};
+use crate::deploy::rollback::words::{End, State, unchanged};
 use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{Plan, Planned};
 
@@ -122,8 +122,9 @@ pub(super) fn outcome(
         let services = ends.iter().map(|end| {
             let mut value = course(end.course);
             value["state"] = json!(end.state.word());
-            value["reason"] = json!(end.reason);
+            value["reason"] = json!(end.said());
             value["counted"] = json!(end.tasks);
+            value["changed"] = json!(end.changed);
             value
         });
         let carrying = |carrier: &Carrier| json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping});
@@ -136,10 +137,14 @@ pub(super) fn outcome(
         screen.show(&document.to_string());
     } else {
         let mut shown = table(&["Service", "State", ""]);
-        for End { course, state, reason, .. } in &ends {
-            row(&mut shown, [course.service.clone(), state.word().to_owned(), printable(reason)]);
+        for end in &ends {
+            let state = end.state.word().to_owned();
+            row(&mut shown, [end.course.service.clone(), state, printable(&end.said())]);
         }
         screen.show(&shown.trim_fmt());
+    }
+    if let Some(there) = unchanged(&ends, "--to ", &order.to) {
+        screen.say(&format!("{there}."));
     }
     if !left_out.is_empty() {
         let names: BTreeSet<&str> = left_out.iter().map(|(service, _)| service.as_str()).collect();
