@@ -110,7 +110,7 @@ impl Fleet {
     pub fn ends(&self) -> Vec<End<'_>> {
         let mut ends = Vec::with_capacity(self.members.len());
         for Member { course, done, state, reason, tasks, .. } in &self.members {
-            let changed = course.leaves() || done.told.is_some();
+            let changed = course.leaves() || done.told.is_some() || done.found;
             ends.push(End { course, state: *state, reason, tasks: *tasks, changed });
         }
         ends
@@ -346,7 +346,13 @@ impl Member {
             desired: None,
             percents: (percents != service.percents).then(|| (percents, service.configuration.clone())),
         };
-        match tools.ecs.update(&course.cluster, &course.service, change).await {
+        // What it runs already, and ECS gave up, begins anew only where that is said.
+        let told = if service.revision == course.to {
+            tools.ecs.update_anew(&course.cluster, &course.service, change).await
+        } else {
+            tools.ecs.update(&course.cluster, &course.service, change).await
+        };
+        match told {
             Ok(()) => Ok(Outcome::Told(tools.clock.now())),
             // A rolling deployment is superseded; where ECS does not let it be, it is stopped first.
             Err(error) if is_in_the_way(&error) && service.is_rolling() && !self.stopped => {
@@ -415,6 +421,8 @@ impl Member {
                 self.done.told = Some(at.timestamp());
                 self.done.times += 1;
                 self.done.deployment = None;
+                let primary = self.service.as_ref().and_then(Service::primary);
+                self.done.given_up = primary.filter(|told| told.state == "FAILED").map(|told| told.id.clone());
                 (self.deployment, self.state, self.after) = (None, State::Going, Some(now));
             }
             // Percents alone start nothing that would have to be seen before going on.
@@ -424,7 +432,8 @@ impl Member {
                 }
             }
             Outcome::Found(deployment) => {
-                (self.done.searched, self.done.deployment) = (true, deployment);
+                (self.done.searched, self.done.found) = (true, deployment.is_some());
+                self.done.deployment = deployment;
             }
             Outcome::Looked(Some(deployment)) => self.deployment = Some(deployment),
             Outcome::Looked(None) => self.done.deployment = None,
