@@ -54,6 +54,10 @@ struct Member {
     stopped: bool,
     /// Whether it is being told where to go, and nothing has come of that yet.
     being_told: bool,
+    /// Whether others heard that it goes back.
+    announced: bool,
+    /// Whether they heard that it does not come back, or need not.
+    loss_told: bool,
 }
 
 /// What is to be done about one service.
@@ -89,6 +93,8 @@ impl Fleet {
             tasks: 0,
             stopped: false,
             being_told: false,
+            announced: false,
+            loss_told: false,
         };
         Self { members: courses.into_iter().map(member).collect(), author, looked: None }
     }
@@ -218,6 +224,7 @@ impl Fleet {
         for (place, _) in elsewhere {
             if let Some(member) = self.members.get_mut(place) {
                 member.lose("somebody told it otherwise".to_owned());
+                member.loss_told = true;
             }
         }
         orders
@@ -244,7 +251,22 @@ impl Fleet {
             }
             work.extend(self.begin(tools, pair));
         }
+        self.tell_losses(tools).await;
         again
+    }
+
+    /// Writes down which services do not come back, and tells others.
+    async fn tell_losses(&mut self, tools: &Tools) {
+        let mut lost = Vec::new();
+        for member in self.members.iter_mut().filter(|member| member.state == State::Lost && !member.loss_told) {
+            member.loss_told = true;
+            lost.push(member.clone());
+        }
+        let author = &self.author;
+        join_all(
+            lost.iter().map(|lost| Box::pin(record::lost(tools, &lost.course, author, lost.announced, &lost.reason))),
+        )
+        .await;
     }
 
     /// Begins with the first order of a pair.
@@ -252,6 +274,7 @@ impl Fleet {
         let (place, next) = pair.pop_front()?;
         let member = self.members.get_mut(place)?;
         member.being_told = matches!(next, Next::Tell(_));
+        member.announced |= member.being_told;
         let (member, author) = (member.clone(), self.author.clone());
         Some(Box::pin(async move {
             let outcome = member.carry_out(tools, &author, &next).await;
@@ -286,6 +309,7 @@ impl Fleet {
     /// What is to be done now. Services that are back are written down first.
     pub async fn orders(&mut self, tools: &Tools) -> Vec<Order> {
         let mut orders = self.decide(tools.clock.now());
+        self.tell_losses(tools).await;
         let mut back = Vec::new();
         orders.retain(|(place, next)| {
             if *next == Next::Back {
