@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, CLUSTER, OPERATOR_KEY, Story, order};
+use crate::stage::{Application, CLUSTER, OPERATOR_KEY, Story, order, zipped};
 
 /// Applications at their third release, and a story without a worker.
 async fn at_v3(seed: u64, apps: &[Application]) -> Story {
@@ -201,4 +201,23 @@ async fn long_after_somebody_went_back_by_hand_back_means_one_release_further() 
     for service in ["app", "app-canary"] {
         story.runs_image(&apps[0], service, "v1");
     }
+}
+
+/// Its canary was left out; all the same the release is refused before people are asked.
+#[tokio::test(start_paused = true)]
+async fn what_the_full_service_alone_left_is_refused_by_its_canarys_action() {
+    let apps = [Application::web("app", 2)];
+    let mut story = at_v3(1765, &apps).await;
+    let canaries = [("app".to_owned(), None)].into();
+    let rolled = story.roll_back(Order { canaries, ..order(&["app"]) }).await;
+    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+    story.runs_image(&apps[0], "app", "v2");
+    story.runs_image(&apps[0], "app-canary", "v3");
+    story.start_worker();
+    let definitions = story.world(|world| apps[0].image_definitions(world, "v3"));
+    let zip = zipped(&[("imagedefinitions.json", definitions.as_bytes())]);
+    let again = story.release_source(&apps[0], zip).await;
+    assert_eq!(story.ended("app", &again).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("app", &again, "Canary");
+    assert!(message.contains(&format!("allow={}", story.digest(&apps[0], "v3"))), "{message}");
 }

@@ -19,8 +19,8 @@ use crate::tools::Tools;
 
 /// How long one record may take.
 const RECORD: Duration = Duration::from_secs(5);
-/// How many releases of a service's past are looked at for those whose rollback has no end on record: so many of those that
-/// were refused lately, and of those that it ran.
+/// How many entries of a service's past are looked at for what is not in its course: of the releases that were refused
+/// lately, and of those that it ran.
 const LOOKED_AT: usize = 3;
 
 /// Who rolls back, and since when.
@@ -130,9 +130,18 @@ pub(crate) async fn leaving(tools: &Tools, course: &Course, author: &Author, giv
             None => Ok(()),
         }
     };
+    // What the full service ran, its canary refuses, too: also where it was left out, or is back already. Its action comes
+    // first, and people are asked after it.
+    let of_canary = async {
+        match canary_beside(tools, course).await? {
+            Some(canary) => refused::note(store, (&course.cluster, &canary), &refused, &returned).await,
+            None => Ok(()),
+        }
+    };
     tokio::join!(
         within(tools, refused::note(store, service, &refused, &returned)),
         within(tools, of_full),
+        within(tools, of_canary),
         within(tools, percents),
         async {
             if let Some(left) = Left::of(course) {
@@ -140,6 +149,20 @@ pub(crate) async fn leaving(tools: &Tools, course: &Course, author: &Author, giv
             }
         },
     );
+}
+
+/// The canary of a full service, whether it goes with it or was left out, as far as the ledger knows.
+async fn canary_beside(tools: &Tools, course: &Course) -> Result<Option<String>, StoreError> {
+    if course.canary_of.is_some() || course.canary.is_some() {
+        return Ok(course.canary.clone());
+    }
+    let store = tools.held.store();
+    for entry in history::of_service(store, &course.cluster, &course.service).await?.iter().take(LOOKED_AT) {
+        if let Some(canary) = history::read(store, entry).await?.and_then(|ran| ran.canary) {
+            return Ok(Some(canary));
+        }
+    }
+    Ok(None)
 }
 
 /// A service is back: every task was counted. The rollback is not over, as far as is known here.
