@@ -221,3 +221,31 @@ async fn what_the_full_service_alone_left_is_refused_by_its_canarys_action() {
     let message = story.failure("app", &again, "Canary");
     assert!(message.contains(&format!("allow={}", story.digest(&apps[0], "v3"))), "{message}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_is_named_alone_is_refused_with_its_full_services_name() {
+    let apps = [Application::web("app", 2)];
+    let story = at_v3(1766, &apps).await;
+    let both = story.roll_back(Order { dry_run: true, json: true, ..order(&["app-canary", "app"]) }).await;
+    assert_eq!(both.code, EXIT_OK, "{both:?}");
+    let document: Value = serde_json::from_str(&both.out).unwrap();
+    let named: Vec<&Value> = document["services"].as_array().unwrap().iter().map(|each| &each["service"]).collect();
+    assert_eq!(named, [&json!("app-canary"), &json!("app")]);
+    for ledger in [true, false] {
+        if !ledger {
+            lose_services(&story);
+        }
+        let alone = story.roll_back(order(&["app-canary"])).await;
+        assert_eq!(alone.code, EXIT_NOT_POSSIBLE, "{alone:?}");
+        let said = "- main/app-canary: app-canary is the canary of app: name app";
+        assert!(alone.words.contains(said), "{ledger}: {}", alone.words);
+    }
+    assert_eq!(story.runs("app-canary"), "app-canary:3");
+}
+
+/// The ledger loses what it knows of services.
+fn lose_services(story: &Story) {
+    for key in story.below("services/") {
+        story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
+    }
+}

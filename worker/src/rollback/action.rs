@@ -195,7 +195,7 @@ impl Turn<'_> {
                 }
             }
             None => {
-                let Plan { planned, problems } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
+                let Plan { planned, problems, .. } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
                 if planned.is_empty() || !(problems.is_empty() || self.config.options.partial) {
                     return Ok(Some(configuration(refusal(&problems))));
                 }

@@ -184,7 +184,7 @@ async fn group(desk: &Desk, cluster: &str, tag: &str, value: &str) -> Result<Vec
 async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
     let tools = &desk.tools;
     let began = tools.clock.now().timestamp();
-    let Plan { planned, problems: left_out } = plan;
+    let Plan { planned, problems: left_out, .. } = plan;
     let courses = match plan::settle(tools, planned).await {
         Ok(courses) => courses,
         Err(problem) => {
