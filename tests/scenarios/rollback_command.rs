@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::PipelineExecutionStatus;
-use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK};
-use coalmine_worker::commands::rollback::Order;
+use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_NOTHING_WAITS, EXIT_OK};
+use coalmine_worker::commands::common::Screen;
+use coalmine_worker::commands::rollback::{Order, roll_back};
 use serde_json::{Value, json};
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
@@ -236,6 +237,7 @@ async fn a_canary_that_is_named_alone_is_refused_with_its_full_services_name() {
             lose_services(&story);
         }
         let alone = story.roll_back(order(&["app-canary"])).await;
+        assert_eq!(alone.words.contains("tells nothing of these services"), !ledger, "{}", alone.words);
         assert_eq!(alone.code, EXIT_NOT_POSSIBLE, "{alone:?}");
         let said = "- main/app-canary: app-canary is the canary of app: name app";
         assert!(alone.words.contains(said), "{ledger}: {}", alone.words);
@@ -247,5 +249,53 @@ async fn a_canary_that_is_named_alone_is_refused_with_its_full_services_name() {
 fn lose_services(story: &Story) {
     for key in story.below("services/") {
         story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
+    }
+}
+
+/// The command at a terminal: exit code, data and words.
+async fn answered(story: &Story, order: Order, answer: bool) -> (u8, String, String) {
+    let door = story.simulator.sdk_config(OPERATOR_KEY);
+    let (mut out, mut words, mut ask) = (Vec::new(), Vec::new(), |_: &str| answer);
+    let mut screen = Screen { out: &mut out, words: &mut words, is_terminal: true, ask: &mut ask };
+    let code = roll_back(&door, Order { yes: false, ..order }, &mut screen, std::future::pending()).await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (code, text(out), text(words))
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_asked_sees_what_for_and_a_no_has_an_exit_code_of_its_own() {
+    let apps = [Application::web("app", 2)];
+    let story = at_v3(1767, &apps).await;
+    let (code, out, words) = answered(&story, order(&["app"]), false).await;
+    assert_eq!((code, words.as_str()), (EXIT_NOTHING_WAITS, "Nothing was done.\n"));
+    assert!(out.contains("app:3") && out.contains("app:2"), "{out}");
+    let json = || Order { json: true, ..order(&["app"]) };
+    let (code, out, words) = answered(&story, json(), false).await;
+    assert_eq!((code, out.as_str()), (EXIT_NOTHING_WAITS, ""));
+    assert!(words.contains("app:2") && words.ends_with("Nothing was done.\n"), "{words}");
+    assert_eq!((story.runs("app"), story.runs("app-canary")), ("app:3".to_owned(), "app-canary:3".to_owned()));
+    let (code, out, _) = answered(&story, json(), true).await;
+    assert_eq!(code, EXIT_OK, "{out}");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(states(&document), [("app-canary", "back"), ("app", "back")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_in_the_archive_or_without_its_task_definition_is_refused() {
+    for (seed, archived) in [(1768, true), (1769, false)] {
+        let apps = [Application::web("app", 2)];
+        let story = at_v3(seed, &apps).await;
+        let said = if archived {
+            story.world(|world| world.ecr.archive("app", "v2", world.now)).unwrap();
+            ":v2 is archived and cannot be pulled: restore it"
+        } else {
+            story.somebody().deregister_task_definition().task_definition("app:2").send().await.unwrap();
+            "task definition app:2 is INACTIVE, expected ACTIVE"
+        };
+        let refused = story.roll_back(order(&["app"])).await;
+        assert_eq!(refused.code, EXIT_NOT_POSSIBLE, "{refused:?}");
+        assert!(refused.words.contains(said), "{}", refused.words);
+        assert!(refused.words.contains("the newest that can be deployed is app:1 (--to v1)"), "{}", refused.words);
+        assert_eq!((story.runs("app"), story.runs("app-canary")), ("app:3".to_owned(), "app-canary:3".to_owned()));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use coalmine_door::store::Location;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::cli::default_ledger;
 use crate::commands::common::Screen;
 use crate::commands::rollback::Order;
 use crate::commands::rollback::carriers::Carrier;
@@ -24,6 +26,9 @@ const DIGEST_CHARS: usize = 19;
 /// Shows what would change, and what cannot be done and why.
 pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
     let goes_on = !plan.planned.is_empty() && (plan.problems.is_empty() || order.partial);
+    if plan.unrecorded {
+        screen.say(&unrecorded(&order.ledger, &default_ledger()));
+    }
     if order.json {
         // What is done says it again, with its outcome.
         if order.dry_run || !goes_on {
@@ -31,6 +36,9 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
             screen.show(
                 &json!({"schema": SCHEMA, "services": services, "problems": problems(&plan.problems)}).to_string(),
             );
+        } else if !order.yes {
+            // Whoever is asked sees what for.
+            screen.say(&of_plan(plan).trim_fmt());
         }
     } else if !plan.planned.is_empty() {
         screen.show(&of_plan(plan).trim_fmt());
@@ -42,6 +50,12 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
             screen.say(&format!("- {service}: {}", printable(problem)));
         }
     }
+}
+
+/// What is said where the ledger knows none of the services: it may be another one than the workers'.
+fn unrecorded(ledger: &Location, by_default: &Location) -> String {
+    let missing = if ledger == by_default { " Is --ledger (COALMINE_LEDGER) missing?" } else { "" };
+    format!("The ledger {ledger} tells nothing of these services: what ECS remembers of 90 days is used.{missing}")
 }
 
 fn problems(problems: &[(String, String)]) -> Vec<Value> {
@@ -217,5 +231,20 @@ impl Bars {
         if let Some((all, _)) = &self.bars {
             let _ = all.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_forgot_to_name_the_ledger_is_told_so() {
+        let [given, other]: [Location; 2] =
+            ["s3://ledger/coalmine", "dir:/home/ann/coalmine"].map(|at| at.parse().unwrap());
+        let said =
+            "The ledger s3://ledger/coalmine tells nothing of these services: what ECS remembers of 90 days is used.";
+        assert_eq!(unrecorded(&given, &other), said);
+        assert!(unrecorded(&other, &other).ends_with(" is used. Is --ledger (COALMINE_LEDGER) missing?"));
     }
 }
