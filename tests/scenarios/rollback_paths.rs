@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::PipelineExecutionStatus;
-use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_OK};
+use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_OK};
 use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Freeze, Moment, Rule};
 use simulator::{ErrorReply, Settings, Simulator};
@@ -175,6 +175,38 @@ async fn where_never_more_tasks_may_run_a_quarter_is_replaced_at_a_time() {
         all_run(&story, &apps, "v2");
         assert_eq!((lowest.get(), story.percents("app")), (6, own), "at least six of eight stay");
     }
+}
+
+/// Without a breaker that rolls back, ECS leaves a target that does not come up where it is.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_ecs_gave_up_is_tried_again_once_by_each_rollback() {
+    let mut app = Application::web("app", 4);
+    app.deployment["deploymentCircuitBreaker"] = serde_json::json!({"enable": true, "rollback": false});
+    let apps = [app];
+    let mut story = at_v3(1762, &apps).await;
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(5), exit_code: 3, lines: Vec::new() };
+    story.world(|world| world.ecr.behave("app", "v2", crash)).unwrap();
+    let rolled = story.roll_back(order(&["app"])).await;
+    assert_eq!(rolled.code, EXIT_NOT_BACK, "{rolled:?}");
+    assert!(rolled.out.contains("ECS gave the deployment of app:2 up"), "{}", rolled.out);
+    assert_eq!((story.runs("app"), story.deployments("app").await), ("app:2".to_owned(), 4));
+    // The action of a pipeline tries it once, whichever turn sees the end.
+    story.rollback_pipeline(&apps[0], "app", &[]);
+    let execution = story.press();
+    story.start_worker();
+    assert_eq!(story.ended("rollback", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("rollback", &execution, "Rollback");
+    assert!(message.contains("ECS gave the deployment of app:2 up"), "{message}");
+    for service in ["app", "app-canary"] {
+        assert_eq!((story.runs(service), story.deployments(service).await), (format!("{service}:2"), 5));
+    }
+    // What it lacked is there now.
+    story.world(|world| world.ecr.behave("app", "v2", Behaviour::Good)).unwrap();
+    let again = story.roll_back(order(&["app"])).await;
+    assert_eq!(again.code, EXIT_OK, "{again:?}");
+    assert!(!again.words.contains("nothing was changed"), "{}", again.words);
+    all_run(&story, &apps, "v2");
+    assert_eq!(story.deployments("app").await, 6);
 }
 
 /// ECS refuses the update once while a deployment is in progress: that is stopped first, which ECS may refuse, too.

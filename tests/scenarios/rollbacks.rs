@@ -451,24 +451,27 @@ async fn what_runs_beside_a_release_from_another_registry_keeps_no_rollback_back
 
 #[tokio::test(start_paused = true)]
 async fn executions_that_still_carry_it_are_listed_or_stopped() {
-    let app = app();
-    let story = Story::begin(Simulator::new(Settings::seeded(1615)), &[&app]);
-    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-    story.held("app").await;
-    story.expect_rollback(&app);
-    let mut order = order(&["app"]);
-    order.stop_pipelines = true;
-    let rolled = story.roll_back(order).await;
-    assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
-    assert!(
-        rolled.words.contains(&format!("execution {execution} of app carried it, and is being stopped")),
-        "{}",
-        rolled.words
-    );
-    story
-        .until("the stop", |world| {
-            let status = &world.codepipeline.execution("app", &execution).unwrap().status;
-            matches!(status, PipelineExecutionStatus::Stopping | PipelineExecutionStatus::Stopped)
-        })
-        .await;
+    for (seed, stop) in [(1615, true), (1770, false)] {
+        let app = app();
+        let story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
+        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+        story.held("app").await;
+        story.expect_rollback(&app);
+        let mut order = order(&["app"]);
+        (order.stop_pipelines, order.json) = (stop, true);
+        let rolled = story.roll_back(order).await;
+        assert_eq!(rolled.code, EXIT_OK, "{rolled:?}");
+        let said =
+            if stop { "carried it, and is being stopped" } else { "still carries it: --stop-pipelines stops it" };
+        assert!(rolled.words.contains(&format!("execution {execution} of app {said}")), "{}", rolled.words);
+        let document: Value = serde_json::from_str(&rolled.out).unwrap();
+        let listed = serde_json::json!([{"pipeline": "app", "execution": execution, "stopping": stop}]);
+        assert_eq!(document["executions"], listed);
+        story
+            .until("the stop, if one was ordered", |world| {
+                let status = &world.codepipeline.execution("app", &execution).unwrap().status;
+                matches!(status, PipelineExecutionStatus::Stopping | PipelineExecutionStatus::Stopped) == stop
+            })
+            .await;
+    }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
-use coalmine_worker::cli::EXIT_OK;
+use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_OK};
 use coalmine_worker::commands::rollback::Order;
+use coalmine_worker::deploy::happening::State;
 use coalmine_worker::run::Settings as WorkerSettings;
 use coalmine_worker::tell::Telling;
 use serde_json::{Value, json};
@@ -238,4 +239,62 @@ async fn the_action_tells_others_of_its_rollback() {
         let by = format!("pipeline rollback, execution {execution}");
         assert_eq!((&event["by"], &event["action"]), (&json!(by), &json!(action)), "{event}");
     }
+}
+
+/// Where a release stands on both services, as its record tells.
+fn stands(story: &Story, release: &str) -> [State; 2] {
+    let record = story.record(release);
+    ["main/app", "main/app-canary"].map(|service| record.last_of(service).unwrap().state)
+}
+
+fn by_bus() -> Order {
+    let telling = Telling { bus: Some("default".into()), webhook: None };
+    Order { telling, ..order(&["app"]) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_goes_on_with_a_rollback_tells_its_end() {
+    let app = Application::web("app", 2);
+    let story = Story::begin(Simulator::new(Settings::seeded(1763)), &[&app]);
+    let [_, bad] = two_releases(&story, &app).await;
+    story.expect_rollback(&app);
+    let told = async {
+        let goes = |service: &str| story.runs(service).ends_with(":2");
+        story.until_so("both orders", || goes("app") && goes("app-canary")).await;
+        story.pass(Duration::from_secs(2)).await;
+    };
+    let first = story.roll_back_until(by_bus(), OPERATOR_KEY, told).await;
+    assert_eq!(first.code, EXIT_INTERRUPTED, "{first:?}");
+    assert_eq!(stands(&story, &bad), [State::RollingBack; 2]);
+    let again = story.roll_back(by_bus()).await;
+    assert_eq!(again.code, EXIT_OK, "{again:?}");
+    assert_eq!(stands(&story, &bad), [State::RolledBack; 2]);
+    assert_eq!(sorted(of_rollback(&events(&story))), rolled_back_from(&bad));
+    assert_eq!(events(&story).len(), 4, "nothing else, and nothing twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_does_not_come_to_its_end_is_told_as_failed() {
+    let app = Application::web("app", 2).with_breaker();
+    let story = Story::begin(Simulator::new(Settings::seeded(1764)), &[&app]);
+    let [good, bad] = two_releases(&story, &app).await;
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(5), exit_code: 3, lines: Vec::new() };
+    story.world(|world| world.ecr.behave("app", "v2", crash)).unwrap();
+    story.expect_rollback(&app);
+    let lost = story.roll_back(by_bus()).await;
+    assert_eq!(lost.code, EXIT_NOT_BACK, "{lost:?}");
+    assert_eq!(stands(&story, &bad), [State::Failed; 2]);
+    let told = events(&story);
+    let of_full: Vec<&Value> = told.iter().filter(|event| event["service"] == "main/app").collect();
+    let states: Vec<&str> = of_full.iter().map(|event| event["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["rolling-back", "failed"]);
+    let reason = of_full[1]["reason"].as_str().unwrap();
+    assert!(reason.starts_with(&format!("app is not back at app:2 of release {good}: ECS ")), "{reason}");
+    assert_eq!((&of_full[1]["release"], &of_full[1]["by"]), (&json!(bad), &json!("ann")));
+    // What it lacked is there now.
+    story.pass(Duration::from_secs(120)).await;
+    story.world(|world| world.ecr.behave("app", "v2", Behaviour::Good)).unwrap();
+    let again = story.roll_back(by_bus()).await;
+    assert_eq!(again.code, EXIT_OK, "{again:?}");
+    assert_eq!(stands(&story, &bad), [State::RolledBack; 2]);
 }

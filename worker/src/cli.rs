@@ -35,7 +35,8 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_SURROUNDINGS: u8 = 3;
 /// The worker stopped, but could not hand all its jobs back in time.
 pub const EXIT_JOBS_LEFT: u8 = 4;
-/// `approve` and `reject` alone: no approval waits, or somebody else has answered it.
+/// `approve` and `reject`: no approval waits, or somebody else has answered it; these and `rollback`: the question was
+/// answered with no.
 pub const EXIT_NOTHING_WAITS: u8 = 5;
 /// `drift` alone: something differs that no release explains.
 pub const EXIT_DIFFERS: u8 = 10;
@@ -64,7 +65,8 @@ Exit codes:
   2  the command line is wrong
   3  the surroundings are wrong (no AWS region, an address for health checks that is taken)
   4  stopped, but some jobs could not be handed back in time
-  5  approve, reject: no approval waits, somebody else has answered it, or the question was answered with no
+  5  approve, reject: no approval waits, somebody else has answered it, or the question was answered with no;
+     rollback: the question was answered with no
   10, 12  drift: something differs; something could not be read
  20  rollback: some service cannot be rolled back; nothing was done
  21  rollback: services were told to go back, and some are not back, or were left out (--partial)

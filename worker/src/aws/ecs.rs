@@ -317,6 +317,18 @@ impl Ecs {
     /// # Errors
     /// When the call fails. It may have been carried out all the same.
     pub async fn update(&self, cluster: &str, service: &str, change: Change) -> Result<(), AwsError> {
+        self.tell(cluster, service, change, None).await
+    }
+
+    /// The same, with a new deployment also where the service runs what it is told to run.
+    ///
+    /// # Errors
+    /// When the call fails. It may have been carried out all the same.
+    pub async fn update_anew(&self, cluster: &str, service: &str, change: Change) -> Result<(), AwsError> {
+        self.tell(cluster, service, change, Some(true)).await
+    }
+
+    async fn tell(&self, cluster: &str, service: &str, change: Change, force: Option<bool>) -> Result<(), AwsError> {
         let desired = change.desired.map(|desired| i32::try_from(desired).unwrap_or(i32::MAX));
         let configuration = change.percents.map(|(percents, read)| with_percents(read, percents));
         self.client
@@ -325,6 +337,7 @@ impl Ecs {
             .service(service)
             .set_task_definition(change.task_definition)
             .set_desired_count(desired)
+            .set_force_new_deployment(force)
             .customize()
             .mutate_request(move |http| {
                 if let Some(configuration) = &configuration {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use coalmine_door::store::Location;
 
 use crate::cli::default_ledger;
+use crate::deploy::message::printable_lines;
 use crate::tell::Telling;
 
 /// Where the workers' ledger is.
@@ -54,9 +55,10 @@ pub struct Screen<'a> {
 }
 
 impl Screen<'_> {
-    /// Says something to people. A reader that is gone does not change what is done.
+    /// Says something to people; what comes from outside steers no terminal. A reader that is gone does not change what is
+    /// done.
     pub fn say(&mut self, text: &str) {
-        let _ = writeln!(self.words, "{text}");
+        let _ = writeln!(self.words, "{}", printable_lines(text));
     }
 
     /// Shows data.
@@ -78,4 +80,19 @@ pub fn ask(question: &str) -> bool {
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_keeps_its_lines_and_steers_no_terminal() {
+        let (mut out, mut words) = (Vec::<u8>::new(), Vec::<u8>::new());
+        let mut ask = |_: &str| false;
+        let mut screen = Screen { out: &mut out, words: &mut words, is_terminal: true, ask: &mut ask };
+        screen.say("ecs UpdateService: no\r\n- app: \u{1b}[31mred\u{7}");
+        assert_eq!(String::from_utf8(words).unwrap(), "ecs UpdateService: no \n- app:  [31mred \n");
+        assert!(out.is_empty());
+    }
 }

@@ -21,7 +21,8 @@ pub enum State {
     Held,
     /// Every task of the service runs it.
     Deployed,
-    /// It was refused or is not well; the service runs what it ran before, as far as the reason says.
+    /// It was refused or is not well, or its service was told to go back from it and did not come back; what the service
+    /// runs, the reason says.
     Failed,
     /// The canary is on its way back, because nobody will turn the release over any more.
     Restoring,

@@ -14,7 +14,7 @@ use coalmine_door::clock::Time;
 use coalmine_door::store::StoreError;
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::limits::cut;
-use coalmine_pipeline::{RollbackConfig, duration, variables};
+use coalmine_pipeline::{Back, RollbackConfig, duration, variables};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -118,7 +118,7 @@ impl Turn<'_> {
         {
             return Ok(Some(ending));
         }
-        let (tools, job, token) = (self.tools, self.job, self.token.write());
+        let (tools, job, token, to) = (self.tools, self.job, self.token.write(), self.config.to.clone());
         let Some((fleet, left_out)) = &mut self.fleet else { return Ok(None) };
         fleet.observe(tools).await?;
         let mut mutated = false;
@@ -138,7 +138,7 @@ impl Turn<'_> {
                 break;
             }
         }
-        let ending = fleet.is_over().then(|| end(fleet, left_out));
+        let ending = fleet.is_over().then(|| end(fleet, left_out, &to));
         if mutated && self.is_too_late(stopping).await {
             return Ok(Some(Ending::NotWanted));
         }
@@ -195,7 +195,7 @@ impl Turn<'_> {
                 }
             }
             None => {
-                let Plan { planned, problems } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
+                let Plan { planned, problems, .. } = Box::pin(plan::make(tools, &request, &[], Ledger::Needed)).await?;
                 if planned.is_empty() || !(problems.is_empty() || self.config.options.partial) {
                     return Ok(Some(configuration(refusal(&problems))));
                 }
@@ -296,12 +296,15 @@ fn percent(fleet: &Fleet) -> u8 {
     u8::try_from(u64::from(there) * 95 / u64::from(wanted.max(1))).unwrap_or(95).min(95)
 }
 
-fn end(fleet: &Fleet, left_out: &[String]) -> Ending {
+fn end(fleet: &Fleet, left_out: &[String], to: &Back) -> Ending {
     let ends = fleet.ends();
     if !fleet.is_back() {
         return Ending::Failed { kind: FailureKind::Job, text: words::failure(&ends), id: None };
     }
     let mut summary = format!("Rollback: {}", words::summary(&ends));
+    if let Some(there) = words::unchanged(&ends, "To=", to) {
+        summary = format!("{summary}; {there}");
+    }
     if !left_out.is_empty() {
         summary = format!("{summary}; left out: {}", left_out.join("; "));
     }

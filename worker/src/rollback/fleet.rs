@@ -54,6 +54,10 @@ struct Member {
     stopped: bool,
     /// Whether it is being told where to go, and nothing has come of that yet.
     being_told: bool,
+    /// Whether others heard that it goes back.
+    announced: bool,
+    /// Whether they heard that it does not come back, or need not.
+    loss_told: bool,
 }
 
 /// What is to be done about one service.
@@ -89,6 +93,8 @@ impl Fleet {
             tasks: 0,
             stopped: false,
             being_told: false,
+            announced: false,
+            loss_told: false,
         };
         Self { members: courses.into_iter().map(member).collect(), author, looked: None }
     }
@@ -109,8 +115,9 @@ impl Fleet {
     #[must_use]
     pub fn ends(&self) -> Vec<End<'_>> {
         let mut ends = Vec::with_capacity(self.members.len());
-        for Member { course, state, reason, tasks, .. } in &self.members {
-            ends.push(End { course, state: *state, reason, tasks: *tasks });
+        for Member { course, done, state, reason, tasks, .. } in &self.members {
+            let changed = course.leaves() || done.told.is_some() || done.found;
+            ends.push(End { course, state: *state, reason, tasks: *tasks, changed });
         }
         ends
     }
@@ -217,6 +224,7 @@ impl Fleet {
         for (place, _) in elsewhere {
             if let Some(member) = self.members.get_mut(place) {
                 member.lose("somebody told it otherwise".to_owned());
+                member.loss_told = true;
             }
         }
         orders
@@ -243,7 +251,22 @@ impl Fleet {
             }
             work.extend(self.begin(tools, pair));
         }
+        self.tell_losses(tools).await;
         again
+    }
+
+    /// Writes down which services do not come back, and tells others.
+    async fn tell_losses(&mut self, tools: &Tools) {
+        let mut lost = Vec::new();
+        for member in self.members.iter_mut().filter(|member| member.state == State::Lost && !member.loss_told) {
+            member.loss_told = true;
+            lost.push(member.clone());
+        }
+        let author = &self.author;
+        join_all(
+            lost.iter().map(|lost| Box::pin(record::lost(tools, &lost.course, author, lost.announced, &lost.reason))),
+        )
+        .await;
     }
 
     /// Begins with the first order of a pair.
@@ -251,6 +274,7 @@ impl Fleet {
         let (place, next) = pair.pop_front()?;
         let member = self.members.get_mut(place)?;
         member.being_told = matches!(next, Next::Tell(_));
+        member.announced |= member.being_told;
         let (member, author) = (member.clone(), self.author.clone());
         Some(Box::pin(async move {
             let outcome = member.carry_out(tools, &author, &next).await;
@@ -285,6 +309,7 @@ impl Fleet {
     /// What is to be done now. Services that are back are written down first.
     pub async fn orders(&mut self, tools: &Tools) -> Vec<Order> {
         let mut orders = self.decide(tools.clock.now());
+        self.tell_losses(tools).await;
         let mut back = Vec::new();
         orders.retain(|(place, next)| {
             if *next == Next::Back {
@@ -345,7 +370,13 @@ impl Member {
             desired: None,
             percents: (percents != service.percents).then(|| (percents, service.configuration.clone())),
         };
-        match tools.ecs.update(&course.cluster, &course.service, change).await {
+        // What it runs already, and ECS gave up, begins anew only where that is said.
+        let told = if service.revision == course.to {
+            tools.ecs.update_anew(&course.cluster, &course.service, change).await
+        } else {
+            tools.ecs.update(&course.cluster, &course.service, change).await
+        };
+        match told {
             Ok(()) => Ok(Outcome::Told(tools.clock.now())),
             // A rolling deployment is superseded; where ECS does not let it be, it is stopped first.
             Err(error) if is_in_the_way(&error) && service.is_rolling() && !self.stopped => {
@@ -414,6 +445,8 @@ impl Member {
                 self.done.told = Some(at.timestamp());
                 self.done.times += 1;
                 self.done.deployment = None;
+                let primary = self.service.as_ref().and_then(Service::primary);
+                self.done.given_up = primary.filter(|told| told.state == "FAILED").map(|told| told.id.clone());
                 (self.deployment, self.state, self.after) = (None, State::Going, Some(now));
             }
             // Percents alone start nothing that would have to be seen before going on.
@@ -423,7 +456,8 @@ impl Member {
                 }
             }
             Outcome::Found(deployment) => {
-                (self.done.searched, self.done.deployment) = (true, deployment);
+                (self.done.searched, self.done.found) = (true, deployment.is_some());
+                self.done.deployment = deployment;
             }
             Outcome::Looked(Some(deployment)) => self.deployment = Some(deployment),
             Outcome::Looked(None) => self.done.deployment = None,

@@ -10,6 +10,7 @@
 pub(crate) mod action;
 mod again;
 pub mod fleet;
+mod owner;
 pub mod plan;
 pub mod record;
 pub mod survey;

@@ -17,6 +17,7 @@ use crate::deploy::rollback::way::{Good, Present, choose, over_for_none, way_bac
 use crate::deploy::task_definition::{Copy, Purpose, TaskDefinition};
 use crate::deploy::view::{Service, ServiceRevision};
 use crate::ledger::history;
+use crate::rollback::owner;
 use crate::rollback::survey::{Facts, Ledger, of_services, release_of_present};
 use crate::tools::Tools;
 
@@ -62,6 +63,8 @@ pub struct Plan {
     pub planned: Vec<Planned>,
     /// Services that cannot, with every reason.
     pub problems: Vec<(String, String)>,
+    /// Whether the ledger knows none of the services that there are.
+    pub unrecorded: bool,
 }
 
 /// Plans a rollback.
@@ -87,7 +90,8 @@ pub async fn make(tools: &Tools, request: &Request, known: &[String], ledger: Le
         if names.is_empty() { BTreeMap::new() } else { of_services(tools, cluster, &names, named, ledger).await? };
     let of_all = found.values_mut().chain(companions.values_mut());
     over_for_none(&mut of_all.filter_map(|facts| facts.history.first_mut()).collect::<Vec<_>>(), request.ordered);
-    let mut plan = Plan::default();
+    let unrecorded = !found.is_empty() && !found.values().any(|facts| facts.on_record);
+    let mut plan = Plan { unrecorded, ..Plan::default() };
     let mut asked: Vec<&String> = Vec::new();
     for name in &request.services {
         // A canary goes with its full service, whoever named it.
@@ -95,6 +99,14 @@ pub async fn make(tools: &Tools, request: &Request, known: &[String], ledger: Le
             asked.push(name);
         }
     }
+    let alone = asked.iter().filter(|name| !canaries.contains_key(**name));
+    let alone: Vec<&Facts> = alone.filter_map(|name| found.get(*name)).collect();
+    let owners = Box::pin(owner::of_canaries(tools, &alone)).await?;
+    asked.retain(|name| {
+        let Some(full) = owners.get(*name).filter(|full| !request.services.contains(full)) else { return true };
+        plan.problems.push((format!("{cluster}/{name}"), format!("{name} is the canary of {full}: name {full}")));
+        false
+    });
     let mut pairs = Vec::new();
     for name in &asked {
         let Some(facts) = found.get(*name) else { continue };
@@ -144,10 +156,7 @@ async fn by_name(tools: &Tools, service: &Service) -> Result<Option<String>, Aws
     let Some(canary) = tools.ecs.services(&service.cluster, std::slice::from_ref(&name)).await?.pop() else {
         return Ok(None);
     };
-    let full = tools.ecs.task_definition(&service.revision.to_string()).await?;
-    let definition = tools.ecs.task_definition(&canary.revision.to_string()).await?;
-    let alike = full.zip(definition).is_some_and(|(full, canary)| pair::is_alike(&full, &canary));
-    Ok(alike.then_some(name))
+    Ok(owner::are_alike(tools, service, &canary).await?.then_some(name))
 }
 
 /// Why there is no service of that name, with the nearest ones.

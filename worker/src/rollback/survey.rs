@@ -1,7 +1,6 @@
 //! What is known of services before a rollback: what they are told to run, which releases they had, and their canaries.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
@@ -14,7 +13,7 @@ use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, REVISIONS_PER_CALL, SERVICES_PER_CAL
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::elapsed;
 use crate::deploy::rollback::pair::Hints;
-use crate::deploy::rollback::way::{Good, Present};
+use crate::deploy::rollback::way::{Good, JUST_NOW, Present};
 use crate::deploy::view::{Deployment, DeploymentStatus, Service, ServiceRevision};
 use crate::ledger::history::{self, Ran};
 use crate::ledger::{percents, releases};
@@ -25,10 +24,6 @@ const ENTRIES_READ: usize = 15;
 
 /// A ledger that knows fewer entries of a service was begun not long ago: what ECS remembers is added.
 const ENTRIES_FEW: usize = 5;
-
-/// How long after ECS took a release back people who say "back" mean that one, which is left already. Later they mean what
-/// the service runs since.
-const TAKEN_BACK_JUST_NOW: Duration = Duration::from_secs(3_600);
 
 /// How much trouble with the ledger a survey bears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,10 +89,11 @@ async fn of_service(
     let past = past(tools, &service, named, ledger).await?;
     let own = own_percents(tools, &service, ledger).await?;
     let digests = digests_of_present(&service, &past.history, revision);
-    let taken_back = deployment.filter(|deployment| is_taken_back(deployment, tools.clock.now())).and(revision);
+    let now = tools.clock.now();
+    let taken_back = deployment.filter(|deployment| is_taken_back(deployment, now)).and(revision);
     let reverted = taken_back.map(|revision| revision.revision.clone()).filter(|from| *from != service.revision);
     Ok(Facts {
-        present: Present::of(&service, digests, reverted),
+        present: Present::of(&service, digests, reverted, now.timestamp()),
         hints: Hints { asked: None, history: past.canary, tag: tags.get(tags::CANARY).cloned() },
         history: past.history,
         on_record: past.on_record,
@@ -106,13 +102,13 @@ async fn of_service(
     })
 }
 
-/// Whether ECS is taking a deployment back, or did so just now.
+/// Whether ECS is taking a deployment back, or did so just now: then that release is meant, which is left already.
 fn is_taken_back(deployment: &Deployment, now: Time) -> bool {
     match deployment.status {
         DeploymentStatus::RollingBack => true,
         DeploymentStatus::RolledBack => {
             let ended = deployment.finished.or(deployment.created);
-            ended.is_some_and(|ended| elapsed(ended.timestamp(), now.timestamp()) < TAKEN_BACK_JUST_NOW)
+            ended.is_some_and(|ended| elapsed(ended.timestamp(), now.timestamp()) < JUST_NOW)
         }
         _ => false,
     }

@@ -28,7 +28,7 @@ pub(super) struct Carrier {
 /// When CodePipeline cannot be asked.
 pub(super) async fn find(desk: &Desk, courses: &[Course]) -> Result<Vec<Carrier>, AwsError> {
     let leaving = || courses.iter().filter(|course| course.leaves());
-    let digests: BTreeSet<&String> = leaving().flat_map(|course| course.left_digests.values()).collect();
+    let digests = left_digests(courses);
     let left: BTreeSet<&String> = leaving().filter_map(|course| course.left.as_ref()).map(|(id, _)| id).collect();
     let pipelines: BTreeSet<&String> =
         leaving().filter_map(|course| course.left.as_ref()).map(|(_, name)| name).collect();
@@ -48,6 +48,16 @@ pub(super) async fn find(desk: &Desk, courses: &[Course]) -> Result<Vec<Carrier>
     Ok(found)
 }
 
+/// The digests that are left: not those of a container that the target runs as it was, such as a sidecar of both.
+fn left_digests(courses: &[Course]) -> BTreeSet<&String> {
+    let mut left = BTreeSet::new();
+    for course in courses.iter().filter(|course| course.leaves()) {
+        let stays = |digest: &String| course.images.iter().any(|image| image.digests.contains(digest));
+        left.extend(course.left_digests.values().filter(|digest| !stays(digest)));
+    }
+    left
+}
+
 /// Stops them, as far as they are not being stopped; what could not be stopped, with the reason.
 pub(super) async fn stop(desk: &Desk, carriers: &mut [Carrier], why: &str) -> Vec<String> {
     let mut problems = Vec::new();
@@ -58,4 +68,63 @@ pub(super) async fn stop(desk: &Desk, carriers: &mut [Carrier], why: &str) -> Ve
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use coalmine_pipeline::{Digest, ImageReference};
+
+    use crate::deploy::batch::CANARY_PERCENTS;
+    use crate::deploy::release::{Image, Resolved};
+
+    fn digest(letter: &str) -> String {
+        format!("sha256:{}", letter.repeat(64))
+    }
+
+    fn image(container: &str, letter: &str, child: &str) -> Image {
+        let reference = ImageReference::parse("123456789012.dkr.ecr.eu-central-1.amazonaws.com/app:v2").unwrap();
+        let resolved = Resolved {
+            digest: Digest::parse(&digest(letter)).unwrap(),
+            children: [digest(child)].into(),
+            architectures: None,
+            immutable: true,
+            archived: false,
+        };
+        Image::new(container, &reference, &resolved)
+    }
+
+    fn course(from: &str, left: &[(&str, &str)]) -> Course {
+        Course {
+            cluster: "main".into(),
+            service: "app".into(),
+            canary_of: None,
+            canary: None,
+            from: from.parse().unwrap(),
+            left: None,
+            left_digests: left.iter().map(|(container, letter)| ((*container).into(), digest(letter))).collect(),
+            to: "app:2".parse().unwrap(),
+            release: None,
+            images: vec![image("app", "a", "b"), image("logs", "c", "d")],
+            own: CANARY_PERCENTS,
+            surge: None,
+        }
+    }
+
+    #[test]
+    fn what_the_target_runs_too_is_not_left() {
+        for (from, left, expected) in [
+            ("app:3", &[("app", "e"), ("logs", "c")][..], &["e"][..]),
+            // ECS may have recorded the image of a platform.
+            ("app:3", &[("app", "e"), ("logs", "d")], &["e"]),
+            ("app:3", &[("app", "e"), ("logs", "f")], &["e", "f"]),
+            ("app:2", &[("app", "e")], &[]),
+        ] {
+            let courses = [course(from, left)];
+            let found: Vec<String> = left_digests(&courses).into_iter().cloned().collect();
+            let expected: Vec<String> = expected.iter().map(|letter| digest(letter)).collect();
+            assert_eq!(found, expected, "{from} {left:?}");
+        }
+    }
 }

@@ -11,7 +11,9 @@ use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
 
 use crate::aws::ecs::SERVICES_PER_CALL;
-use crate::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK, EXIT_SURROUNDINGS, EXIT_USAGE};
+use crate::cli::{
+    EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_NOTHING_WAITS, EXIT_OK, EXIT_SURROUNDINGS, EXIT_USAGE,
+};
 use crate::commands::common::Screen;
 use crate::commands::desk::Desk;
 use crate::commands::rollback::carriers::{self, Carrier};
@@ -104,7 +106,7 @@ pub async fn roll_back(door: &SdkConfig, order: Order, screen: &mut Screen<'_>, 
     let services = counted(u32::try_from(plan.planned.len()).unwrap_or(u32::MAX), "service");
     if !order.yes && !(screen.ask)(&format!("Roll back {services}?")) {
         screen.say("Nothing was done.");
-        return EXIT_OK;
+        return EXIT_NOTHING_WAITS;
     }
     let mut errands: JoinSet<()> = errands.into_iter().map(Errands::run).collect();
     let code = Box::pin(act(&desk, &order, plan, screen, stop)).await;
@@ -184,7 +186,7 @@ async fn group(desk: &Desk, cluster: &str, tag: &str, value: &str) -> Result<Vec
 async fn act(desk: &Desk, order: &Order, plan: Plan, screen: &mut Screen<'_>, stop: impl Future<Output = ()>) -> u8 {
     let tools = &desk.tools;
     let began = tools.clock.now().timestamp();
-    let Plan { planned, problems: left_out } = plan;
+    let Plan { planned, problems: left_out, .. } = plan;
     let courses = match plan::settle(tools, planned).await {
         Ok(courses) => courses,
         Err(problem) => {

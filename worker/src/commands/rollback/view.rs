@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use coalmine_door::store::Location;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::cli::default_ledger;
 use crate::commands::common::Screen;
 use crate::commands::rollback::Order;
 use crate::commands::rollback::carriers::Carrier;
 use crate::commands::table::{row, short, table};
 use crate::deploy::message::printable;
 use crate::deploy::rollback::course::Course;
-use crate::deploy::rollback::words::{End, State};
+use crate::deploy::rollback::words::{End, State, unchanged};
 use crate::rollback::fleet::Fleet;
 use crate::rollback::plan::{Plan, Planned};
 
@@ -24,6 +26,9 @@ const DIGEST_CHARS: usize = 19;
 /// Shows what would change, and what cannot be done and why.
 pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
     let goes_on = !plan.planned.is_empty() && (plan.problems.is_empty() || order.partial);
+    if plan.unrecorded {
+        screen.say(&unrecorded(&order.ledger, &default_ledger()));
+    }
     if order.json {
         // What is done says it again, with its outcome.
         if order.dry_run || !goes_on {
@@ -31,6 +36,9 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
             screen.show(
                 &json!({"schema": SCHEMA, "services": services, "problems": problems(&plan.problems)}).to_string(),
             );
+        } else if !order.yes {
+            // Whoever is asked sees what for.
+            screen.say(&of_plan(plan).trim_fmt());
         }
     } else if !plan.planned.is_empty() {
         screen.show(&of_plan(plan).trim_fmt());
@@ -42,6 +50,12 @@ pub(super) fn plan(screen: &mut Screen<'_>, order: &Order, plan: &Plan) {
             screen.say(&format!("- {service}: {}", printable(problem)));
         }
     }
+}
+
+/// What is said where the ledger knows none of the services: it may be another one than the workers'.
+fn unrecorded(ledger: &Location, by_default: &Location) -> String {
+    let missing = if ledger == by_default { " Is --ledger (COALMINE_LEDGER) missing?" } else { "" };
+    format!("The ledger {ledger} tells nothing of these services: what ECS remembers of 90 days is used.{missing}")
 }
 
 fn problems(problems: &[(String, String)]) -> Vec<Value> {
@@ -122,8 +136,9 @@ pub(super) fn outcome(
         let services = ends.iter().map(|end| {
             let mut value = course(end.course);
             value["state"] = json!(end.state.word());
-            value["reason"] = json!(end.reason);
+            value["reason"] = json!(end.said());
             value["counted"] = json!(end.tasks);
+            value["changed"] = json!(end.changed);
             value
         });
         let carrying = |carrier: &Carrier| json!({"pipeline": carrier.pipeline, "execution": carrier.execution, "stopping": carrier.stopping});
@@ -136,10 +151,14 @@ pub(super) fn outcome(
         screen.show(&document.to_string());
     } else {
         let mut shown = table(&["Service", "State", ""]);
-        for End { course, state, reason, .. } in &ends {
-            row(&mut shown, [course.service.clone(), state.word().to_owned(), printable(reason)]);
+        for end in &ends {
+            let state = end.state.word().to_owned();
+            row(&mut shown, [end.course.service.clone(), state, printable(&end.said())]);
         }
         screen.show(&shown.trim_fmt());
+    }
+    if let Some(there) = unchanged(&ends, "--to ", &order.to) {
+        screen.say(&format!("{there}."));
     }
     if !left_out.is_empty() {
         let names: BTreeSet<&str> = left_out.iter().map(|(service, _)| service.as_str()).collect();
@@ -212,5 +231,20 @@ impl Bars {
         if let Some((all, _)) = &self.bars {
             let _ = all.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_forgot_to_name_the_ledger_is_told_so() {
+        let [given, other]: [Location; 2] =
+            ["s3://ledger/coalmine", "dir:/home/ann/coalmine"].map(|at| at.parse().unwrap());
+        let said =
+            "The ledger s3://ledger/coalmine tells nothing of these services: what ECS remembers of 90 days is used.";
+        assert_eq!(unrecorded(&given, &other), said);
+        assert!(unrecorded(&other, &other).ends_with(" is used. Is --ledger (COALMINE_LEDGER) missing?"));
     }
 }

@@ -10,7 +10,7 @@ use crate::deploy::decision::elapsed;
 use crate::deploy::release::{Count, Image};
 use crate::deploy::revision::Revision;
 use crate::deploy::undo::STALE_READ;
-use crate::deploy::view::{Deployment, DeploymentStatus, Service};
+use crate::deploy::view::{Deployment, DeploymentStatus, Rollout, Service};
 
 /// How often a service is told again that was brought back to what it is to leave: by a release that was under way, whose
 /// last call came after ours. The next one is refused by its checks.
@@ -107,6 +107,10 @@ pub struct Done {
     pub times: u32,
     /// Whether a deployment of ours was looked for: a turn before this one may have told the service.
     pub searched: bool,
+    /// Whether one was found.
+    pub found: bool,
+    /// The rollout that ECS had given up when the service was last told.
+    pub given_up: Option<String>,
     /// The ARN of the service deployment that brings the target, once it was seen.
     pub deployment: Option<String>,
 }
@@ -150,16 +154,40 @@ pub fn next(course: &Course, done: &Done, seen: Seen<'_>, now: i64) -> (Next, St
     if ["DRAINING", "INACTIVE"].contains(&service.status.as_str()) {
         return (Next::Lost, format!("the service became {}", service.status));
     }
-    if service.revision == *to { arriving(course, done, seen) } else { elsewhere(course, done, seen, now) }
+    if service.revision == *to { arriving(course, done, seen, now) } else { elsewhere(course, done, seen, now) }
 }
 
-fn arriving(course: &Course, done: &Done, seen: Seen<'_>) -> (Next, String) {
+/// Where ECS gave the deployment of the target up, and stays there: without a breaker that rolls back. What it lacked may be
+/// there by now, so each rollback tells the service once.
+fn given_up(course: &Course, done: &Done, seen: Seen<'_>, primary: &Rollout, now: i64) -> (Next, String) {
+    let to = &course.to;
+    let reason = with(&format!("ECS gave the deployment of {to} up"), &primary.reason);
+    match done.told {
+        Some(at) if done.given_up.as_ref() == Some(&primary.id) && elapsed(at, now) < STALE_READ => {
+            return (Next::Wait, "waiting for ECS to show the deployment".to_owned());
+        }
+        Some(_) => return (Next::Lost, reason),
+        None if done.found => return (Next::Lost, reason),
+        None => {}
+    }
+    if done.deployment.is_some() && seen.deployment.is_none() {
+        return (Next::Look, format!("looking what became of the deployment of {to}"));
+    }
+    if let Some(DeploymentStatus::RollingBack | DeploymentStatus::RolledBack) =
+        seen.deployment.map(|deployment| &deployment.status)
+    {
+        return (Next::Lost, format!("{reason}, and takes it back"));
+    }
+    if !done.searched {
+        return (Next::Search, format!("looking whether it was told to run {to} already"));
+    }
+    (Next::Tell(course.percents(seen.service)), format!("{reason}: telling it once more to run {to}"))
+}
+
+fn arriving(course: &Course, done: &Done, seen: Seen<'_>, now: i64) -> (Next, String) {
     let (service, to) = (seen.service, &course.to);
-    let failed = service.primary().is_some_and(|primary| primary.state == "FAILED");
-    if failed {
-        // Without a breaker that rolls back, the service stays where it is.
-        let reason = service.primary().map(|primary| primary.reason.clone()).unwrap_or_default();
-        return (Next::Lost, with(&format!("ECS gave the deployment of {to} up"), &reason));
+    if let Some(primary) = service.primary().filter(|primary| primary.state == "FAILED") {
+        return given_up(course, done, seen, primary, now);
     }
     if service.is_rolling() {
         // Percents that a turnover left are not those of the way back.

@@ -31,7 +31,7 @@ fn at(revision: &str, old: Option<&str>) -> Service {
 }
 
 fn told(at: i64, times: u32, deployment: bool) -> Done {
-    Done { told: Some(at), times, searched: true, deployment: deployment.then(|| "arn".to_owned()) }
+    Done { told: Some(at), times, deployment: deployment.then(|| "arn".to_owned()), ..fresh() }
 }
 
 fn fresh() -> Done {
@@ -71,6 +71,27 @@ fn what_ecs_takes_back_is_not_fought() {
     let mut gone = at("app:3", None);
     gone.status = "DRAINING".into();
     assert_eq!(step(&fresh(), &gone, None, None), Next::Lost);
+}
+
+#[test]
+fn what_ecs_had_given_up_is_told_once_more_and_not_again() {
+    let mut stuck = at("app:2", Some("app:3"));
+    stuck.rollouts[0].state = "FAILED".into();
+    let stopped = deployment("STOPPED");
+    let untold = Done { deployment: Some("arn".to_owned()), ..fresh() };
+    assert_eq!(step(&untold, &stuck, None, None), Next::Look, "ECS may be taking it back");
+    for status in ["ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"] {
+        assert_eq!(step(&untold, &stuck, Some(&deployment(status)), None), Next::Lost, "{status}");
+    }
+    assert_eq!(step(&untold, &stuck, Some(&stopped), None), Next::Tell(OWN));
+    let later = Done { searched: false, ..untold.clone() };
+    assert_eq!(step(&later, &stuck, Some(&stopped), None), Next::Search, "another turn may have told it");
+    assert_eq!(step(&Done { found: true, ..untold }, &stuck, Some(&stopped), None), Next::Lost, "it has");
+    let again = |at| Done { given_up: Some(stuck.rollouts[0].id.clone()), ..told(at, 1, true) };
+    assert_eq!(step(&again(990), &stuck, Some(&stopped), None), Next::Wait, "a read may lag behind");
+    assert_eq!(step(&again(900), &stuck, Some(&stopped), None), Next::Lost);
+    let other = Done { given_up: Some("ecs-svc/7".into()), ..told(990, 1, true) };
+    assert_eq!(step(&other, &stuck, Some(&stopped), None), Next::Lost, "what it was told was given up, too");
 }
 
 #[test]

@@ -58,6 +58,12 @@ pub fn usual_name(service: &str) -> String {
     format!("{service}-canary")
 }
 
+/// The full service whose canary has this name, where nothing else tells it.
+#[must_use]
+pub fn usual_full(canary: &str) -> Option<&str> {
+    canary.strip_suffix("-canary").filter(|full| !full.is_empty())
+}
+
 /// Whether a service of the usual name really is the canary: each of its containers that the full service has, too, runs an
 /// image of the same repository, and there is one at least.
 #[must_use]
@@ -132,6 +138,12 @@ mod tests {
         let tag = Hints { asked: None, history: None, ..all };
         assert_eq!(tag.canary(), Some(Some(("t".into(), Says::Tag))));
         assert_eq!(Hints::default().canary(), None);
+    }
+
+    #[test]
+    fn the_usual_names_lead_to_each_other() {
+        assert_eq!(usual_full(&usual_name("shop")), Some("shop"));
+        assert_eq!((usual_full("shop"), usual_full("-canary"), usual_full("shop-canary-2")), (None, None, None));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is said of a rollback: to an operator, in a summary, in a failure.
 
+use coalmine_pipeline::Back;
+
 use crate::deploy::message::counted;
 use crate::deploy::rollback::course::Course;
 
@@ -40,6 +42,44 @@ pub struct End<'a> {
     pub reason: &'a str,
     /// How many tasks were counted, where all were.
     pub tasks: u32,
+    /// Whether the service left something, or was told to run the target once more.
+    pub changed: bool,
+}
+
+impl End<'_> {
+    /// Where it is without having been told anything.
+    fn was_there(&self) -> bool {
+        self.state == State::Back && !self.changed
+    }
+
+    /// Why, for people; of a service that was there already, that too.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let there = if self.was_there() { "; it was there already: nothing was changed" } else { "" };
+        format!("{}{there}", self.reason)
+    }
+}
+
+/// What is said of the services that were where they were to go, they and their canaries; whoever means an earlier release
+/// has to say so. `to` is what was asked for, after `flag`: `app was there already: nothing was changed; --to -2 goes further`.
+#[must_use]
+pub fn unchanged(ends: &[End<'_>], flag: &str, to: &Back) -> Option<String> {
+    let of_pair = |end: &&End<'_>, full: &str| end.course.canary_of.as_deref() == Some(full) && !end.was_there();
+    let alone = |end: &&End<'_>| {
+        let full = end.course.service.as_str();
+        end.was_there() && end.course.canary_of.is_none() && !ends.iter().any(|other| of_pair(&other, full))
+    };
+    let names: Vec<&str> = ends.iter().filter(alone).map(|end| end.course.service.as_str()).collect();
+    let were = match names.as_slice() {
+        [] => return None,
+        [_] => "was",
+        _ => "were",
+    };
+    let further = match to {
+        Back::Steps(steps) => format!("; {flag}{} goes further", Back::Steps(steps.saturating_add(1))),
+        Back::Release(_) => String::new(),
+    };
+    Some(format!("{} {were} there already: nothing was changed{further}", names.join(", ")))
 }
 
 /// `3 of 4 services are back at …: main/app app:2 (10 tasks), …`
@@ -73,4 +113,55 @@ pub fn failure(ends: &[End<'_>]) -> String {
     }
     text.push_str("\nECS goes on with what it was told. Run the rollback again: it goes on from where things are.");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use crate::deploy::batch::CANARY_PERCENTS;
+
+    fn course(service: &str, canary_of: Option<&str>) -> Course {
+        Course {
+            cluster: "main".into(),
+            service: service.into(),
+            canary_of: canary_of.map(str::to_owned),
+            canary: None,
+            from: "app:2".parse().unwrap(),
+            left: None,
+            left_digests: BTreeMap::new(),
+            to: "app:2".parse().unwrap(),
+            release: None,
+            images: Vec::new(),
+            own: CANARY_PERCENTS,
+            surge: None,
+        }
+    }
+
+    #[test]
+    fn a_service_that_was_there_already_is_named_with_how_to_go_further() {
+        let courses = [course("app-canary", Some("app")), course("app", None), course("search", None)];
+        let said = |changed: [bool; 3], to: &str| {
+            let end = |(course, changed)| End { course, state: State::Back, reason: "4 of 4 run", tasks: 4, changed };
+            let ends: Vec<End<'_>> = courses.iter().zip(changed).map(end).collect();
+            unchanged(&ends, "--to ", &to.parse().unwrap())
+        };
+        for (changed, to, expected) in [
+            ([true, true, true], "last", None),
+            ([false, false, true], "last", Some("app was there already: nothing was changed; --to -2 goes further")),
+            (
+                [false, false, false],
+                "-2",
+                Some("app, search were there already: nothing was changed; --to -3 goes further"),
+            ),
+            ([true, false, false], "e-2", Some("search was there already: nothing was changed")),
+        ] {
+            assert_eq!(said(changed, to).as_deref(), expected, "{changed:?} {to}");
+        }
+        let lost = End { course: &courses[1], state: State::Lost, reason: "gone", tasks: 0, changed: false };
+        assert_eq!((unchanged(&[lost], "To=", &Back::LAST), lost.said()), (None, "gone".to_owned()));
+        let there = End { state: State::Back, ..lost };
+        assert_eq!(there.said(), "gone; it was there already: nothing was changed");
+    }
 }
