@@ -92,7 +92,8 @@ fn clocks_that_are_four_minutes_off_change_no_end() {
     let all = Extent::told("COALMINE_FAULTS", 0).is_whole();
     for (place, tale) in Tale::ALL.into_iter().enumerate() {
         for (which, skew) in [Skew::Ahead(off), Skew::Behind(off)].into_iter().enumerate() {
-            if !all && place != 3 * which {
+            // A retry is where a date of AWS's and one of the worker's could be mistaken for each other.
+            if !all && ![(0, 0), (3, 1), (20, 1)].contains(&(place, which)) {
                 continue;
             }
             let played = play(tale, Cast::One, &Disturbance { plan: None, skew });

@@ -175,6 +175,45 @@ async fn the_intent_of_a_worker_that_lost_the_race_takes_no_job_from_its_holder(
     drop(peer);
 }
 
+/// Whoever found the intent of a dead worker can give nothing back for minutes; by then the job, which was never acknowledged,
+/// was offered again and is somebody's.
+#[tokio::test(start_paused = true)]
+async fn an_intent_that_is_given_back_late_takes_no_job_from_its_holder() {
+    const DYING: &str = "AKIADYING";
+    let app = Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s");
+    let simulator = Simulator::new(Settings::seeded(1122));
+    let dies = Rule::new(Fault::Kill(Moment::BeforeTheAct)).caller(DYING).operation("AcknowledgeJob").nth(1);
+    simulator.inject(FaultPlan::seeded(1122).rule(dies));
+    let mut story = Story::begin(simulator.clone(), &[&app]);
+    story.expect_deaths();
+    story.stop_worker().await;
+    let execution = story.release(&app, "v2", Behaviour::SlowStart(Duration::from_secs(400)));
+    story.answer("app", "Approve", ApprovalStatus::Approved).await;
+    let _dying = Worker::start(&simulator, DYING, settings("default", 20));
+    simulator.until_death(DYING).await;
+    // It has other work, and looks after its peers all the same.
+    let throttled = Rule::new(Fault::Throttle).caller(PEER_KEY).operation("PutJobSuccessResult");
+    let quiet = story.now() + Duration::from_secs(240);
+    simulator.inject(FaultPlan::seeded(1).rule(throttled.until(quiet)));
+    let _peer = Worker::start(&simulator, PEER_KEY, settings("other", 20));
+    let tries = || simulator.calls_of(PEER_KEY).iter().any(|call| call.operation == "PutJobSuccessResult");
+    story.until_so("a try to give the job back", tries).await;
+    let holder = WorkerSettings { linger: Duration::from_secs(600), ..settings("default", 20) };
+    let _holder = Worker::start(&simulator, WORKER_KEY, holder);
+    let held = |world: &World| {
+        let job = world.codepipeline.jobs().last().expect("a job").clone();
+        (job.status == JobStatus::InProgress).then_some((job.id, job.acknowledged.map(|offer| offer.to)))
+    };
+    story.until("a held job", |world| held(world).is_some()).await;
+    let first = story.world(|world| held(world));
+    assert_eq!(first.clone().and_then(|(_, to)| to).as_deref(), Some(WORKER_KEY));
+    assert!(story.now() < quiet);
+    story.pass(Duration::from_secs(300)).await;
+    assert_eq!(story.world(|world| held(world)), first, "still the same job, with the same holder");
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    went_through(&story, &app, &execution).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn when_all_workers_die_the_first_that_comes_back_goes_on_with_all_jobs() {
     let apps: Vec<Application> = (1..=4).map(|number| Application::web(&format!("app{number}"), 2)).collect();

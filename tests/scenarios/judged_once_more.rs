@@ -45,7 +45,7 @@ async fn a_canary_that_fell_ill_while_people_thought_is_not_turned_over_but_give
 #[tokio::test(start_paused = true)]
 async fn an_alarm_that_went_red_while_people_thought_blocks_the_turnover() {
     let app = Application::web("app", 4).canary_with("Alarms", "shop-5xx").full_with("Alarms", "shop-5xx");
-    let simulator = Simulator::new(Settings::seeded(122));
+    let simulator = Simulator::new(Settings::seeded(123));
     simulator.with_world(|world| add_alarm(world, AlarmSpec::new("shop-5xx")));
     let story = Story::begin(simulator, &[&app]);
     let full = story.portrait("app").await;

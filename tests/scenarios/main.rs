@@ -20,6 +20,7 @@ mod handover;
 mod happy;
 mod health;
 mod held;
+mod held_records;
 mod history;
 mod hostile_text;
 mod judged_once_more;

@@ -8,6 +8,7 @@ use crate::deploy::decision::{Role, elapsed};
 use crate::deploy::happening::{Happening, State};
 use crate::deploy::progress::Phase;
 use crate::deploy::release;
+use crate::late::is_taken_over;
 use crate::ledger::canaries::{self, Canary};
 use crate::ledger::releases;
 use crate::record::{self, Brought};
@@ -43,8 +44,18 @@ impl Turn<'_> {
             summary: summary.clone(),
             ..Canary::new(names, &self.progress, self.tools.clock.now().timestamp())
         };
-        let noted = canaries::note(self.tools.held.store(), &canary).await;
-        noted.map_err(|problem| unnoted(problem.to_string()))
+        let store = self.tools.held.store();
+        let noted = canaries::note(store, &canary).await;
+        let version = noted.map_err(|problem| unnoted(problem.to_string()))?;
+        if !is_taken_over(self.tools, &self.job.id).await {
+            return Ok(());
+        }
+        // Written by a worker that had been frozen, and perhaps after a turnover had taken the record that its peer wrote.
+        match canaries::strike(store, &canaries::key(&canary.cluster, &canary.service), &version).await {
+            Ok(()) | Err(StoreError::Changed { .. }) => {}
+            Err(problem) => warn!(error = %problem, "a record that came too late could not be struck"),
+        }
+        Err(unnoted("a peer has taken the job over".to_owned()))
     }
 
     /// While everything is checked: whether the watch is returning the canary. `Some`: it is waited for; a release that is to

@@ -117,10 +117,12 @@ impl Watch {
         for key in keys {
             // While the ledger does not answer, each of these takes its time.
             self.pulse.beat();
-            if !self.held.contains_key(&key)
+            // One that nobody understood may have been replaced meanwhile.
+            let known = self.held.get(&key).map(|held| held.canary.is_some());
+            if known != Some(true)
                 && let Some((version, canary)) = canaries::read(store, &key).await?
             {
-                if canary.is_none() {
+                if canary.is_none() && known.is_none() {
                     warn!(record = key, "the record of a held canary cannot be understood: it is not watched");
                 }
                 let held = Held { version, canary, eye: None, asked: None, missing: None, returning: false };

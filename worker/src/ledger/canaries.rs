@@ -170,22 +170,25 @@ pub async fn read(store: &Store, key: &str) -> Result<Option<Stored>, StoreError
     }
 }
 
-/// Notes that a canary waits, instead of whatever was noted of its service before.
+/// Notes that a canary waits, instead of whatever was noted of its service before; the version of the record. Who finds that
+/// another worker has noted the same notes it anew, so that each knows its own record from the other's.
 ///
 /// # Errors
 /// When the ledger cannot be read or written.
-pub async fn note(store: &Store, canary: &Canary) -> Result<(), StoreError> {
+pub async fn note(store: &Store, canary: &Canary) -> Result<String, StoreError> {
     let key = key(&canary.cluster, &canary.service);
     for _ in 0..TRIES {
         let stored = store.get(&key).await?;
         match stored.as_ref().map(|stored| Canary::parse(&stored.body)) {
-            Some(Some(known)) if known.action_execution == canary.action_execution => return Ok(()),
+            Some(Some(known)) if known.restoring.is_some() && known.action_execution == canary.action_execution => {
+                return Ok(String::new());
+            }
             Some(None) => keep_a_copy(store, &key, &stored, canary.since).await?,
             _ => {}
         }
         let condition = stored.map_or(Condition::New, |stored| Condition::Unchanged(stored.version));
         match store.put(&key, canary.body(), &condition).await {
-            Ok(_) => return Ok(()),
+            Ok(version) => return Ok(version),
             Err(StoreError::Changed { .. }) => {}
             Err(problem) => return Err(problem),
         }

@@ -377,7 +377,8 @@ async fn companion(
 /// the canary, and not yet the full service. A release with former images is no copy: it has an execution of its own. Nor is
 /// a release that the canary has run before, and runs again.
 async fn runs_a_copy(tools: &Tools, canary: &Facts, full: &Facts) -> Result<bool, AwsError> {
-    if canary.history.iter().any(|good| good.revision == canary.present.revision) {
+    let has_run = |good: &Good| good.release.is_some() && good.revision == canary.present.revision;
+    if canary.history.iter().any(has_run) {
         return Ok(false);
     }
     let definition = tools.ecs.task_definition(&canary.present.revision.to_string()).await?;

@@ -208,7 +208,7 @@ pub fn over_for_none(newest: &mut [&mut Good], ordered: i64) {
         let Some(began) = good.returned else { continue };
         let heard = good.over.map_or(good.at, |over| over.max(good.at));
         let (unfinished, last) = rollbacks.entry(began).or_insert((false, heard));
-        *unfinished |= good.unfinished || good.over.is_some_and(|over| over >= ordered);
+        *unfinished |= good.unfinished || good.over.is_some_and(|over| over > ordered);
         *last = heard.max(*last);
     }
     for good in newest.iter_mut() {

@@ -185,7 +185,7 @@ fn a_rollback_that_ended_after_the_next_one_was_ordered_is_not_over_for_it() {
     let newest = |returned, over| Good { returned, over, ..good("v2") };
     let all = || [newest(Some(3), Some(7)), newest(Some(3), None), newest(Some(4), Some(6)), newest(None, Some(9))];
     for (ordered, expected) in
-        [(6, [true, true, true, false]), (7, [true, true, false, false]), (8, [false, false, false, false])]
+        [(5, [true, true, true, false]), (6, [true, true, false, false]), (7, [false, false, false, false])]
     {
         let mut all = all();
         over_for_none(&mut all.iter_mut().collect::<Vec<_>>(), ordered);
