@@ -63,6 +63,13 @@ impl Calls {
         self.until.is_some_and(|until| self.clock.now() >= until)
     }
 
+    /// How long a call may take that must not go on once the time is over: `most`, and no longer than that.
+    #[must_use]
+    pub fn time_left(&self, most: Duration) -> Duration {
+        let left = self.until.map(|until| (until - self.clock.now()).to_std().unwrap_or_default());
+        left.map_or(most, |left| left.min(most))
+    }
+
     fn in_time(&self, operation: &'static str) -> Result<(), AwsError> {
         if self.is_out_of_time() {
             return Err(AwsError::unusable(operation, "its time is over; the next run goes on"));
