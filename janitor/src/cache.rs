@@ -177,6 +177,11 @@ impl Cache {
         Ok(found)
     }
 
+    /// Forgets the deployments of a service, so that they are read again.
+    pub fn forget_deployments(&self, service: &Service) {
+        self.kept().deployments.remove(&service.arn);
+    }
+
     /// Which of some repositories are to be asked for their lifecycle policies in this run. Others are forgotten.
     #[must_use]
     pub fn lifecycles_due(&self, repositories: &BTreeSet<&str>) -> Vec<String> {

@@ -3,6 +3,8 @@
 
 mod cases;
 mod costs;
+mod deadline;
+mod denied;
 mod deployer;
 mod extent;
 mod faults;

@@ -193,6 +193,12 @@ impl Yard {
         self.world(|world| world.ecr.digests(repository).len())
     }
 
+    /// What the janitor remembers, as JSON.
+    pub(crate) fn memory(&self) -> Value {
+        let body = self.world(|world| world.s3.get(grants::BUCKET, grants::MEMORY).expect("a memory").body.clone());
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
     /// All images of all repositories, by digest.
     pub(crate) fn all(&self) -> BTreeMap<String, Vec<String>> {
         self.world(|world| {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use coalmine_pipeline::Home;
 
 use super::world::{World, digest, reference};
-use crate::in_use::{Content, Reach, Source, SourceReport, Step, Use, Used};
+use crate::in_use::{Content, Definition, Reach, Source, SourceReport, Step, Use, Used};
 use crate::inventory::{Access, Manifest, Reading, RegistryAccess, Replication};
 use crate::plan::{Freeze, Gap, Kept, Verdict};
 use crate::policy::Policy;
@@ -106,11 +106,33 @@ fn a_definition_that_is_needed_and_not_read_stops_everything() {
     assert_eq!(world.deleted(), NOTHING);
     assert_eq!(world.verdict(1), Verdict::Keep(Kept::Incomplete));
     world.planned(|plan| assert!(matches!(plan.gaps[..], [Gap::Definitions(1, _)]), "{:?}", plan.gaps));
-    world.in_use.definitions.insert(
-        "arn:aws:ecs:eu-west-1:123456789012:task-definition/app:1".into(),
-        crate::in_use::Definition { family: "app".into(), revision: 1, is_active: false, content: Content::Gone },
-    );
-    assert_eq!(world.deleted(), [1]);
+}
+
+#[test]
+fn a_definition_that_is_said_to_be_gone_stops_everything_while_it_is_listed_or_a_service_or_task_has_it() {
+    let arn: std::sync::Arc<str> = "arn:aws:ecs:eu-west-1:123456789012:task-definition/app:1".into();
+    let service = || Step::Service("prod".into(), "app".into());
+    let history = Step::ServiceDeployment("1".into(), None);
+    for (by, is_active, stops) in [
+        (vec![service(), Step::Deployment("ecs-svc/1".into())], false, true),
+        (vec![Step::ExpressService("app".into())], false, true),
+        (vec![Step::Task("prod".into(), "0123".into())], false, true),
+        (vec![Step::Rule("default".into(), "nightly".into())], true, true),
+        (vec![], true, true),
+        // Nothing starts from these, and ECS deletes what they name.
+        (vec![Step::Rule("default".into(), "nightly".into())], false, false),
+        (vec![service(), history], false, false),
+    ] {
+        let mut world = World::new();
+        world.image("shop/app", 1, &["v1"], 40);
+        if !by.is_empty() {
+            world.in_use.uses.push(Use { by: by.clone(), of: Used::Definition(arn.clone()) });
+        }
+        let gone = Definition { family: "app".into(), revision: 1, is_active, content: Content::Gone };
+        world.in_use.definitions.insert(arn.clone(), gone);
+        assert_eq!(world.deleted().is_empty(), stops, "{by:?} {is_active}");
+        world.planned(|plan| assert_eq!(matches!(plan.gaps[..], [Gap::Definitions(..)]), stops, "{:?}", plan.gaps));
+    }
 }
 
 #[test]
