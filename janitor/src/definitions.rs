@@ -7,9 +7,10 @@ use coalmine_pipeline::Home;
 use futures_util::{StreamExt, future, stream};
 
 use crate::aws::Place;
-use crate::in_use::{Arn, Content, Definition, InUse, Source, Used, family_and_revision};
+use crate::in_use::{Arn, Content, Definition, InUse, Source, Step, Use, Used, family_and_revision};
 use crate::memory::Memory;
 use crate::scan::{AT_ONCE, Scan, lock, words};
+use crate::sources::Ran;
 
 impl Scan<'_> {
     /// Describes recent revisions before it is known what else refers to them, but for the newest two of each family: most
@@ -34,6 +35,28 @@ impl Scan<'_> {
             (!newest.contains(arn) && home(arn).as_ref() == Some(&place.home)).then_some(place)
         })
         .await;
+    }
+
+    /// The task definitions that services ran by the ledger. A release names some containers; a rollback starts all of them.
+    /// The ledger says which service it was, and the services that were listed say where that is: what does not exist any more
+    /// is not rolled back.
+    pub(crate) fn returned_to(&self, ran: &[Ran]) -> Vec<Use> {
+        let services = self.places.iter().flat_map(|place| self.cache.services(&place.home));
+        let mut arns: BTreeMap<(Arc<str>, Arc<str>), Vec<String>> = BTreeMap::new();
+        for service in services {
+            arns.entry((service.cluster, service.name)).or_default().push(service.arn);
+        }
+        let uses = ran.iter().flat_map(|Ran { entry, revision }| {
+            let service: (Arc<str>, Arc<str>) = (Arc::from(entry.cluster.as_str()), Arc::from(entry.service.as_str()));
+            let release = Step::Release(entry.release.as_str().into());
+            let by = vec![release, Step::Service(service.0.clone(), service.1.clone())];
+            arns.get(&service).into_iter().flatten().map(move |arn| {
+                let home: Vec<&str> = arn.splitn(6, ':').take(5).collect();
+                let definition = format!("{}:task-definition/{revision}", home.join(":"));
+                Use { by: by.clone(), of: Used::Definition(definition.into()) }
+            })
+        });
+        uses.collect()
     }
 
     /// Asks which revisions are meant where none is named. It is asked in each look, and nothing is kept under the name of

@@ -12,7 +12,7 @@
 //! A source that cannot be read to its end is noted with the reason, and the others are read on, so that all that is
 //! missing is told at once. With any of them missing, nothing is deleted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::clock::{Clock, Time};
@@ -29,7 +29,7 @@ use crate::memory::Memory;
 use crate::plan::{Snapshot, candidates, plan};
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::sources::{self, From, IN_PLACES, KeepListAt, Ledger};
+use crate::sources::{self, From, KeepListAt, Ledger};
 
 /// Calls that are under way at the same time, per place. The rate is the buckets' matter; this hides latency.
 pub(crate) const AT_ONCE: usize = 8;
@@ -109,9 +109,11 @@ impl Scan<'_> {
     pub async fn in_use(&self, with_deployments: bool) -> InUse {
         let mut in_use = InUse::default();
         let now = self.clock.now();
-        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home, now).await {
+        let mut ran = Vec::new();
+        if let Some((report, found)) = sources::ledger(self.ledger, self.policy, &self.registry.home, now).await {
             in_use.sources.push(report);
-            in_use.uses.extend(uses);
+            in_use.uses.extend(found.uses);
+            ran = found.ran;
         }
         if let Some((report, uses)) = sources::keep_lists(self.keep_lists, self.policy, &self.registry.home, now).await
         {
@@ -127,6 +129,7 @@ impl Scan<'_> {
             in_use.uses.extend(found.uses);
             in_use.sources.extend(found.reports);
         }
+        in_use.uses.extend(self.returned_to(&ran));
         self.settle_families(&mut in_use).await;
         self.complete(&mut in_use).await;
         in_use
@@ -219,7 +222,7 @@ impl Scan<'_> {
         let (tell, told) = tokio::sync::oneshot::channel();
         let mut tell = Some(tell);
         let reading = async {
-            for source in IN_PLACES {
+            for source in Source::IN_PLACES {
                 if source == Source::ServiceDeployments && !with_deployments && self.policy.reads(source) {
                     let home = Some(place.home.clone());
                     found.reports.push(SourceReport { source, home, reach: Reach::NotNeeded });

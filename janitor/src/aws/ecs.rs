@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use aws_sdk_ecs::types::{Failure, Service as Described, Task as DescribedTask, TaskDefinitionStatus};
+use aws_sdk_ecs::types::{
+    Failure, ResourceManagementType, Service as Described, Task as DescribedTask, TaskDefinitionStatus,
+};
 use coalmine_door::AwsError;
 
 use super::buckets::Bucket;
@@ -141,17 +143,23 @@ impl Place {
             .await
     }
 
-    /// ARNs of all services of a cluster. Without a filter the list has Express services, too (assumed; the model says
-    /// nothing else).
+    /// ARNs of all services of a cluster. Whether the list has Express services where nothing is said of who manages what is
+    /// not documented: these are asked for once more.
     pub(super) async fn service_arns(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
         const OPERATION: &str = "ecs ListServices";
-        self.calls
-            .pages(Bucket::ServiceRead, OPERATION, |token| async {
+        let mut arns = Vec::new();
+        for managed_by in [None, Some(ResourceManagementType::Ecs)] {
+            let pages = self.calls.pages(Bucket::ServiceRead, OPERATION, |token| {
                 let request = self.ecs.list_services().cluster(cluster).max_results(PAGE).set_next_token(token);
-                let output = request.send().await.map_err(|error| AwsError::of(OPERATION, &error))?;
-                Ok((output.service_arns.unwrap_or_default(), output.next_token))
-            })
-            .await
+                let request = request.set_resource_management_type(managed_by.clone());
+                async {
+                    let output = request.send().await.map_err(|error| AwsError::of(OPERATION, &error))?;
+                    Ok((output.service_arns.unwrap_or_default(), output.next_token))
+                }
+            });
+            arns.extend(pages.await?);
+        }
+        Ok(arns)
     }
 
     /// All services of a cluster, DRAINING ones too.
