@@ -83,6 +83,12 @@ impl Calls {
         Self { until, ..self.clone() }
     }
 
+    /// The same calls with so much more time.
+    #[must_use]
+    pub fn later(&self, by: Duration) -> Self {
+        self.with_end(self.until.map(|until| until + by))
+    }
+
     /// Makes a call that may be repeated.
     ///
     /// # Errors
