@@ -160,7 +160,8 @@ impl Naive<'_> {
             let is_here = ecr.is_some_and(|ecr| {
                 (&ecr.account, &ecr.region, &ecr.repository) == (&home().account, &home().region, &repository.name)
             });
-            if ecr.is_none() {
+            let is_ours = ecr.is_some_and(|ecr| (&ecr.account, &ecr.region) == (&home().account, &home().region));
+            if !is_ours {
                 running.extend(digest);
                 running.extend(reference.as_ref().and_then(|reference| reference.digest()));
             }

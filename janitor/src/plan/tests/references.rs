@@ -302,9 +302,35 @@ fn deletions_that_spread_need_readers_where_they_spread_to() {
         report.home = Some(copy.clone());
         world.in_use.sources.push(report);
     }
+    // The copy's own policy may let somebody else pull.
+    assert_eq!(world.deleted(), NOTHING);
+    world.planned(|plan| assert_eq!(plan.repositories[0].frozen, [Freeze::CopyMayBeShared(copy)]));
+    let shared = "\n[[shared]]\nrepositories = [\"shop/*\"]\nwith = [\"123456789012\"]";
+    world.policy = Policy::parse(&format!("{}{reader}{shared}", super::world::POLICY)).unwrap();
     assert_eq!(world.deleted(), [1]);
     world.uses("123456789012.dkr.ecr.eu-west-2.amazonaws.com/shop/app:v1", None);
     assert_eq!(world.deleted(), NOTHING);
+    world.in_use.uses.clear();
+    // The copy was given a tag of its own: whichever image has it there, its deletion here deletes it.
+    world.uses("123456789012.dkr.ecr.eu-west-2.amazonaws.com/shop/app:theirs", None);
+    assert_eq!(world.deleted(), NOTHING);
+    assert_eq!(world.verdict(1), Verdict::Keep(Kept::Frozen));
+}
+
+/// Another registry of ECR may be a pull-through cache of this one.
+#[test]
+fn a_digest_counts_wherever_it_is_named() {
+    for (name, rest, running) in [
+        ("210987654321.dkr.ecr.eu-west-1.amazonaws.com/cache/shop/app", format!("@{}", digest(1)), None),
+        ("210987654321.dkr.ecr.eu-west-1.amazonaws.com/cache/shop/app", ":v1".to_owned(), Some(digest(1))),
+        ("registry.example.com/app", format!("@{}", digest(1)), None),
+    ] {
+        let mut world = World::new();
+        world.image("shop/app", 1, &["v1"], 40);
+        world.image("shop/app", 2, &["v2"], 40);
+        world.uses(&format!("{name}{rest}"), running);
+        assert_eq!(world.deleted(), [2], "{name}{rest}");
+    }
 }
 
 #[test]
@@ -351,7 +377,7 @@ fn the_same_name_elsewhere_keeps_nothing_and_a_bare_digest_keeps_it_everywhere()
     world.image("shop/app", 1, &["v1"], 40);
     world.image("shop/app", 2, &["v2"], 40);
     world.image("shop/web", 2, &["v2"], 40);
-    world.uses("210987654321.dkr.ecr.eu-west-1.amazonaws.com/shop/app:v1", Some(digest(1)));
+    world.uses("210987654321.dkr.ecr.eu-west-1.amazonaws.com/shop/app:v1", None);
     world.uses(&format!("mirror.example.com/app@{}", digest(2)), None);
     world.image("shop/web", 3, &[], 1);
     assert_eq!(world.deleted(), [1]);
