@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 mod cases;
+mod copies;
 mod costs;
 mod deadline;
 mod denied;
@@ -10,13 +11,16 @@ mod extent;
 mod faults;
 mod furnished;
 mod grants;
+mod histories;
 mod interleavings;
 mod large;
+mod looks;
 mod oracle;
 mod permissions;
 mod readers;
 mod several;
 mod sweeps;
+mod telling;
 mod tricky;
 mod triggers;
 mod views;
