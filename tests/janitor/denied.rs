@@ -87,6 +87,10 @@ async fn whatever_is_listed_and_denied_in_a_furnished_account_stops_all_deletion
             "ecs DescribeDaemonRevisions",
             Rule::new(Fault::Failures("MISSING".into())).operation("DescribeDaemonRevisions"),
         ),
+        (
+            "ecs DescribeDaemonDeployments",
+            Rule::new(Fault::Failures("MISSING".into())).operation("DescribeDaemonDeployments"),
+        ),
         ("ecs DescribeDaemon failed", Rule::new(not_found("DaemonNotFoundException")).operation("DescribeDaemon")),
         ("lambda GetFunction", Rule::new(not_found("ResourceNotFoundException")).operation("GetFunction")),
         ("codebuild BatchGetProjects", Rule::new(Fault::Failures("gone".into())).operation("BatchGetProjects")),
@@ -108,4 +112,21 @@ async fn whatever_is_listed_and_denied_in_a_furnished_account_stops_all_deletion
         yard.pass(1).await;
         stops(&yard, told, rule).await;
     }
+}
+
+/// What it comes from is what a rollback returns to.
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_is_under_way_and_said_to_be_missing_stops_all_deletions() {
+    let yard = yard(304);
+    yard.run("app", &format!("{HOST}/app:v1"));
+    yard.plan().await;
+    yard.pass(1).await;
+    yard.world(|world| {
+        let next = definition("app", &format!("{HOST}/app:v3"));
+        let next = world.add_task_definition(&next).expect("a revision");
+        let raw = json!({"cluster": "prod", "service": "app", "taskDefinition": next});
+        world.operate("UpdateService", raw).expect("a service");
+    });
+    let missing = Rule::new(Fault::Failures("MISSING".into())).operation("DescribeServiceDeployments");
+    stops(&yard, "service-deployment/prod/app", missing).await;
 }

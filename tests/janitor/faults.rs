@@ -193,6 +193,8 @@ fn has_failures(call: &SentCall) -> bool {
         "DescribeTasks",
         "DescribeServiceDeployments",
         "DescribeServiceRevisions",
+        "DescribeDaemonDeployments",
+        "DescribeDaemonRevisions",
         "BatchGetImage",
         "BatchDeleteImage",
         "BatchGetProjects",
