@@ -94,6 +94,9 @@ impl<'p> Run<'p> {
         let ground = Ground::open(door, policy, state, budget).await?;
         let loaded = state::load(&ground.store, &ground.registry.home).await?;
         let cache = Cache::new(loaded.state.cache.clone());
+        if let Some(ledger) = &ground.ledger {
+            ledger.know(loaded.state.cache.ledger.clone());
+        }
         let before = &loaded.state.memory;
         let memory = before.clone().looking_at(&policy.looks(&ground.registry.home));
         if !before.condemned.is_empty() && memory.condemned.is_empty() {
@@ -260,7 +263,9 @@ impl<'p> Run<'p> {
         if !self.ground.is_dated {
             return Ok(plan.memory());
         }
-        let kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
+        let mut kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
+        let ledger = self.ground.ledger.as_ref().map(|ledger| ledger.kept(plan.is_complete()));
+        kept.ledger = ledger.unwrap_or_default();
         let mut loaded = self.loaded.lock().await;
         loaded.save(&self.ground.store, &self.ground.registry.home, plan.memory(), kept).await?;
         Ok(loaded.state.memory.clone())

@@ -1,7 +1,7 @@
 //! The worker's ledger: the releases that a rollback may return to.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Listed, Store};
@@ -19,15 +19,24 @@ use crate::scan::words_of_store;
 /// Records that are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// The worker's ledger, and what was read of it: one run looks more than once.
+/// The worker's ledger, and what was read of it: one run looks more than once, and the next one at little that is new.
 #[derive(Debug)]
 pub struct Ledger {
     store: Store,
-    /// By key and version: the images of a release, or the one task definition of an entry.
-    read: Mutex<BTreeMap<(String, String), Texts>>,
+    known: Mutex<Known>,
 }
 
 type Texts = Arc<[String]>;
+
+/// What was read of a ledger, by key: the version, and the images of a release or the one task definition of an entry.
+pub type Records = BTreeMap<String, (String, Texts)>;
+
+#[derive(Debug, Default)]
+struct Known {
+    records: Records,
+    /// What was asked for in this run.
+    asked: BTreeSet<String>,
+}
 
 /// What a service ran once.
 #[derive(Debug)]
@@ -96,7 +105,25 @@ impl Ledger {
     /// The ledger in a store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, read: Mutex::default() }
+        Self { store, known: Mutex::default() }
+    }
+
+    /// Begins with what earlier runs have read. A record that was changed since is read again.
+    pub fn know(&self, records: Records) {
+        self.known().records = records;
+    }
+
+    /// What to keep for the next run: after a complete scan what this one has asked for.
+    #[must_use]
+    pub fn kept(&self, is_complete: bool) -> Records {
+        let known = self.known();
+        let mut records = known.records.clone();
+        records.retain(|key, _| !is_complete || known.asked.contains(key));
+        records
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The releases that count, with their images, and what services ran.
@@ -152,18 +179,16 @@ impl Ledger {
         version: Option<String>,
         parse: fn(&str, &[u8]) -> Result<Vec<String>, String>,
     ) -> Result<Option<Texts>, String> {
-        let known = version.and_then(|version| {
-            let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            read.get(&(key.clone(), version)).cloned()
-        });
-        if known.is_some() {
-            return Ok(known);
+        self.known().asked.insert(key.clone());
+        // A folder's list tells no versions.
+        let known = self.known().records.get(&key).filter(|(known, _)| version.as_ref() == Some(known)).cloned();
+        if let Some((_, texts)) = known {
+            return Ok(Some(texts));
         }
         let stored = self.store.get(&key).await.map_err(|problem| words_of_store(&problem))?;
         let Some(stored) = stored else { return Ok(None) };
         let texts: Texts = parse(&key, &stored.body)?.into();
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.insert((key, stored.version), Arc::clone(&texts));
+        self.known().records.insert(key, (stored.version, Arc::clone(&texts)));
         Ok(Some(texts))
     }
 }

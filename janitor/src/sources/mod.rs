@@ -21,7 +21,7 @@ use crate::cache::Cache;
 use crate::in_use::{Arn, Source, Step, Use, Used};
 
 pub use keep_lists::{KeepListAt, read as keep_lists};
-pub use ledger::{Ledger, Ran, read as ledger};
+pub use ledger::{Ledger, Ran, Records, read as ledger};
 
 /// What a source has found.
 #[derive(Debug, Default)]
