@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK};
+use coalmine_worker::ledger::history::{Entry, Ran};
 use serde_json::{Value, json};
 use simulator::Service;
 use simulator::ecs::ServiceSpec;
@@ -158,11 +159,15 @@ async fn a_release_that_can_be_returned_to_keeps_the_containers_that_it_did_not_
     let gone = inactive(&yard, &definition("gone", &format!("{HOST}/app:v3")), 300);
     yard.run("shop", &format!("{HOST}/app:young"));
     put(&yard, "worker/releases/r1.json", &json!({"schema": 1, "release": "r1", "images": [format!("{HOST}/app:v1")]}));
-    let entry = |revision: &str| json!({"schema": 1, "release": "r1", "revision": revision, "began": 1});
-    put(&yard, "worker/services/prod/shop/000000000001-r1.json", &entry("shop:1"));
-    // A service that does not exist any more is not rolled back.
     assert!(gone.ends_with("gone:1"));
-    put(&yard, "worker/services/prod/gone/000000000001-r1.json", &entry("gone:1"));
+    // A service that does not exist any more is not rolled back.
+    for service in ["shop", "gone"] {
+        // As the worker writes it.
+        let revision = format!("{service}:1").parse().expect("a revision");
+        let ran = Ran::new("r1", "pipeline", (1, 2), revision);
+        let entry = Entry { cluster: "prod".into(), service: service.into(), began: 1, release: "r1".into() };
+        put(&yard, &format!("worker/{}", entry.key()), &serde_json::to_value(ran).expect("JSON"));
+    }
     yard.pass(3).await;
     let swept = yard.clean().await;
     assert_eq!((swept.code, yard.tags("app")), (EXIT_OK, ["v1", "v2", "young"].map(str::to_owned).to_vec()));
