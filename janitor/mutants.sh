@@ -53,6 +53,11 @@ in_aws() { mutant "$1" "janitor/src/aws/$2" "$3" "$4" "${stories[@]}" "$5"; }
 
 in_plan "ignores failures[] of BatchDeleteImage" reply.rs 'self.failures.iter().filter(' 'self.failures.iter().take(0).filter('
 in_aws "ignores failures[] of ECS" ecs.rs 'failures.iter().find(' 'failures.iter().take(0).find(' views::
+in_aws "believes that a listed task is missing" ecs.rs \
+  'still_listed(DESCRIBE, missing, &again)?;' 'still_listed(DESCRIBE, missing, &again[..0])?;' denied::
+in_aws "leaves out what ECS manages" ecs.rs \
+  'for managed_by in [None, Some(ResourceManagementType::Ecs)] {' 'for managed_by in [None::<ResourceManagementType>] {' \
+  histories::
 in_aws "drops the last page" calls.rs 'items.extend(found);' 'if next.is_some() { items.extend(found); }' cases::
 in_aws "stops at a page that is empty" calls.rs \
   'items.extend(found);' 'if found.is_empty() { return Ok(items); } items.extend(found);' views::

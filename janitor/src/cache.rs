@@ -13,6 +13,7 @@ use crate::aws::ecs::{Service, Task};
 use crate::aws::ecs_deployments::{Revision, Successful};
 use crate::in_use::{Arn, Content};
 use crate::inventory::{Manifest, Manifests};
+use crate::sources::Records;
 
 /// The cache of a run.
 #[derive(Debug, Default)]
@@ -37,6 +38,9 @@ pub struct Kept {
     /// whether it does.
     #[serde(default)]
     pub lifecycles: BTreeMap<String, (Time, bool)>,
+    /// Records of the worker's ledger, which the ledger itself keeps within a run.
+    #[serde(default, skip_serializing_if = "Records::is_empty")]
+    pub ledger: Records,
 }
 
 /// Whether a repository has a lifecycle policy is a notice, not a decision: it is read once, and then of a seventh of the
@@ -175,6 +179,11 @@ impl Cache {
         let found = place.successful_deployments(&service.arn, most).await?;
         self.kept().deployments.insert(service.arn.clone(), (asked, found.clone()));
         Ok(found)
+    }
+
+    /// Forgets the deployments of a service, so that they are read again.
+    pub fn forget_deployments(&self, service: &Service) {
+        self.kept().deployments.remove(&service.arn);
     }
 
     /// Which of some repositories are to be asked for their lifecycle policies in this run. Others are forgotten.

@@ -16,7 +16,7 @@ use crate::policy::{self, Policy};
 use crate::progress::Progress;
 use crate::run::{Run, RunError};
 
-/// Nothing to delete, or all of it was deleted.
+/// Nothing to delete, or all of it was deleted but for what the last look kept.
 pub const EXIT_OK: u8 = 0;
 /// The command line is wrong; nothing was done. (clap's own code.)
 pub const EXIT_USAGE: u8 = 2;
@@ -43,7 +43,7 @@ A first look:
   coalmine-janitor sweep                    asks, and deletes what two scans at least 20 hours apart have condemned
 
 Exit codes:
-  0   nothing to delete, or all of it was deleted
+  0   nothing to delete, or all of it was deleted but for what the last look kept
   2   the command line is wrong
   3   the surroundings are wrong (policy, AWS Region, credentials, clock, plan file); nothing was deleted
   10  there is something to delete
@@ -206,8 +206,8 @@ async fn carry_out(command: &Command) -> Result<u8, RunError> {
         Command::Why { image, .. } => run.why(&mut out, arguments.json, image).await?,
         _ => run.scan(&mut out, arguments.json).await?,
     };
-    if arguments.metrics {
-        writeln!(out, "{}", run.metrics()).map_err(RunError::Output)?;
+    if let Some(line) = run.metrics().filter(|_| arguments.metrics) {
+        writeln!(out, "{line}").map_err(RunError::Output)?;
     }
     Ok(code)
 }

@@ -17,6 +17,7 @@
 pub mod aws;
 pub mod cache;
 pub mod cli;
+mod definitions;
 pub mod ground;
 pub mod in_use;
 pub mod inventory;

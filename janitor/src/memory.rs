@@ -20,6 +20,10 @@ pub const ACTIVE_FOR: TimeDelta = TimeDelta::hours(24);
 pub struct Memory {
     /// `now` of the last complete scan.
     pub scanned: Option<DateTime<Utc>>,
+    /// What these scans looked at, as [`Policy::looks`](crate::policy::Policy::looks) tells it. By another look nothing is
+    /// known of what they found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<String>,
     /// Since when an image has been found old and unreferenced, in every complete scan: repository → digest → first
     /// scan. An image that was found in use in between is not in here.
     pub condemned: BTreeMap<String, BTreeMap<Digest, DateTime<Utc>>>,
@@ -29,10 +33,24 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// What a scan may know of earlier ones that looks at `looks`. What others found that looked at something else was not
+    /// looked for where this one looks, so all images begin to wait anew.
+    #[must_use]
+    pub fn looking_at(mut self, looks: &str) -> Self {
+        if self.looks.as_deref() != Some(looks) {
+            self.condemned.clear();
+            self.looks = Some(looks.to_owned());
+        }
+        self
+    }
+
     /// What two scans of about the same time, which did not know of each other, have to hand on: only what both found old
     /// and unreferenced is so, since the later of both dates, and what either found ACTIVE was it.
     #[must_use]
     pub fn with(mut self, other: &Self) -> Self {
+        if self.looks != other.looks {
+            self.condemned.clear();
+        }
         self.condemned.retain(|repository, images| {
             let others = other.condemned.get(repository);
             images.retain(|digest, since| {
@@ -61,6 +79,7 @@ mod tests {
         let digest = |n: u8| Digest::from_bytes([n; 32]);
         let ours = Memory {
             scanned: Some(at(20)),
+            looks: None,
             condemned: [
                 ("app".to_owned(), [(digest(1), at(10)), (digest(2), at(11)), (digest(3), at(12))].into()),
                 ("base".to_owned(), [(digest(4), at(12))].into()),
@@ -70,16 +89,32 @@ mod tests {
         };
         let theirs = Memory {
             scanned: Some(at(21)),
+            looks: None,
             condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(9)), (digest(5), at(9))].into())]
                 .into(),
             active: [(Arn::from("b"), at(19)), (Arn::from("c"), at(21))].into(),
         };
         let both = Memory {
             scanned: Some(at(21)),
+            looks: None,
             condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(12))].into())].into(),
             active: [(Arn::from("a"), at(19)), (Arn::from("b"), at(20)), (Arn::from("c"), at(21))].into(),
         };
         assert_eq!(ours.clone().with(&theirs), both);
         assert_eq!(theirs.with(&ours), both);
+    }
+
+    #[test]
+    fn what_another_look_has_found_is_not_known() {
+        let since = "2026-11-10T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        let condemned: BTreeMap<_, _> = [("app".to_owned(), [(Digest::from_bytes([1; 32]), since)].into())].into();
+        let found = |looks: &str| Memory { condemned: condemned.clone(), ..Memory::default().looking_at(looks) };
+        assert_eq!(found("a").looking_at("a"), found("a"));
+        assert_eq!(found("a").looking_at("b"), Memory::default().looking_at("b"));
+        let unnamed = Memory { condemned: condemned.clone(), ..Memory::default() };
+        assert_eq!(unnamed.looking_at("a"), Memory::default().looking_at("a"));
+        // Two janitors, each by another policy.
+        assert_eq!(found("a").with(&found("b")), Memory::default().looking_at("a"));
+        assert_eq!(found("a").with(&found("a")), found("a"));
     }
 }

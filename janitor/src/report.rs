@@ -253,6 +253,10 @@ impl<'p, 'a> Report<'p, 'a> {
             let why: Vec<String> = judged.frozen.iter().map(ToString::to_string).collect();
             (judged.repository.name.clone(), Value::from(why))
         });
+        let in_part = self.ruled().filter_map(|judged| {
+            let accounts = self.plan.read_in_part(judged);
+            (!accounts.is_empty()).then(|| (judged.repository.name.clone(), Value::from_iter(accounts)))
+        });
         let guards = self.ruled().filter_map(|judged| Some((judged, judged.guard?)));
         let guards = guards.map(|(judged, guard)| (judged.repository.name.clone(), Value::from(guard.held_back)));
         json!({
@@ -268,6 +272,7 @@ impl<'p, 'a> Report<'p, 'a> {
             "kept": plan.kept_by_reason(),
             "frees": plan.freed(),
             "frozen": frozen.collect::<serde_json::Map<_, _>>(),
+            "read_in_part": in_part.collect::<serde_json::Map<_, _>>(),
             "held_back_by_guards": guards.collect::<serde_json::Map<_, _>>(),
             "dangling": plan.dangling.iter().filter_map(|at| plan.roots.roots.get(*at as usize)).map(ToString::to_string).collect::<Vec<_>>(),
             "archived_in_use": self.archived(),
@@ -304,6 +309,13 @@ impl<'p, 'a> Report<'p, 'a> {
             if let Some(guard) = judged.guard {
                 let (held, limit) = (guard.held_back, guard.limit);
                 writeln!(out, "{name}: a guard holds {held} images back: at most {limit} may go in one run")?;
+            }
+            for (account, regions) in self.plan.read_in_part(judged) {
+                writeln!(
+                    out,
+                    "{name} may be pulled from by account {account}, which is read in {regions} alone: what its other \
+                     Regions use keeps nothing"
+                )?;
             }
             if self.lifecycles.contains(name) {
                 writeln!(out, "{name} has a lifecycle policy, too: ECR deletes by that whatever is in use")?;

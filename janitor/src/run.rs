@@ -11,12 +11,14 @@ use aws_types::SdkConfig;
 use coalmine_door::AwsError;
 use coalmine_door::store::{Location, StoreError};
 use coalmine_pipeline::Digest;
-use tracing::warn;
+use tracing::{info, warn};
 
+use crate::aws::Place;
 use crate::cache::{Cache, Kept};
 use crate::cli::{EXIT_GUARDED, EXIT_INCOMPLETE, EXIT_OK, EXIT_PLANNED, EXIT_REFUSED};
 use crate::ground::{Ground, GroundError};
 use crate::in_use::{Arn, Source};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::plan::{Outcome, Plan, PlanFile, PlanFileError, Refusal, plan};
 use crate::policy::{Policy, Problems};
@@ -25,6 +27,9 @@ use crate::report::Report;
 use crate::scan::{Scan, Seen, words, words_of_store};
 use crate::state::{self, Loaded};
 use crate::sweep::Swept;
+
+/// Why something of the plan stays that two janitors have made at the same time.
+const ACQUITTED: &str = "another janitor has found it in use, or too young, while this one looked";
 
 /// Why a run ended before it deleted anything.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +72,11 @@ pub struct Run<'p> {
     ground: Ground,
     policy: &'p Policy,
     loaded: tokio::sync::Mutex<Loaded>,
+    /// What is known of earlier scans that looked at the same.
+    memory: Memory,
     cache: Cache,
     progress: Progress,
-    metrics: Mutex<Metrics>,
+    metrics: Mutex<Option<Metrics>>,
 }
 
 impl<'p> Run<'p> {
@@ -87,8 +94,18 @@ impl<'p> Run<'p> {
         let ground = Ground::open(door, policy, state, budget).await?;
         let loaded = state::load(&ground.store, &ground.registry.home).await?;
         let cache = Cache::new(loaded.state.cache.clone());
+        if let Some(ledger) = &ground.ledger {
+            ledger.know(loaded.state.cache.ledger.clone());
+        }
+        let before = &loaded.state.memory;
+        let memory = before.clone().looking_at(&policy.looks(&ground.registry.home));
+        if !before.condemned.is_empty() && memory.condemned.is_empty() {
+            warn!(
+                "earlier scans looked for references elsewhere than this policy says: every image begins to wait anew"
+            );
+        }
         let loaded = tokio::sync::Mutex::new(loaded);
-        Ok(Self { ground, policy, loaded, cache, progress, metrics: Mutex::default() })
+        Ok(Self { ground, policy, loaded, memory, cache, progress, metrics: Mutex::default() })
     }
 
     /// Shows what is there.
@@ -96,10 +113,11 @@ impl<'p> Run<'p> {
     /// # Errors
     /// When the registry cannot be read.
     pub async fn scan(&self, out: &mut impl Write, json: bool) -> Result<u8, RunError> {
-        let memory = self.loaded.lock().await.state.memory.clone();
+        let memory = self.memory.clone();
         let seen = self.look(&memory).await?;
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
         Report::of(&plan, self.ground.counts.get()).scan(out, json).map_err(RunError::Output)?;
+        self.measure(&plan, None);
         Ok(if plan.is_complete() { EXIT_OK } else { EXIT_INCOMPLETE })
     }
 
@@ -108,7 +126,7 @@ impl<'p> Run<'p> {
     /// # Errors
     /// When the registry cannot be read, or the memory or plan cannot be written.
     pub async fn plan(&self, out: &mut impl Write, json: bool, file: Option<&Path>) -> Result<u8, RunError> {
-        let memory = self.loaded.lock().await.state.memory.clone();
+        let memory = self.memory.clone();
         let seen = self.look(&memory).await?;
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
         let lifecycles = self.lifecycles(&plan).await;
@@ -136,25 +154,33 @@ impl<'p> Run<'p> {
         ask: &dyn Fn(&str) -> bool,
     ) -> Result<u8, RunError> {
         let agreed = file.map(read_plan).transpose()?;
-        let memory = self.loaded.lock().await.state.memory.clone();
+        if let Some(agreed) = &agreed {
+            // What can be told without looking is told before: a look takes minutes.
+            let own = agreed.repositories.iter().map(|repository| repository.name.as_str()).collect();
+            self.check(agreed, &own)?;
+        }
+        let memory = self.memory.clone();
         let seen = self.look(&memory).await?;
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
         let lifecycles = self.lifecycles(&plan).await;
-        self.remember(&plan, &seen).await?;
+        let remembered = self.remember(&plan, &seen).await?;
         let mut report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(lifecycles);
         let mut todo = plan.file();
+        let acquitted = todo.acquit(&remembered, self.policy.guards.quarantine, plan.now);
+        for (repository, digest) in &acquitted {
+            info!(repository, %digest, why = ACQUITTED, "an image stays");
+        }
         if let Some(agreed) = &agreed {
             let ruled = plan.repositories.iter().filter(|judged| judged.rule.is_some());
             let names: BTreeSet<&str> = ruled.map(|judged| judged.repository.name.as_str()).collect();
-            let registry = &self.ground.registry.home;
-            agreed.check(registry, self.policy.hash(), &names, self.ground.clock.now()).map_err(RunError::Refused)?;
+            self.check(agreed, &names)?;
             keep_agreed(&mut todo, agreed);
         }
         let count: usize = todo.repositories.iter().map(|repository| repository.deletions.len()).sum();
         if agreed.is_some() {
             report = report.with_agreed(count);
         }
-        if count == 0 || is_dry {
+        if (count == 0 && acquitted.is_empty()) || is_dry {
             report.plan(out, json).map_err(RunError::Output)?;
             self.measure(&plan, None);
             // What is condemned and not agreed to is still to be deleted.
@@ -163,11 +189,21 @@ impl<'p> Run<'p> {
         if !json {
             report.plan(out, false).map_err(RunError::Output)?;
         }
-        if !ask(&format!("delete {count} {}", if count == 1 { "image" } else { "images" })) {
+        let asked = self.ground.clock.now();
+        if count > 0 && !ask(&format!("delete {count} {}", if count == 1 { "image" } else { "images" })) {
             self.measure(&plan, None);
             return Ok(EXIT_PLANNED);
         }
-        let swept = self.scanner(&memory).sweep(&todo, &memory).await;
+        // Whoever answers takes his time, which is none of the janitor's for reading.
+        let waited = (self.ground.clock.now() - asked).to_std().unwrap_or_default();
+        let places: Vec<Place> = self.ground.places.iter().map(|place| place.later(waited)).collect();
+        let registry = self.ground.registry.later(waited);
+        let scanner = Scan { registry: &registry, places: &places, ..self.scanner(&memory) };
+        let mut swept = scanner.sweep(&todo, &memory).await;
+        for (repository, digest) in acquitted {
+            let kept = Outcome::Kept { why: ACQUITTED.to_owned() };
+            swept.outcomes.entry(repository).or_default().push((digest, kept));
+        }
         self.progress.end();
         report.swept(out, json, &swept).map_err(RunError::Output)?;
         self.measure(&plan, Some(&swept));
@@ -179,21 +215,28 @@ impl<'p> Run<'p> {
     /// # Errors
     /// When the registry cannot be read, or there is no such image.
     pub async fn why(&self, out: &mut impl Write, json: bool, image: &str) -> Result<u8, RunError> {
-        let memory = self.loaded.lock().await.state.memory.clone();
+        let memory = self.memory.clone();
         let seen = self.look(&memory).await?;
         let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
         let is_told = Report::of(&plan, self.ground.counts.get()).why(out, json, image).map_err(RunError::Output)?;
         if is_told { Ok(EXIT_OK) } else { Err(RunError::NoImage(image.to_owned())) }
     }
 
-    /// One line of metrics about what was done.
+    /// One line of metrics about what was done; `None` where nothing was counted.
     #[must_use]
-    pub fn metrics(&self) -> String {
+    pub fn metrics(&self) -> Option<String> {
         let metrics = self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        metrics.line(&self.ground.registry.home, self.ground.clock.now())
+        metrics.as_ref().map(|metrics| metrics.line(&self.ground.registry.home, self.ground.clock.now()))
     }
 
-    fn scanner<'a>(&'a self, memory: &'a crate::memory::Memory) -> Scan<'a> {
+    /// Whether a plan of somebody's belongs here.
+    fn check(&self, agreed: &PlanFile, repositories: &BTreeSet<&str>) -> Result<(), RunError> {
+        let registry = &self.ground.registry.home;
+        let now = self.ground.clock.now();
+        agreed.check(registry, self.policy.hash(), repositories, now).map_err(RunError::Refused)
+    }
+
+    fn scanner<'a>(&'a self, memory: &'a Memory) -> Scan<'a> {
         Scan {
             registry: &self.ground.registry,
             places: &self.ground.places,
@@ -208,21 +251,24 @@ impl<'p> Run<'p> {
         }
     }
 
-    async fn look(&self, memory: &crate::memory::Memory) -> Result<Seen, RunError> {
+    async fn look(&self, memory: &Memory) -> Result<Seen, RunError> {
         let seen = self.scanner(memory).all().await;
         self.progress.end();
         seen.map_err(RunError::Registry)
     }
 
-    /// Writes what the next run has to know, before anything is deleted. By a clock that nobody has checked nothing is
-    /// remembered: its dates would be believed later.
-    async fn remember(&self, plan: &Plan<'_>, seen: &Seen) -> Result<(), RunError> {
+    /// Writes what the next run has to know, before anything is deleted, and tells what is known now: another janitor may
+    /// have found more. By a clock that nobody has checked nothing is remembered: its dates would be believed later.
+    async fn remember(&self, plan: &Plan<'_>, seen: &Seen) -> Result<Memory, RunError> {
         if !self.ground.is_dated {
-            return Ok(());
+            return Ok(plan.memory());
         }
-        let kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
+        let mut kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
+        let ledger = self.ground.ledger.as_ref().map(|ledger| ledger.kept(plan.is_complete()));
+        kept.ledger = ledger.unwrap_or_default();
         let mut loaded = self.loaded.lock().await;
-        Ok(loaded.save(&self.ground.store, &self.ground.registry.home, plan.memory(), kept).await?)
+        loaded.save(&self.ground.store, &self.ground.registry.home, plan.memory(), kept).await?;
+        Ok(loaded.state.memory.clone())
     }
 
     /// Repositories that lose images and from which ECR deletes by itself, too. It is a notice: what cannot be read is left
@@ -253,7 +299,7 @@ impl<'p> Run<'p> {
 
     fn measure(&self, plan: &Plan<'_>, swept: Option<&Swept>) {
         let metrics = Metrics::of(plan, swept);
-        *self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = metrics;
+        *self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(metrics);
     }
 }
 

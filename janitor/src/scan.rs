@@ -12,28 +12,27 @@
 //! A source that cannot be read to its end is noted with the reason, and the others are read on, so that all that is
 //! missing is told at once. With any of them missing, nothing is deleted.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coalmine_door::clock::{Clock, Time};
 use coalmine_door::store::StoreError;
 use coalmine_door::{AwsError, Kind};
 use coalmine_pipeline::{Digest, Home};
-use futures_util::StreamExt;
-use futures_util::{future, stream};
+use futures_util::{StreamExt, future, stream};
 
 use crate::aws::Place;
 use crate::cache::Cache;
-use crate::in_use::{Arn, Content, Definition, InUse, Reach, Source, SourceReport, Use, Used, family_and_revision};
+use crate::in_use::{Arn, InUse, Reach, Source, SourceReport, Use};
 use crate::inventory::{Image, Inventory, Manifests, Names, Repository};
 use crate::memory::Memory;
 use crate::plan::{Snapshot, candidates, plan};
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::sources::{self, From, IN_PLACES, KeepListAt, Ledger};
+use crate::sources::{self, From, KeepListAt, Ledger};
 
 /// Calls that are under way at the same time, per place. The rate is the buckets' matter; this hides latency.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// Everything that a scan needs.
 #[derive(Debug)]
@@ -110,9 +109,11 @@ impl Scan<'_> {
     pub async fn in_use(&self, with_deployments: bool) -> InUse {
         let mut in_use = InUse::default();
         let now = self.clock.now();
-        if let Some((report, uses)) = sources::ledger(self.ledger, self.policy, &self.registry.home, now).await {
+        let mut ran = Vec::new();
+        if let Some((report, found)) = sources::ledger(self.ledger, self.policy, &self.registry.home, now).await {
             in_use.sources.push(report);
-            in_use.uses.extend(uses);
+            in_use.uses.extend(found.uses);
+            ran = found.ran;
         }
         if let Some((report, uses)) = sources::keep_lists(self.keep_lists, self.policy, &self.registry.home, now).await
         {
@@ -128,6 +129,7 @@ impl Scan<'_> {
             in_use.uses.extend(found.uses);
             in_use.sources.extend(found.reports);
         }
+        in_use.uses.extend(self.returned_to(&ran));
         self.settle_families(&mut in_use).await;
         self.complete(&mut in_use).await;
         in_use
@@ -220,7 +222,7 @@ impl Scan<'_> {
         let (tell, told) = tokio::sync::oneshot::channel();
         let mut tell = Some(tell);
         let reading = async {
-            for source in IN_PLACES {
+            for source in Source::IN_PLACES {
                 if source == Source::ServiceDeployments && !with_deployments && self.policy.reads(source) {
                     let home = Some(place.home.clone());
                     found.reports.push(SourceReport { source, home, reach: Reach::NotNeeded });
@@ -257,150 +259,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Describes recent revisions before it is known what else refers to them, but for the newest two of each family: most
-    /// of what runs is among these, and its tasks show as much. What fails here is asked for again, and told, in [`Scan::complete`].
-    async fn describe_ahead(&self, place: &Place, listed: &[Arn]) {
-        let mut in_use = InUse::default();
-        for arn in listed {
-            let definition = self.definition(arn, true);
-            in_use.definitions.extend(definition.map(|definition| (arn.clone(), definition)));
-        }
-        let mut newest: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
-        for Definition { family, revision, .. } in in_use.definitions.values() {
-            let [first, second] = newest.entry(family).or_default();
-            *second = (*revision).min(*first).max(*second);
-            *first = (*revision).max(*first);
-        }
-        let is_newest = |one: &&Definition| newest.get(&*one.family).is_some_and(|two| two.contains(&one.revision));
-        let by_arn = in_use.definitions.iter().filter(|(_, definition)| is_newest(definition));
-        let newest: BTreeSet<Arn> = by_arn.map(|(arn, _)| arn.clone()).collect();
-        let nothing = Memory::default();
-        self.describe(&mut in_use, &nothing, |arn| {
-            (!newest.contains(arn) && home(arn).as_ref() == Some(&place.home)).then_some(place)
-        })
-        .await;
-    }
-
-    /// Asks which revisions are meant where none is named. It is asked in each look, and nothing is kept under the name of
-    /// a family: unlike a revision, it means something else after the next registration.
-    async fn settle_families(&self, in_use: &mut InUse) {
-        let failed: Mutex<BTreeMap<&Home, String>> = Mutex::default();
-        let families = in_use.families().into_iter().filter_map(|family| Some((self.place_of(&family)?, family)));
-        let mut asking = stream::iter(families.collect::<Vec<_>>())
-            // Where one cannot be asked for, the others are not asked for.
-            .filter(|(place, _)| future::ready(!lock(&failed).contains_key(&place.home)))
-            .map(|(place, family)| async move {
-                let newest = place.newest_definition(&family).await;
-                (place, family, newest)
-            })
-            .buffer_unordered(AT_ONCE);
-        while let Some((place, family, newest)) = asking.next().await {
-            match newest {
-                Ok(newest) => in_use.settle(&family, newest.and_then(|(arn, content)| self.described(arn, content))),
-                Err(problem) => drop(lock(&failed).entry(&place.home).or_insert_with(|| words(&problem))),
-            }
-        }
-        let failed = lock(&failed);
-        let reports =
-            failed.iter().map(|(home, why)| self.report(Source::TaskDefinitions, Some(home), Err(why.clone())));
-        in_use.sources.extend(reports);
-    }
-
-    /// Reads the task definitions that something refers to, until nothing is missing.
-    async fn complete(&self, in_use: &mut InUse) {
-        self.progress.begin("task definitions");
-        let remembered = self.memory.active.keys().cloned();
-        let referred = in_use.uses.iter().filter_map(|one| match &one.of {
-            Used::Definition(arn) => Some(arn.clone()),
-            _ => None,
-        });
-        for arn in referred.chain(remembered).collect::<BTreeSet<Arn>>() {
-            if !in_use.definitions.contains_key(&arn)
-                && let Some(definition) = self.definition(&arn, false)
-            {
-                in_use.definitions.insert(arn, definition);
-            }
-        }
-        for (home, why) in self.describe(in_use, self.memory, |arn| self.place_of(arn)).await {
-            in_use.sources.push(self.report(Source::TaskDefinitions, Some(&home), Err(why)));
-        }
-    }
-
-    /// Describes the task definitions that are needed, where `place` says, until nothing is missing; what went wrong.
-    async fn describe<'p>(
-        &self,
-        in_use: &mut InUse,
-        memory: &Memory,
-        place: impl Fn(&Arn) -> Option<&'p Place>,
-    ) -> BTreeMap<Home, String> {
-        let now = self.clock.now();
-        let mut failed: BTreeMap<Home, String> = BTreeMap::new();
-        let mut asked: BTreeSet<Arn> = BTreeSet::new();
-        loop {
-            let unread = in_use.unread(&self.policy.recent, memory, now);
-            let unread: Vec<(Arn, &Place)> = unread
-                .into_iter()
-                // What names no revision was asked for before: it stays unread where that failed.
-                .filter(|arn| family_and_revision(arn).is_some())
-                .filter_map(|arn| place(&arn).map(|place| (arn, place)))
-                .filter(|(arn, place)| !failed.contains_key(&place.home) && asked.insert(arn.clone()))
-                .collect();
-            if unread.is_empty() {
-                return failed;
-            }
-            self.progress.expect(unread.len());
-            let refused: Mutex<BTreeSet<&Home>> = Mutex::default();
-            let has_refused = |place: &Place| lock(&refused).contains(&place.home);
-            let mut reading = stream::iter(unread)
-                // Where one cannot be read, the others are not asked for.
-                .filter(|(_, place)| future::ready(!has_refused(place)))
-                .map(|(arn, place)| async move {
-                    let read = if is_daemons(&arn) {
-                        place.daemon_definition(&arn).await
-                    } else {
-                        place.definition(&arn).await
-                    };
-                    self.progress.step();
-                    (arn, place, read)
-                })
-                .buffer_unordered(AT_ONCE);
-            while let Some((arn, place, read)) = reading.next().await {
-                match read {
-                    Ok(content) => {
-                        self.cache.keep_definition(&arn, &content);
-                        if let Some(definition) = in_use.definitions.get_mut(&arn) {
-                            definition.content = content;
-                        }
-                    }
-                    Err(problem) => {
-                        lock(&refused).insert(&place.home);
-                        failed.entry(place.home.clone()).or_insert_with(|| words(&problem));
-                    }
-                }
-            }
-        }
-    }
-
-    fn place_of(&self, arn: &str) -> Option<&Place> {
-        let home = home(arn)?;
-        self.places.iter().find(|place| place.home == home)
-    }
-
-    /// A task definition that is not described yet, or was in an earlier run.
-    fn definition(&self, arn: &Arn, is_active: bool) -> Option<Definition> {
-        let (family, revision) = family_and_revision(arn)?;
-        let content = self.cache.definition(arn).unwrap_or(Content::NotRead);
-        Some(Definition { family: Arc::from(family), revision, is_active, content })
-    }
-
-    /// A task definition that was described a moment ago, ACTIVE or not.
-    fn described(&self, arn: Arn, content: Content) -> Option<(Arn, Definition)> {
-        self.cache.keep_definition(&arn, &content);
-        let definition = self.definition(&arn, false)?;
-        Some((arn, Definition { content, ..definition }))
-    }
-
-    fn report(&self, source: Source, home: Option<&Home>, read: Result<(), String>) -> SourceReport {
+    pub(crate) fn report(&self, source: Source, home: Option<&Home>, read: Result<(), String>) -> SourceReport {
         let reach = match read {
             Ok(()) => Reach::Complete,
             Err(why) => Reach::Incomplete { why },
@@ -409,7 +268,7 @@ impl Scan<'_> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -417,16 +276,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn may_be_parents(repository: &Repository) -> Vec<Digest> {
     let images = repository.images.iter().flat_map(|images| images.iter());
     images.filter(|image: &&Image| image.media_type.may_have_children()).map(|image| image.digest).collect()
-}
-
-fn is_daemons(arn: &str) -> bool {
-    arn.contains(":daemon-task-definition/")
-}
-
-/// Account and Region of an ARN.
-fn home(arn: &str) -> Option<Home> {
-    let mut parts = arn.split(':').skip(3);
-    Some(Home { region: parts.next()?.to_owned(), account: parts.next()?.to_owned() })
 }
 
 /// What went wrong with a call, and what to do about it.

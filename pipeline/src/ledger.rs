@@ -9,6 +9,8 @@
 pub const RELEASES: &str = "releases/";
 /// The version of these records.
 pub const RELEASE_SCHEMA: u32 = 1;
+/// The version of the records that a release ended well on a service.
+pub const ENTRY_SCHEMA: u32 = 1;
 /// What the keys of all records about services begin with.
 pub const SERVICES: &str = "services/";
 /// Digits of the begin in a key: epoch seconds for the next thirty thousand years, so that keys are in order.

@@ -109,17 +109,35 @@ async fn short_pages_hide_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tag_that_is_given_between_the_last_look_and_the_deletion_saves_its_image() {
-    let yard = yard(17);
-    yard.plan().await;
-    yard.pass(1).await;
-    yard.simulator.before_call(|worlds, call| {
-        if call.operation == "BatchDeleteImage" {
-            let _ = worlds.home().ecr.tag("app", "v2", "prod");
-        }
-    });
-    yard.sweep().await;
-    assert_eq!(yard.tags("app"), ["prod", "v5"]);
+async fn a_tag_that_is_given_between_the_last_look_and_the_deletion_saves_its_image_if_a_pair_deletes_a_tag() {
+    // AWS does not say whether a pair of digest and tag deletes the tag, or the image with all of its tags.
+    for (seed, pair_deletes_image, left) in [(17, false, vec!["prod", "v5"]), (19, true, vec!["v5"])] {
+        let yard = yard(seed);
+        yard.world(|world| world.ecr.pair_deletes_image = pair_deletes_image);
+        yard.plan().await;
+        yard.pass(1).await;
+        yard.simulator.before_call(|worlds, call| {
+            if call.operation == "BatchDeleteImage" {
+                let _ = worlds.home().ecr.tag("app", "v2", "prod");
+            }
+        });
+        let swept = yard.sweep().await;
+        assert_eq!((swept.code, yard.tags("app")), (EXIT_OK, left.into_iter().map(str::to_owned).collect()));
+    }
+}
+
+/// The first pair takes all tags along, and the others find nothing.
+#[tokio::test(start_paused = true)]
+async fn an_image_of_several_tags_goes_whatever_a_pair_deletes() {
+    for (seed, pair_deletes_image) in [(190, false), (191, true)] {
+        let yard = yard(seed);
+        yard.world(|world| {
+            world.ecr.pair_deletes_image = pair_deletes_image;
+            world.ecr.tag("app", "v2", "also").expect("an image");
+        });
+        let swept = yard.clean().await;
+        assert_eq!((swept.code, yard.tags("app"), yard.images("app")), (EXIT_OK, vec!["v5".to_owned()], 5));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK};
-use simulator::faults::{Fault, FaultPlan, Moment, Rule, SentCall};
+use simulator::faults::{Fault, FaultPlan, Freeze, Moment, Rule, SentCall};
 use simulator::{ErrorReply, Service, Skew};
 
 use crate::extent::sample;
@@ -22,6 +22,9 @@ const VARIABLE: &str = "COALMINE_FAULTS";
 
 /// Calls at which each fault is tried by default.
 const USUAL: usize = 2;
+
+/// How long a janitor stands still: longer than any look is good for.
+const FROZEN: Duration = Duration::from_secs(90);
 
 /// Days on which a janitor sweeps before the registry has to be as it would have been.
 const DAYS: usize = 3;
@@ -190,6 +193,8 @@ fn has_failures(call: &SentCall) -> bool {
         "DescribeTasks",
         "DescribeServiceDeployments",
         "DescribeServiceRevisions",
+        "DescribeDaemonDeployments",
+        "DescribeDaemonRevisions",
         "BatchGetImage",
         "BatchDeleteImage",
         "BatchGetProjects",
@@ -253,6 +258,12 @@ faults! {
         Some(Rule::new(Fault::UnknownValue((*member).to_owned())).call(call.number))
     };
     an_answer_that_is_late: "5 s late", LosesNothing, false, once(Fault::Delay(Duration::from_secs(5)));
+    a_janitor_that_stands_still_before_a_call: "frozen for 90 s before sending", LosesNothing, false,
+        once(Fault::Freeze(Freeze::BeforeSending, FROZEN));
+    a_janitor_that_stands_still_in_a_call: "frozen for 90 s while sending", LosesNothing, false,
+        once(Fault::Freeze(Freeze::WhileSending, FROZEN));
+    a_janitor_that_stands_still_after_a_call: "frozen for 90 s after sending", LosesNothing, false,
+        once(Fault::Freeze(Freeze::AfterSending, FROZEN));
     a_janitor_that_dies_before_a_call: "killed before the act", LosesNothing, false,
         once(Fault::Kill(Moment::BeforeTheAct));
     a_janitor_that_dies_after_a_call: "killed after the act", LosesNothing, false,

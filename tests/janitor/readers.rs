@@ -98,6 +98,25 @@ async fn each_region_of_an_account_is_read_with_the_role_of_its_own_reader() {
     assert_eq!(assumed, [(ROLE.to_owned(), String::new()), (western, "west".to_owned())]);
 }
 
+/// Nobody reads what its other Regions use.
+#[tokio::test(start_paused = true)]
+async fn an_account_of_which_only_some_regions_are_read_is_named_where_it_may_pull() {
+    let reader = format!("[[readers]]\naccount = {OTHER:?}\nregions = [\"eu-central-1\"]\nrole = {ROLE:?}\n");
+    let yard = with_readers(99, &reader);
+    yard.world(|world| world.sts.trust(ROLE));
+    let policy = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{OTHER}:root")}, "Action": "ecr:BatchGetImage",
+    }]});
+    yard.world(|world| world.ecr.set_repository_policy("app", &policy.to_string()).expect("a policy"));
+    let planned = yard.plan().await;
+    assert_eq!(planned.head()["read_in_part"], json!({"app": {OTHER: "eu-central-1"}}));
+    let told = yard.told().await;
+    assert!(told.contains("account 210987654321, which is read in eu-central-1 alone"), "{told}");
+    yard.pass(1).await;
+    yard.sweep().await;
+    assert_eq!(yard.tags("app"), ["v3"]);
+}
+
 /// The policy of the sweeps, for readers of all names.
 fn sweeps_with_every_reader() -> Policy {
     Policy::parse(&SWEEP.replace(ROLE, "arn:aws:iam::*:role/coalmine-reader*")).expect("a policy")

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use coalmine_janitor::cli::{EXIT_INCOMPLETE, EXIT_OK, EXIT_PLANNED};
 use serde_json::{Value, json};
+use simulator::Service;
 
 use crate::grants::BUCKET;
 use crate::yard::{EAGER, HOST, JANITOR_KEY, Yard};
@@ -162,9 +163,12 @@ async fn a_plan_that_was_cut_edited_or_made_elsewhere_is_refused_and_deletes_not
     }
     let problem = other.sweep_plan(&whole).await.expect_err("another policy").to_string();
     assert!(problem.contains("another policy"), "{problem}");
+    assert_eq!(other.calls(Service::Ecr, "DescribeRepositories"), 0, "it is refused before anything is read");
     yard.pass(2).await;
+    let before = yard.calls(Service::Ecr, "DescribeRepositories");
     let problem = yard.sweep_plan(&whole).await.expect_err("an old plan").to_string();
     assert!(problem.contains("was to be carried out until"), "{problem}");
+    assert_eq!(yard.calls(Service::Ecr, "DescribeRepositories"), before, "it is refused before anything is read");
     assert_eq!(yard.images("app"), 25);
     fs::remove_dir_all(&folder).expect("a folder");
 }
@@ -206,7 +210,8 @@ async fn of_the_ledger_the_newest_releases_of_each_service_and_those_of_the_wind
     }
     // Two of them ended well on a service; of the others only the window tells.
     for (began, release) in [(1, "r1"), (2, "r2")] {
-        put(&yard, &format!("worker/services/prod/shop/{began:012}-{release}.json"), "{}".to_owned());
+        let entry = json!({"schema": 1, "release": release, "revision": "shop:1"}).to_string();
+        put(&yard, &format!("worker/services/prod/shop/{began:012}-{release}.json"), entry);
     }
     let swept = yard.clean().await;
     assert_eq!(yard.tags("app"), ["v2", "v3", "v5"]);
@@ -215,21 +220,25 @@ async fn of_the_ledger_the_newest_releases_of_each_service_and_those_of_the_wind
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_reads_a_release_once_however_often_it_looks() {
+async fn a_release_is_read_once_and_again_when_it_has_changed() {
     let yard = with_policy(86, &format!("[sources]\nledger = \"s3://{BUCKET}/worker\"\n"));
     for release in ["r1", "r2", "r3"] {
         record(&yard, release, "v1", 10);
     }
-    yard.plan().await;
-    yard.pass(1).await;
-    let before = yard.simulator.calls_of(JANITOR_KEY).len();
-    yard.sweep().await;
-    assert_eq!(yard.tags("app"), ["v1", "v5"]);
-    let calls = yard.simulator.calls_of(JANITOR_KEY).split_off(before);
-    let of = |operation: &str, what: &str| {
-        calls.iter().filter(|call| call.operation == operation && call.subject.contains(what)).count()
+    let ended = json!({"schema": 1, "release": "r1", "revision": "shop:1"}).to_string();
+    put(&yard, &format!("worker/services/prod/shop/{:012}-r1.json", 1), ended);
+    let read = |what: &str| {
+        let calls = yard.simulator.calls_of(JANITOR_KEY);
+        calls.iter().filter(|call| call.operation == "GetObject" && call.subject.contains(what)).count()
     };
-    assert_eq!(of("GetObject", "releases/"), 3, "{calls:#?}");
+    yard.plan().await;
+    assert_eq!((read("releases/"), read("services/")), (3, 1));
+    yard.pass(1).await;
+    record(&yard, "r2", "v2", 0);
+    yard.sweep().await;
+    // This run has looked twice.
+    assert_eq!((read("releases/"), read("services/")), (4, 1));
+    assert_eq!(yard.tags("app"), ["v1", "v2", "v5"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,16 @@
 //! More cases that simpler tools get wrong: revisions, digests and tags, one story each.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use coalmine_janitor::cli::{EXIT_GUARDED, EXIT_OK};
 use serde_json::json;
 use simulator::Service;
 use simulator::ecr::ImageSpec;
 use simulator::ecs::ServiceSpec;
-use simulator::faults::{Fault, FaultPlan, Rule};
 
-use crate::yard::{EAGER, HOST, JANITOR_KEY, Yard, definition};
+use crate::yard::{EAGER, HOST, Yard, definition};
 
 /// Old releases `v1` to `v4`, and a young one.
 fn yard(seed: u64) -> Yard {
@@ -178,10 +181,19 @@ async fn a_task_that_is_forgotten_between_list_and_answer_stops_nothing() {
     yard.run("app", &format!("{HOST}/app:v2"));
     yard.plan().await;
     yard.pass(1).await;
-    let forgotten = Rule::new(Fault::Failures("MISSING".into())).caller(JANITOR_KEY).operation("DescribeTasks");
-    yard.simulator.inject(FaultPlan::seeded(31).rule(forgotten));
+    yard.run("over", &format!("{HOST}/app:v5"));
+    yard.world(|world| world.set_desired_count("prod", "over", 0).expect("a service"));
+    yard.simulator.clock().wait(Duration::from_secs(600)).await;
+    let described = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&described);
+    yard.simulator.before_call(move |worlds, call| {
+        if call.operation == "DescribeTasks" && counted.fetch_add(1, Ordering::Relaxed) == 0 {
+            assert_eq!(worlds.home().ecs.forget_stopped_tasks(), 2);
+        }
+    });
     let swept = yard.sweep().await;
     assert_eq!((swept.code, yard.tags("app")), (EXIT_OK, vec!["v2".to_owned(), "v5".into()]));
+    assert!(described.load(Ordering::Relaxed) > 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -176,6 +176,34 @@ impl Yard {
         String::from_utf8(out).expect("text")
     }
 
+    /// Works by another policy from now on.
+    pub(crate) fn change_policy(&mut self, policy: &str) {
+        self.policy = Policy::parse(policy).expect("a policy");
+    }
+
+    /// `coalmine-janitor plan`, for people.
+    pub(crate) async fn told(&self) -> String {
+        let mut out = Vec::new();
+        self.begin().await.expect("a run").plan(&mut out, false, None).await.expect("a plan");
+        String::from_utf8(out).expect("text")
+    }
+
+    /// `coalmine-janitor scan --json --metrics`: how it ended, and the metrics.
+    pub(crate) async fn scan(&self) -> (Ended, Option<Value>) {
+        let mut out = Vec::new();
+        let run = self.begin().await.expect("a run");
+        let code = run.scan(&mut out, true).await.expect("a scan");
+        (Ended::of(code, &out), numbers(&run))
+    }
+
+    /// `coalmine-janitor sweep --yes --json --metrics`, with `--dry-run` or without.
+    pub(crate) async fn sweep_counted(&self, is_dry: bool) -> (Ended, Option<Value>) {
+        let mut out = Vec::new();
+        let run = self.begin().await.expect("a run");
+        let code = run.sweep(&mut out, true, None, is_dry, &|_| true).await.expect("a sweep");
+        (Ended::of(code, &out), numbers(&run))
+    }
+
     /// A plan and, a day later, a sweep: what two scans condemn is gone.
     pub(crate) async fn clean(&self) -> Ended {
         self.plan().await;
@@ -193,6 +221,12 @@ impl Yard {
         self.world(|world| world.ecr.digests(repository).len())
     }
 
+    /// What the janitor remembers, as JSON.
+    pub(crate) fn memory(&self) -> Value {
+        let body = self.world(|world| world.s3.get(grants::BUCKET, grants::MEMORY).expect("a memory").body.clone());
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
     /// All images of all repositories, by digest.
     pub(crate) fn all(&self) -> BTreeMap<String, Vec<String>> {
         self.world(|world| {
@@ -208,6 +242,10 @@ impl Yard {
             made.filter(|call| call.access_key.starts_with(JANITOR_KEY)).count()
         })
     }
+}
+
+fn numbers(run: &Run<'_>) -> Option<Value> {
+    run.metrics().map(|line| serde_json::from_str(&line).expect("JSON"))
 }
 
 /// A task definition of one container.

@@ -31,6 +31,8 @@ const LATEST: &str = "$LATEST";
 /// All functions of the account in its region.
 #[derive(Clone, Debug, Default)]
 pub struct State {
+    /// Whether functions are shown without their package type.
+    pub hides_package_type: bool,
     functions: BTreeMap<String, Function>,
 }
 
@@ -235,7 +237,8 @@ struct Configuration {
     role: String,
     last_modified: String,
     version: String,
-    package_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runtime: Option<&'static str>,
     state: &'static str,
@@ -312,7 +315,7 @@ fn configuration(world: &World, name: &str, number: &str, version: &Version) -> 
         role: format!("arn:aws:iam::{}:role/lambda", world.account),
         last_modified: DateTime::<Utc>::from(version.modified_at).format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string(),
         version: number.to_owned(),
-        package_type: if zip { "Zip" } else { "Image" },
+        package_type: (!world.lambda.hides_package_type).then_some(if zip { "Zip" } else { "Image" }),
         runtime: zip.then_some("python3.13"),
         state: "Active",
         last_update_status: "Successful",

@@ -63,6 +63,13 @@ impl Calls {
         self.until.is_some_and(|until| self.clock.now() >= until)
     }
 
+    /// How long a call may take that must not go on once the time is over: `most`, and no longer than that.
+    #[must_use]
+    pub fn time_left(&self, most: Duration) -> Duration {
+        let left = self.until.map(|until| (until - self.clock.now()).to_std().unwrap_or_default());
+        left.map_or(most, |left| left.min(most))
+    }
+
     fn in_time(&self, operation: &'static str) -> Result<(), AwsError> {
         if self.is_out_of_time() {
             return Err(AwsError::unusable(operation, "its time is over; the next run goes on"));
@@ -74,6 +81,12 @@ impl Calls {
     #[must_use]
     pub fn with_end(&self, until: Option<Time>) -> Self {
         Self { until, ..self.clone() }
+    }
+
+    /// The same calls with so much more time.
+    #[must_use]
+    pub fn later(&self, by: Duration) -> Self {
+        self.with_end(self.until.map(|until| until + by))
     }
 
     /// Makes a call that may be repeated.

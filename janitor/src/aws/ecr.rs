@@ -1,7 +1,11 @@
 //! Amazon ECR: images and manifests, and deleting.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use aws_sdk_ecr::config::Config;
+use aws_sdk_ecr::config::retry::RetryConfig;
+use aws_sdk_ecr::config::timeout::TimeoutConfig;
 use aws_sdk_ecr::types::{DescribeImagesFilter, ImageDetail, ImageIdentifier, ImageStatusFilter};
 use coalmine_door::AwsError;
 use coalmine_pipeline::Digest;
@@ -15,6 +19,9 @@ use crate::plan::{Failure, Identifier, Reply};
 pub const IMAGES_PER_CALL: usize = 100;
 /// Images of a page.
 const PAGE: i32 = 1000;
+
+/// The longest that one deletion is waited for, as all other calls.
+const DELETE: Duration = Duration::from_secs(8);
 
 /// What manifests may be; without the index types ECR may refuse or convert an index.
 const MANIFEST_TYPES: [&str; 5] = [
@@ -173,6 +180,9 @@ impl Place {
     /// Deletes, at most [`IMAGES_PER_CALL`] at a time. What an attempt without an answer has deleted is told as gone by the
     /// next one.
     ///
+    /// The SDK does not try again by itself: it would not ask whether there is still time, and a deletion that is sent
+    /// late meets another world than the last look has seen.
+    ///
     /// # Errors
     /// When ECR refuses the call as a whole, or gave no answer: then it may have deleted.
     pub async fn delete_images(&self, repository: &str, identifiers: &[Identifier]) -> Result<Reply, AwsError> {
@@ -184,7 +194,10 @@ impl Place {
             });
             let request = self.ecr.batch_delete_image().registry_id(&self.home.account).repository_name(repository);
             let request = request.set_image_ids(Some(ids.collect()));
-            request.send().await.map_err(|error| AwsError::of(OPERATION, &error))
+            let timeout = TimeoutConfig::builder().operation_timeout(self.calls.time_left(DELETE)).build();
+            let once = Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeout);
+            let sent = request.customize().config_override(once).send().await;
+            sent.map_err(|error| AwsError::of(OPERATION, &error))
         });
         let output = output.await?;
         let text = |text: Option<&str>| text.map(str::to_owned);

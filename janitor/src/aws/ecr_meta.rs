@@ -125,6 +125,32 @@ fn rule(rule: &Value) -> Option<Replication> {
     Some(Replication {
         destinations: list("destinations").iter().map(destination).collect::<Option<_>>()?,
         prefixes: list("repositoryFilters").iter().map(prefix).collect::<Option<_>>()?,
-        deletes: rule["deleteReplication"]["enabled"].as_bool().unwrap_or(false),
+        // Newer than the SDK: what is there in another shape may mean that deletions spread.
+        deletes: match &rule["deleteReplication"] {
+            Value::Null => false,
+            switch => switch["enabled"].as_bool()?,
+        },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_whose_spread_of_deletions_is_not_understood_is_none() {
+        let read = |switch: Value| {
+            let destination = json!({"region": "eu-west-1", "registryId": "123456789012"});
+            let text = json!({"destinations": [destination], "deleteReplication": switch});
+            rule(&text).map(|rule| rule.deletes)
+        };
+        assert_eq!(read(Value::Null), Some(false));
+        assert_eq!(read(json!({"enabled": false})), Some(false));
+        assert_eq!(read(json!({"enabled": true})), Some(true));
+        for strange in [json!(true), json!("ENABLED"), json!({}), json!({"enabled": "true"}), json!({"status": "ON"})] {
+            assert_eq!(read(strange.clone()), None, "{strange}");
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use aws_sdk_ecs::types::{Failure, Service as Described, Task as DescribedTask, TaskDefinitionStatus};
+use aws_sdk_ecs::types::{
+    Failure, ResourceManagementType, Service as Described, Task as DescribedTask, TaskDefinitionStatus,
+};
 use coalmine_door::AwsError;
 
 use super::buckets::Bucket;
@@ -141,17 +143,23 @@ impl Place {
             .await
     }
 
-    /// ARNs of all services of a cluster. Without a filter the list has Express services, too (assumed; the model says
-    /// nothing else).
-    async fn service_arns(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
+    /// ARNs of all services of a cluster. Whether the list has Express services where nothing is said of who manages what is
+    /// not documented: these are asked for once more.
+    pub(super) async fn service_arns(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
         const OPERATION: &str = "ecs ListServices";
-        self.calls
-            .pages(Bucket::ServiceRead, OPERATION, |token| async {
+        let mut arns = Vec::new();
+        for managed_by in [None, Some(ResourceManagementType::Ecs)] {
+            let pages = self.calls.pages(Bucket::ServiceRead, OPERATION, |token| {
                 let request = self.ecs.list_services().cluster(cluster).max_results(PAGE).set_next_token(token);
-                let output = request.send().await.map_err(|error| AwsError::of(OPERATION, &error))?;
-                Ok((output.service_arns.unwrap_or_default(), output.next_token))
-            })
-            .await
+                let request = request.set_resource_management_type(managed_by.clone());
+                async {
+                    let output = request.send().await.map_err(|error| AwsError::of(OPERATION, &error))?;
+                    Ok((output.service_arns.unwrap_or_default(), output.next_token))
+                }
+            });
+            arns.extend(pages.await?);
+        }
+        Ok(arns)
     }
 
     /// All services of a cluster, DRAINING ones too.
@@ -180,9 +188,7 @@ impl Place {
         // A service that was deleted since it was listed is missing for good; one that is still listed is not.
         if !missing.is_empty() {
             let again = self.service_arns(cluster).await?;
-            if let Some(arn) = missing.into_iter().find(|arn| again.contains(arn)) {
-                return Err(AwsError::unusable(OPERATION, format!("{arn} is listed, but cannot be described")));
-            }
+            still_listed(OPERATION, missing, &again)?;
         }
         Ok(found)
     }
@@ -215,24 +221,35 @@ impl Place {
     /// Tasks of a cluster. One that is gone is left out.
     ///
     /// # Errors
-    /// When ECS cannot be asked, or says nothing of one.
+    /// When ECS cannot be asked, says nothing of one, or lists one that it does not describe.
     pub async fn tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<Task>, AwsError> {
         const DESCRIBE: &str = "ecs DescribeTasks";
         let mut found = Vec::new();
+        let mut missing = Vec::new();
         for chunk in arns.chunks(TASKS_PER_CALL) {
             let output = self.calls.one(Bucket::ClusterResourceRead, DESCRIBE, || async {
                 let request = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(chunk.to_vec()));
                 request.send().await.map_err(|error| AwsError::of(DESCRIBE, &error))
             });
             let output = output.await?;
-            // A task that is MISSING has stopped, and was forgotten, since it was listed: ECS remembers for an hour.
             no_failures(DESCRIBE, output.failures())?;
             let answered = output.tasks().len() + output.failures().len();
             if answered < chunk.len() {
                 let words = format!("{answered} answers for {} tasks in {cluster}", chunk.len());
                 return Err(AwsError::unusable(DESCRIBE, words));
             }
+            missing.extend(
+                chunk
+                    .iter()
+                    .filter(|arn| !output.tasks().iter().any(|described| described.task_arn() == Some(arn.as_str()))),
+            );
             found.extend(output.tasks().iter().map(task));
+        }
+        // A task that stopped an hour ago is forgotten, and not listed any more; one that is still listed is not gone:
+        // another replica of ECS's has answered, which does not know of it yet.
+        if !missing.is_empty() {
+            let again = self.task_arns(cluster).await?;
+            still_listed(DESCRIBE, missing, &again)?;
         }
         Ok(found)
     }
@@ -243,7 +260,20 @@ pub(crate) fn last_part(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
-/// What is MISSING is not there; every other failure makes the view incomplete.
+/// What cannot be described and is listed all the same makes the view incomplete.
+pub(crate) fn still_listed<'m>(
+    operation: &'static str,
+    missing: impl IntoIterator<Item = &'m String>,
+    again: &[String],
+) -> Result<(), AwsError> {
+    match missing.into_iter().find(|arn| again.contains(arn)) {
+        None => Ok(()),
+        Some(arn) => Err(AwsError::unusable(operation, format!("{arn} is listed, but cannot be described"))),
+    }
+}
+
+/// What is MISSING may be gone: whoever asked looks again whether it is still named. Every other failure makes the view
+/// incomplete.
 pub(super) fn no_failures(operation: &'static str, failures: &[Failure]) -> Result<(), AwsError> {
     match failures.iter().find(|failure| failure.reason() != Some("MISSING")) {
         None => Ok(()),

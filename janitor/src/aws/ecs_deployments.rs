@@ -5,7 +5,7 @@ use coalmine_door::AwsError;
 use coalmine_door::clock::Time;
 
 use super::buckets::Bucket;
-use super::ecs::{ContainerImage, no_failures};
+use super::ecs::{ContainerImage, no_failures, still_listed};
 use super::{Place, time};
 use crate::in_use::{Arn, Content};
 
@@ -13,6 +13,8 @@ use crate::in_use::{Arn, Content};
 const PER_CALL: usize = 20;
 /// Items of a page.
 const PAGE: i32 = 100;
+/// What a daemon is.
+const DESCRIBE_DAEMON: &str = "ecs DescribeDaemon";
 
 /// A service revision, or a daemon's: what a deployment brings. It never changes once its digests are known.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -42,7 +44,9 @@ pub struct Successful {
 pub struct Daemon {
     /// Its ARN.
     pub arn: String,
-    /// The revisions that it runs, and those that a deployment under way comes from or goes to.
+    /// The revisions that it runs.
+    pub current: Vec<String>,
+    /// These, and those that a deployment under way comes from or goes to.
     pub revisions: Vec<String>,
 }
 
@@ -78,13 +82,13 @@ impl Place {
         Ok(found)
     }
 
-    /// The service revisions that some service deployments come from and go to.
+    /// The service revisions that some service deployments come from and go to, and the deployments that are MISSING.
     ///
     /// # Errors
     /// When ECS cannot be asked, or says nothing of one.
-    pub async fn deployed_revisions(&self, deployments: &[String]) -> Result<Vec<String>, AwsError> {
+    pub async fn deployed_revisions(&self, deployments: &[String]) -> Result<(Vec<String>, Vec<String>), AwsError> {
         const OPERATION: &str = "ecs DescribeServiceDeployments";
-        let mut found = Vec::new();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
         for chunk in deployments.chunks(PER_CALL) {
             let output = self.calls.one(Bucket::ServiceDeployment, OPERATION, || async {
                 let request = self.ecs.describe_service_deployments();
@@ -98,8 +102,9 @@ impl Place {
                 let ends = deployment.source_service_revisions().iter().chain(deployment.target_service_revision());
                 found.extend(ends.filter_map(|revision| revision.arn.clone()));
             }
+            missing.extend(output.failures().iter().filter_map(|failure| failure.arn.clone()));
         }
-        Ok(found)
+        Ok((found, missing))
     }
 
     /// The last successful deployments of a service, newest first, at most `most`.
@@ -118,7 +123,10 @@ impl Place {
         let listed = match pages.await {
             Ok(listed) => listed,
             // Deleted since it was listed.
-            Err(error) if error.is("ServiceNotFoundException") => return Ok(Vec::new()),
+            Err(error) if error.is("ServiceNotFoundException") => {
+                let again = self.service_arns(&cluster_of(service)).await?;
+                return still_listed(OPERATION, [&service.to_owned()], &again).map(|()| Vec::new());
+            }
             Err(error) => return Err(error),
         };
         // Whatever the filter let through: what is known to be something else does not count.
@@ -136,43 +144,67 @@ impl Place {
         Ok(found.into_iter().map(|(_, deployment)| deployment).take(most).collect())
     }
 
-    /// All daemons of a cluster.
-    ///
-    /// # Errors
-    /// When not every page can be read, or a daemon cannot be described.
-    pub async fn daemons(&self, cluster: &str) -> Result<Vec<Daemon>, AwsError> {
+    /// ARNs of all daemons of a cluster.
+    async fn daemon_arns(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
         const LIST: &str = "ecs ListDaemons";
-        const DESCRIBE: &str = "ecs DescribeDaemon";
         let pages = self.calls.pages(Bucket::Daemon, LIST, |token| async {
             let request = self.ecs.list_daemons().cluster_arn(cluster).max_results(PAGE).set_next_token(token);
             let output = request.send().await.map_err(|error| AwsError::of(LIST, &error))?;
             Ok((output.daemon_summaries_list.unwrap_or_default(), output.next_token))
         });
-        let mut found = Vec::new();
-        for arn in pages.await?.into_iter().filter_map(|summary| summary.daemon_arn) {
-            let asked = self.calls.one(Bucket::Daemon, DESCRIBE, || async {
-                self.ecs.describe_daemon().daemon_arn(&arn).send().await.map_err(|error| AwsError::of(DESCRIBE, &error))
-            });
-            let output = match asked.await {
-                Ok(output) => output,
-                Err(error) if error.is("DaemonNotFoundException") => continue,
-                Err(error) => return Err(error),
-            };
-            let daemon = output.daemon();
-            let daemon = daemon.ok_or_else(|| AwsError::unusable(DESCRIBE, format!("nothing about {arn}")))?;
-            let mut revisions: Vec<String> =
-                daemon.current_revisions().iter().filter_map(|one| one.arn.clone()).collect();
-            if let Some(deployment) = daemon.deployment_arn() {
-                revisions.extend(self.daemon_deployment(deployment).await?);
+        Ok(pages.await?.into_iter().filter_map(|summary| summary.daemon_arn).collect())
+    }
+
+    /// All daemons of a cluster.
+    ///
+    /// # Errors
+    /// When not every page can be read, or a daemon that is listed cannot be described.
+    pub async fn daemons(&self, cluster: &str) -> Result<Vec<Daemon>, AwsError> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        let arns = self.daemon_arns(cluster).await?;
+        for arn in &arns {
+            match self.daemon(arn).await? {
+                Some(daemon) => found.push(daemon),
+                None => missing.push(arn),
             }
-            revisions.sort();
-            revisions.dedup();
-            found.push(Daemon { arn, revisions });
+        }
+        if !missing.is_empty() {
+            let again = self.daemon_arns(cluster).await?;
+            still_listed(DESCRIBE_DAEMON, missing, &again)?;
         }
         Ok(found)
     }
 
-    async fn daemon_deployment(&self, arn: &str) -> Result<Vec<String>, AwsError> {
+    async fn daemon(&self, arn: &str) -> Result<Option<Daemon>, AwsError> {
+        let asked = self.calls.one(Bucket::Daemon, DESCRIBE_DAEMON, || async {
+            let request = self.ecs.describe_daemon().daemon_arn(arn);
+            request.send().await.map_err(|error| AwsError::of(DESCRIBE_DAEMON, &error))
+        });
+        let output = match asked.await {
+            Ok(output) => output,
+            Err(error) if error.is("DaemonNotFoundException") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let daemon = output.daemon();
+        let daemon = daemon.ok_or_else(|| AwsError::unusable(DESCRIBE_DAEMON, format!("nothing about {arn}")))?;
+        let current: Vec<String> = daemon.current_revisions().iter().filter_map(|one| one.arn.clone()).collect();
+        let mut revisions = current.clone();
+        if let Some(deployment) = daemon.deployment_arn() {
+            let ends = self.daemon_deployment(deployment).await?;
+            // ECS may have forgotten the last one of a daemon that runs one revision, but none that is under way.
+            if ends.is_none() && current.len() > 1 {
+                let words = format!("{deployment} is under way, but cannot be described");
+                return Err(AwsError::unusable("ecs DescribeDaemonDeployments", words));
+            }
+            revisions.extend(ends.unwrap_or_default());
+        }
+        revisions.sort();
+        revisions.dedup();
+        Ok(Some(Daemon { arn: arn.to_owned(), current, revisions }))
+    }
+
+    /// The revisions that a daemon's deployment comes from and goes to; `None` if it is MISSING.
+    async fn daemon_deployment(&self, arn: &str) -> Result<Option<Vec<String>>, AwsError> {
         const OPERATION: &str = "ecs DescribeDaemonDeployments";
         let output = self.calls.one(Bucket::Daemon, OPERATION, || async {
             let request = self.ecs.describe_daemon_deployments().daemon_deployment_arns(arn);
@@ -180,10 +212,12 @@ impl Place {
         });
         let output = output.await?;
         no_failures(OPERATION, output.failures())?;
+        all_answered(OPERATION, 1, output.daemon_deployments().len() + output.failures().len())?;
         let ends = output.daemon_deployments().iter().flat_map(|deployment| {
             deployment.source_daemon_revisions().iter().chain(deployment.target_daemon_revision())
         });
-        Ok(ends.filter_map(|revision| revision.arn.clone()).collect())
+        let ends = ends.filter_map(|revision| revision.arn.clone()).collect();
+        Ok((!output.daemon_deployments().is_empty()).then_some(ends))
     }
 
     /// Revisions of daemons. One that is gone is left out.

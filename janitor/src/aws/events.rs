@@ -4,6 +4,7 @@ use coalmine_door::AwsError;
 
 use super::Place;
 use super::buckets::Bucket;
+use super::ecs::still_listed;
 use crate::in_use::{Arn, definition_arn, named_definition};
 
 /// Something that runs a task definition: where it stands (a bus, a group), its name, its target's id.
@@ -23,10 +24,10 @@ impl Place {
     /// Every target of every rule that runs an ECS task.
     ///
     /// # Errors
-    /// When not every page can be read.
+    /// When not every page can be read, or one that is listed cannot be described.
     pub async fn rule_targets(&self) -> Result<Vec<Trigger>, AwsError> {
         const TARGETS: &str = "events ListTargetsByRule";
-        let mut found = Vec::new();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
         for (bus, rule) in self.rules().await? {
             let pages = self.calls.pages(Bucket::Events, TARGETS, |token| async {
                 let request = self.events.list_targets_by_rule().rule(&rule).event_bus_name(&bus);
@@ -36,7 +37,10 @@ impl Place {
             });
             let targets = match pages.await {
                 Ok(targets) => targets,
-                Err(error) if error.is("ResourceNotFoundException") => continue,
+                Err(error) if error.is("ResourceNotFoundException") => {
+                    missing.push(format!("{bus}/{rule}"));
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             found.extend(targets.iter().filter_map(|target| {
@@ -44,6 +48,11 @@ impl Place {
                 let definition = definition_arn(named, target.arn(), &self.home);
                 Some(Trigger { group: bus.clone(), name: rule.clone(), target: target.id().to_owned(), definition })
             }));
+        }
+        // A rule that was deleted since it was listed is not listed any more.
+        if !missing.is_empty() {
+            let again: Vec<String> = self.rules().await?.iter().map(|(bus, rule)| format!("{bus}/{rule}")).collect();
+            still_listed(TARGETS, &missing, &again)?;
         }
         Ok(found)
     }
@@ -72,28 +81,21 @@ impl Place {
     /// Every schedule that runs an ECS task.
     ///
     /// # Errors
-    /// When not every page can be read.
+    /// When not every page can be read, or one that is listed cannot be described.
     pub async fn schedules(&self) -> Result<Vec<Trigger>, AwsError> {
-        const LIST: &str = "scheduler ListSchedules";
         const GET: &str = "scheduler GetSchedule";
-        let pages = self.calls.pages(Bucket::Events, LIST, |token| async {
-            let output = self.scheduler.list_schedules().set_next_token(token).send().await;
-            let output = output.map_err(|error| AwsError::of(LIST, &error))?;
-            Ok((output.schedules, output.next_token))
-        });
-        let mut found = Vec::new();
-        for summary in pages.await? {
-            // An ECS target's ARN is a cluster's, or an operation's of ECS. What says nothing of its target is asked for.
-            let is_ecs = summary.target().is_none_or(|target| target.arn().contains(":ecs:"));
-            let (Some(name), true) = (summary.name(), is_ecs) else { continue };
-            let group = summary.group_name().unwrap_or("default");
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for (group, name) in &self.ecs_schedules().await? {
             let asked = self.calls.one(Bucket::Events, GET, || async {
                 let request = self.scheduler.get_schedule().name(name).group_name(group);
                 request.send().await.map_err(|error| AwsError::of(GET, &error))
             });
             let output = match asked.await {
                 Ok(output) => output,
-                Err(error) if error.is("ResourceNotFoundException") => continue,
+                Err(error) if error.is("ResourceNotFoundException") => {
+                    missing.push(format!("{group}/{name}"));
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let unusable = |why: &str| AwsError::unusable(GET, format!("schedule {group}/{name}: {why}"));
@@ -104,12 +106,33 @@ impl Place {
                 None => named_definition(target.arn(), target.input()).map_err(|why| unusable(&why))?,
             };
             found.extend(named.map(|named| Trigger {
-                group: group.to_owned(),
-                name: name.to_owned(),
+                group: group.clone(),
+                name: name.clone(),
                 target: String::new(),
                 definition: definition_arn(&named, target.arn(), &self.home),
             }));
         }
+        // A schedule that ran once and deleted itself is not listed any more.
+        if !missing.is_empty() {
+            let again = self.ecs_schedules().await?;
+            let again: Vec<String> = again.iter().map(|(group, name)| format!("{group}/{name}")).collect();
+            still_listed(GET, &missing, &again)?;
+        }
         Ok(found)
+    }
+
+    /// Group and name of every schedule that may run an ECS task.
+    async fn ecs_schedules(&self) -> Result<Vec<(String, String)>, AwsError> {
+        const LIST: &str = "scheduler ListSchedules";
+        let pages = self.calls.pages(Bucket::Events, LIST, |token| async {
+            let output = self.scheduler.list_schedules().set_next_token(token).send().await;
+            let output = output.map_err(|error| AwsError::of(LIST, &error))?;
+            Ok((output.schedules, output.next_token))
+        });
+        // An ECS target's ARN is a cluster's, or an operation's of ECS. What says nothing of its target is asked for.
+        let summaries = pages.await?.into_iter();
+        let of_ecs = summaries.filter(|one| one.target().is_none_or(|target| target.arn().contains(":ecs:")));
+        let named = of_ecs.filter_map(|one| Some((one.group_name.unwrap_or_else(|| "default".into()), one.name?)));
+        Ok(named.collect())
     }
 }

@@ -7,7 +7,7 @@ use super::Place;
 use super::buckets::Bucket;
 
 /// A version of a function, `$LATEST` included.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// The function's name.
     pub name: String,
@@ -24,8 +24,19 @@ pub struct FunctionImage {
     pub resolved: Option<String>,
 }
 
+/// What a version of a function is made of.
+#[derive(Clone, Debug)]
+pub enum Code {
+    /// An image.
+    Image(FunctionImage),
+    /// An archive in S3.
+    Archive,
+    /// Lambda does not know it.
+    Gone,
+}
+
 impl Place {
-    /// Every version of every function that is made of an image. An alias leads to one of these.
+    /// Every version of every function that may be made of an image. An alias leads to one of these.
     ///
     /// # Errors
     /// When not every page can be read.
@@ -36,9 +47,9 @@ impl Place {
             let output = request.set_marker(token).send().await.map_err(|error| AwsError::of(OPERATION, &error))?;
             Ok((output.functions.unwrap_or_default(), output.next_marker))
         });
-        // Zip is what has certainly no image.
+        // Zip is what has certainly no image. What the list says nothing of is asked for.
         let with_image = |function: &aws_sdk_lambda::types::FunctionConfiguration| {
-            !matches!(function.package_type(), None | Some(PackageType::Zip))
+            !matches!(function.package_type(), Some(PackageType::Zip))
         };
         let functions = pages.await?.into_iter().filter(with_image);
         let functions = functions.map(|function| Function {
@@ -48,11 +59,11 @@ impl Place {
         Ok(functions.collect())
     }
 
-    /// What a version of a function runs; `None` if it is gone.
+    /// What a version of a function is made of.
     ///
     /// # Errors
-    /// When Lambda cannot be asked, or names no image.
-    pub async fn function_image(&self, function: &Function) -> Result<Option<FunctionImage>, AwsError> {
+    /// When Lambda cannot be asked, or names neither an image nor S3.
+    pub async fn function_code(&self, function: &Function) -> Result<Code, AwsError> {
         const OPERATION: &str = "lambda GetFunction";
         let asked = self.calls.one(Bucket::LambdaFunction, OPERATION, || async {
             let request = self.lambda.get_function().function_name(&function.name).qualifier(&function.version);
@@ -60,15 +71,19 @@ impl Place {
         });
         let output = match asked.await {
             Ok(output) => output,
-            Err(error) if error.is("ResourceNotFoundException") => return Ok(None),
+            Err(error) if error.is("ResourceNotFoundException") => return Ok(Code::Gone),
             Err(error) => return Err(error),
         };
         let code = output.code.unwrap_or_else(|| aws_sdk_lambda::types::FunctionCodeLocation::builder().build());
+        let is_archive = code.repository_type.as_deref() == Some("S3");
         let (image, resolved) = (code.image_uri, code.resolved_image_uri);
-        let Some(image) = image.or_else(|| resolved.clone()) else {
-            let Function { name, version } = function;
-            return Err(AwsError::unusable(OPERATION, format!("no image of the function {name}:{version}")));
-        };
-        Ok(Some(FunctionImage { image, resolved }))
+        match image.or_else(|| resolved.clone()) {
+            Some(image) => Ok(Code::Image(FunctionImage { image, resolved })),
+            None if is_archive => Ok(Code::Archive),
+            None => {
+                let Function { name, version } = function;
+                Err(AwsError::unusable(OPERATION, format!("no image of the function {name}:{version}")))
+            }
+        }
     }
 }

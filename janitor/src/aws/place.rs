@@ -1,5 +1,7 @@
 //! An account and Region, and the clients for it.
 
+use std::time::Duration;
+
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use coalmine_door::clock::Time;
@@ -43,5 +45,11 @@ impl Place {
     #[must_use]
     pub fn with_end(&self, until: Option<Time>) -> Self {
         Self { calls: self.calls.with_end(until), ..self.clone() }
+    }
+
+    /// The same place with so much more time.
+    #[must_use]
+    pub fn later(&self, by: Duration) -> Self {
+        Self { calls: self.calls.later(by), ..self.clone() }
     }
 }

@@ -23,11 +23,17 @@ impl InUse {
     }
 
     /// Lets what refers to a family refer to its newest ACTIVE revision. Without one nothing can start from the family: the
-    /// reference leads to nothing.
+    /// reference leads to nothing. Where one is listed as ACTIVE all the same, it is not known what is meant.
     pub fn settle(&mut self, family: &Arn, newest: Option<(Arn, Definition)>) {
         let Some((newest, described)) = newest else {
             let name = family.rsplit('/').next().unwrap_or(family);
-            let gone = Definition { family: Arc::from(name), revision: 0, is_active: false, content: Content::Gone };
+            let revisions = self
+                .definitions
+                .iter()
+                .filter(|(arn, _)| arn.strip_prefix(&**family).is_some_and(|revision| revision.starts_with(':')));
+            let is_listed = revisions.into_iter().any(|(_, definition)| definition.is_active);
+            let content = if is_listed { Content::NotRead } else { Content::Gone };
+            let gone = Definition { family: Arc::from(name), revision: 0, is_active: false, content };
             self.definitions.insert(family.clone(), gone);
             return;
         };
@@ -79,6 +85,16 @@ mod tests {
         assert_eq!(kept, ["schedule default/nightly → task definition nightly:7 → container job → app:v1"]);
         assert_eq!((unread.len(), gone.len(), in_use.families().len()), (1, 0, 0), "{unread:?}");
         assert!(!in_use.definitions.contains_key(FAMILY));
+    }
+
+    #[test]
+    fn a_family_that_is_denied_though_a_revision_of_it_is_listed_is_not_known() {
+        let mut in_use = scheduled();
+        let active = Definition { family: "nightly".into(), revision: 7, is_active: true, content: Content::NotRead };
+        in_use.definitions.insert(format!("{FAMILY}:7").into(), active);
+        in_use.settle(&FAMILY.into(), None);
+        let (_, unread, gone) = roots(&in_use);
+        assert!(unread.contains(&FAMILY.to_owned()) && gone.is_empty(), "{unread:?} {gone:?}");
     }
 
     #[test]

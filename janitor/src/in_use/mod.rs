@@ -26,7 +26,7 @@ pub use self::family::family_and_revision;
 pub use self::keep_list::read_keep_list;
 pub use self::recent::Recency;
 pub use self::reference::{Referred, Registries};
-pub use self::releases::recent_releases;
+pub use self::releases::{recent_entries, recent_releases};
 pub use self::roots::{Missing, Root, Roots, Wanted};
 pub use self::source::{Reach, Source, SourceReport};
 pub use self::step::Step;

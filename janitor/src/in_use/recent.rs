@@ -52,7 +52,7 @@ impl InUse {
                 recent_of_family(&mut family, recent, now, &mut found);
                 prefix = this;
             }
-            if definition.is_active && definition.content != Content::Gone {
+            if definition.is_active {
                 family.push((arn, definition));
             }
         }
@@ -85,8 +85,7 @@ fn recent_of_family<'a>(
                 None
             }
             Content::Read { registered, .. } => Some(Recency::Registered(*registered)),
-            Content::NotRead => (!is_beyond).then_some(Recency::Registered(None)),
-            Content::Gone => None,
+            Content::NotRead | Content::Gone => (!is_beyond).then_some(Recency::Registered(None)),
         };
         if let Some(recency) = recency {
             found(arn, Some(definition), recency);

@@ -27,6 +27,8 @@ pub enum Referred {
         tag: Option<String>,
         /// The digest that was written.
         digest: Option<Digest>,
+        /// Whether a copy of the repository is named, to which deletions are replicated.
+        is_copy: bool,
     },
     /// Perhaps to this registry, in a form that is not understood.
     Unclear {
@@ -35,8 +37,12 @@ pub enum Referred {
         /// What is wrong with it.
         why: String,
     },
-    /// To another registry of ECR: to none of these images, whatever digest it has.
-    OtherRegistry,
+    /// To another registry of ECR. Its tags are not these images', but a digest counts all the same: the other one may be a
+    /// pull-through cache of this one.
+    OtherRegistry {
+        /// The digest that was written.
+        digest: Option<Digest>,
+    },
     /// To somewhere else. A digest counts all the same: behind a foreign name may be a proxy of this registry.
     Elsewhere {
         /// The digest that was written.
@@ -56,23 +62,28 @@ impl Registries<'_> {
     fn place(&self, reference: &ImageReference) -> Referred {
         let digest = reference.digest().copied();
         let Some(ecr) = reference.ecr() else { return Referred::Elsewhere { digest } };
-        if !self.is_ours(ecr) {
-            return Referred::OtherRegistry;
+        let is_copy = !self.is_home(ecr);
+        if is_copy && !self.is_replica(ecr) {
+            return Referred::OtherRegistry { digest };
         }
         let tag = match (reference.tag(), digest) {
             (Some(tag), _) => Some(tag),
             (None, Some(_)) => None,
             (None, None) => Some(DEFAULT_TAG),
         };
-        Referred::Image { repository: ecr.repository.clone(), tag: tag.map(str::to_owned), digest }
+        Referred::Image { repository: ecr.repository.clone(), tag: tag.map(str::to_owned), digest, is_copy }
     }
 
-    /// Whether a deletion in the cleaned registry would reach this repository.
-    fn is_ours(&self, ecr: &EcrRepository) -> bool {
-        let at = |home: &Home| home.account == ecr.account && home.region == ecr.region;
-        let copied =
-            |rule: &Replication| rule.deletes && rule.names(&ecr.repository) && rule.destinations.iter().any(at);
-        at(self.home) || self.replication.iter().any(copied)
+    fn is_home(&self, ecr: &EcrRepository) -> bool {
+        is_at(self.home, ecr)
+    }
+
+    /// Whether a deletion in the cleaned registry would reach this repository of another one.
+    fn is_replica(&self, ecr: &EcrRepository) -> bool {
+        let copied = |rule: &Replication| {
+            rule.deletes && rule.names(&ecr.repository) && rule.destinations.iter().any(|home| is_at(home, ecr))
+        };
+        self.replication.iter().any(copied)
     }
 
     /// What to do about a text that is no reference.
@@ -90,9 +101,13 @@ impl Registries<'_> {
         if homes().any(may_be) {
             Referred::Unclear { repository: broken.repository, why }
         } else {
-            Referred::OtherRegistry
+            Referred::OtherRegistry { digest: written_digest(text) }
         }
     }
+}
+
+fn is_at(home: &Home, ecr: &EcrRepository) -> bool {
+    home.account == ecr.account && home.region == ecr.region
 }
 
 /// A digest at the end of a text that is no reference otherwise.
@@ -125,7 +140,7 @@ mod tests {
 
     fn image(repository: &str, tag: Option<&str>, digest: bool) -> Referred {
         let digest = digest.then(|| Digest::from_hex(HEX).unwrap());
-        Referred::Image { repository: repository.into(), tag: tag.map(Into::into), digest }
+        Referred::Image { repository: repository.into(), tag: tag.map(Into::into), digest, is_copy: false }
     }
 
     #[test]
@@ -138,6 +153,20 @@ mod tests {
         ] {
             assert_eq!(read(&format!("{host}/shop/app:v7")), image("shop/app", Some("v7"), false), "{host}");
         }
+    }
+
+    #[test]
+    fn a_registry_in_china_is_read_by_its_own_hosts() {
+        let registries = Registries { home: &home("123456789012", "cn-north-1"), replication: &[] };
+        for host in [
+            "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+            "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
+        ] {
+            assert_eq!(registries.read(&format!("{host}/app:v1")), image("app", Some("v1"), false), "{host}");
+            let Referred::Unclear { .. } = registries.read(&format!("{host}/app:")) else { panic!("{host}") };
+        }
+        let elsewhere = "123456789012.dkr.ecr.cn-northwest-1.amazonaws.com.cn/app:v1";
+        assert_eq!(registries.read(elsewhere), Referred::OtherRegistry { digest: None });
     }
 
     #[test]
@@ -154,7 +183,8 @@ mod tests {
             format!("210987654321.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:{HEX}"),
             format!("123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:{HEX}"),
         ] {
-            assert_eq!(read(&text), Referred::OtherRegistry, "{text}");
+            // Only a digest means the same image everywhere.
+            assert_eq!(read(&text), Referred::OtherRegistry { digest: Some(Digest::from_hex(HEX).unwrap()) }, "{text}");
         }
         assert_eq!(read("nginx:1"), Referred::Elsewhere { digest: None });
     }
@@ -162,10 +192,11 @@ mod tests {
     #[test]
     fn a_copy_that_deletions_are_replicated_to_counts_as_the_original() {
         let copy = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
-        assert_eq!(read(&format!("{copy}/shop/app:v1")), image("shop/app", Some("v1"), false));
-        assert_eq!(read(&format!("{copy}/base:v1")), Referred::OtherRegistry);
+        let Referred::Image { is_copy, tag, .. } = read(&format!("{copy}/shop/app:v1")) else { panic!("a copy") };
+        assert_eq!((is_copy, tag.as_deref()), (true, Some("v1")));
+        assert_eq!(read(&format!("{copy}/base:v1")), Referred::OtherRegistry { digest: None });
         let unspread = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/app:v1";
-        assert_eq!(read(unspread), Referred::OtherRegistry);
+        assert_eq!(read(unspread), Referred::OtherRegistry { digest: None });
     }
 
     #[test]
@@ -192,7 +223,7 @@ mod tests {
         for text in
             ["210987654321.dkr.ecr.eu-west-1.amazonaws.com/Shop", "123456789012.dkr.ecr.ap-south-1.amazonaws.com/Shop"]
         {
-            assert_eq!(read(text), Referred::OtherRegistry, "{text}");
+            assert_eq!(read(text), Referred::OtherRegistry { digest: None }, "{text}");
         }
         assert_eq!(read("Nginx"), Referred::Elsewhere { digest: None });
     }

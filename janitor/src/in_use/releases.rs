@@ -36,6 +36,32 @@ pub fn recent_releases<'r>(
     found
 }
 
+/// Of what ended well on services, what a rollback may return to: of each service the newest, those that began within the
+/// window, and those of releases that count.
+pub fn recent_entries<'e>(
+    entries: &'e [Entry],
+    releases: &BTreeSet<&str>,
+    recent: &Recent,
+    now: DateTime<Utc>,
+) -> Vec<&'e Entry> {
+    let mut sorted: Vec<&Entry> = entries.iter().collect();
+    sorted.sort_unstable_by(|a, b| {
+        let service = (&a.cluster, &a.service).cmp(&(&b.cluster, &b.service));
+        service.then_with(|| b.began.cmp(&a.began)).then_with(|| b.release.cmp(&a.release))
+    });
+    let is_recent = |entry: &Entry| {
+        // What bears no date counts.
+        DateTime::from_timestamp(entry.began, 0).is_none_or(|began| now - began <= recent.release_window)
+    };
+    let most = usize::try_from(recent.keep_releases).unwrap_or(usize::MAX);
+    let of_services = sorted.chunk_by(|a, b| (&a.cluster, &a.service) == (&b.cluster, &b.service));
+    let counting = of_services.flat_map(|entries| {
+        let ranked = entries.iter().copied().enumerate();
+        ranked.filter(|(rank, entry)| *rank < most || is_recent(entry) || releases.contains(entry.release.as_str()))
+    });
+    counting.map(|(_, entry)| entry).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -68,5 +94,24 @@ mod tests {
         assert_eq!(found, ["r2", "r3", "r4"].into());
         let found = recent_releases(&[("failed", days(30)), ("undated", None)].into(), &entries, &policy.recent, now);
         assert_eq!(found, ["failed", "undated"].into());
+    }
+
+    #[test]
+    fn of_what_ended_well_the_newest_of_each_service_and_the_window_and_releases_that_count_stay() {
+        let policy = Policy::parse("[references]\nkeep_releases = 1\nrelease_window = \"30d\"\n").unwrap();
+        let now: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
+        let days = |days: i64| (now - TimeDelta::days(days)).timestamp();
+        let entries = [
+            ended("shop", days(400), "r1"),
+            ended("shop", days(300), "r2"),
+            ended("shop", days(30), "r3"),
+            // An operator's command is no release on record, and can be returned to all the same.
+            ended("shop", days(1), "command"),
+            ended("jobs", days(500), "r0"),
+        ];
+        let found = recent_entries(&entries, &["r1"].into(), &policy.recent, now);
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|entry| (entry.service.as_str(), entry.release.as_str())).collect();
+        assert_eq!(found, [("jobs", "r0"), ("shop", "command"), ("shop", "r3"), ("shop", "r1")]);
     }
 }

@@ -17,7 +17,8 @@ pub struct Roots<'a> {
     pub roots: Vec<Root<'a>>,
     /// What had to be known and is not. Any of it makes the scan incomplete.
     pub unread: Vec<Missing>,
-    /// Task definitions that something refers to and that do not exist any more. Nothing can start from these.
+    /// Task definitions that something refers to and that do not exist any more. Nothing can start from these. One that is
+    /// listed as ACTIVE, or that a service or task has, is unread instead.
     pub gone: Vec<Missing>,
 }
 
@@ -107,6 +108,8 @@ impl<'a> Roots<'a> {
         };
         match known.map(|definition| (definition, &definition.content)) {
             None | Some((_, Content::NotRead)) => self.unread.push(missing()),
+            // ECS deletes no revision that is ACTIVE, or that a service or a task has. Who says so has not heard of it yet.
+            Some((definition, Content::Gone)) if definition.is_active || is_live(by) => self.unread.push(missing()),
             Some((_, Content::Gone)) => self.gone.push(missing()),
             Some((definition, Content::Read { containers, .. })) => {
                 self.roots.extend(containers.iter().map(|(container, image)| Root {
@@ -155,6 +158,12 @@ impl fmt::Display for Root<'_> {
             Wanted::Repository(name) => write!(f, "all of {name}"),
         }
     }
+}
+
+/// Whether a path begins at what has its task definition now, and not at what only names it.
+fn is_live(by: &[Step]) -> bool {
+    let is_history = by.iter().any(|step| matches!(step, Step::ServiceDeployment(..)));
+    matches!(by.first(), Some(Step::Service(..) | Step::ExpressService(_) | Step::Task(..))) && !is_history
 }
 
 fn shown<'a>(steps: impl Iterator<Item = &'a Step>) -> String {

@@ -55,6 +55,21 @@ impl Source {
         Self::KeepLists,
     ];
 
+    /// Those that are read in every place, in the order in which they are read: a reference can only move ahead of it, from
+    /// what starts tasks to a task definition, to a service, to a task. Tasks come last, so that little time passes between
+    /// the look at them and a deletion.
+    pub const IN_PLACES: [Self; 9] = [
+        Self::Lambda,
+        Self::CodeBuild,
+        Self::Rules,
+        Self::Schedules,
+        Self::Daemons,
+        Self::TaskDefinitions,
+        Self::Services,
+        Self::ServiceDeployments,
+        Self::Tasks,
+    ];
+
     /// How reports call it.
     pub const fn name(self) -> &'static str {
         match self {

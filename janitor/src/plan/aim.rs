@@ -85,7 +85,7 @@ pub(super) fn aim(roots: &[Root<'_>], registries: Registries<'_>, targets: &mut 
                 let running = running.map(Digest::parse);
                 if let Some(Err(wrong)) = &running {
                     // A digest of another algorithm, or a text that AWS never wrote before.
-                    if !matches!(referred, Referred::OtherRegistry | Referred::Elsewhere { .. }) {
+                    if !matches!(referred, Referred::OtherRegistry { .. } | Referred::Elsewhere { .. }) {
                         aimed.unclear.push((None, at, wrong.to_string()));
                     }
                 }
@@ -108,8 +108,7 @@ impl Aimed {
         anywhere: &mut HashMap<Digest, u32>,
     ) {
         match referred {
-            Referred::OtherRegistry => {}
-            Referred::Elsewhere { digest } => {
+            Referred::OtherRegistry { digest } | Referred::Elsewhere { digest } => {
                 for digest in digest.into_iter().chain(running) {
                     anywhere.entry(digest).or_insert(root);
                 }
@@ -126,7 +125,7 @@ impl Aimed {
                     anywhere.entry(digest).or_insert(root);
                 }
             }
-            Referred::Image { repository, tag, digest } => {
+            Referred::Image { repository, tag, digest, is_copy } => {
                 let found = targets.binary_search_by(|target| target.name.cmp(&repository));
                 let Some((at, target)) = found.ok().and_then(|at| Some((at, targets.get_mut(at)?))) else {
                     self.dangling.push(root);
@@ -146,7 +145,13 @@ impl Aimed {
                     let before = hits.len();
                     hits.extend(target.tagged(tag).map(|image| Hit { image, root, is_running: false }));
                     // A digest beside the tag is what gets pulled.
-                    is_missing |= digest.is_none() && hits.len() == before;
+                    let is_unknown = digest.is_none() && hits.len() == before;
+                    is_missing |= is_unknown;
+                    if is_unknown && is_copy && target.images.is_some() {
+                        let why =
+                            format!("only its copy has the tag {tag}, so it may mean any image that deletions reach");
+                        self.unclear.push((u32::try_from(at).ok(), root, why));
+                    }
                 }
                 if is_missing && target.images.is_some() {
                     self.dangling.push(root);

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use coalmine_pipeline::{Digest, Home};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+
+use crate::memory::Memory;
 
 /// The version of this form.
 pub(super) const VERSION: u32 = 1;
@@ -140,6 +142,22 @@ impl PlanFile {
             return Err(PlanFileError::Version(version));
         }
         serde_json::from_str(text).map_err(malformed)
+    }
+
+    /// Takes out what `memory` does not condemn any more, or not for `quarantine`: another janitor has found it in use since
+    /// the plan was made. Repository and digest of each.
+    pub fn acquit(&mut self, memory: &Memory, quarantine: TimeDelta, now: DateTime<Utc>) -> Vec<(String, Digest)> {
+        let mut acquitted = Vec::new();
+        for repository in &mut self.repositories {
+            let condemned = memory.condemned.get(&repository.name);
+            repository.deletions.retain(|deletion| {
+                let since = condemned.and_then(|images| images.get(&deletion.digest));
+                let stands = since.is_some_and(|since| now - *since >= quarantine);
+                acquitted.extend((!stands).then(|| (repository.name.clone(), deletion.digest)));
+                stands
+            });
+        }
+        acquitted
     }
 
     /// Whether the plan may be carried out in this registry, by this policy, now. `repositories` are those that exist

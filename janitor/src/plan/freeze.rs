@@ -32,6 +32,8 @@ pub enum Freeze {
     PolicyNotRead,
     /// Deletions are replicated to a registry around which no references are read.
     DeletesIn(Home),
+    /// Deletions are replicated to a registry whose own repository policy nobody reads.
+    CopyMayBeShared(Home),
     /// The manifest of an index cannot be read: any image may be its child.
     ManifestUnreadable {
         /// The index.
@@ -58,6 +60,12 @@ impl fmt::Display for Freeze {
             Self::DeletesIn(home) => {
                 write!(f, "deletions are replicated to {home}, where no references are read: add [[readers]] for it")
             }
+            Self::CopyMayBeShared(home) => write!(
+                f,
+                "deletions are replicated to {home}, where the copy's own policy is not read and may let others pull: \
+                 answer for them with [[shared]] for account {}",
+                home.account
+            ),
             Self::ManifestUnreadable { digest, why } => {
                 write!(f, "the manifest of {digest} cannot be read, so any image may be its child: {why}")
             }
@@ -90,16 +98,20 @@ pub(super) fn of_repository(snapshot: &Snapshot, repository: &Repository, policy
 }
 
 /// Reasons that lie in the registry's replication rules.
-pub(super) fn of_replication(
-    rules: &[Replication],
+pub(super) fn of_replication<'f>(
+    rules: &'f [Replication],
     registry: &Home,
-    repository: &str,
-    policy: &Policy,
-) -> impl Iterator<Item = Freeze> {
+    repository: &'f str,
+    policy: &'f Policy,
+) -> impl Iterator<Item = Freeze> + use<'f> {
     let homes = policy.homes(registry);
     let spreading = rules.iter().filter(move |rule| rule.deletes && rule.names(repository));
     let destinations = spreading.flat_map(|rule| &rule.destinations).cloned();
-    destinations.filter(move |home| !homes.contains(home)).map(Freeze::DeletesIn)
+    destinations.filter_map(move |home| match home {
+        home if !homes.contains(&home) => Some(Freeze::DeletesIn(home)),
+        home if !policy.shares(repository, &home.account) => Some(Freeze::CopyMayBeShared(home)),
+        _ => None,
+    })
 }
 
 /// A reason that lies in a root.

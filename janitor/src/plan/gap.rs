@@ -19,19 +19,6 @@ pub fn clocks_agree(ours: DateTime<Utc>, aws: DateTime<Utc>) -> bool {
     (ours - aws).abs() <= CLOCKS_DIFFER
 }
 
-/// Sources that are read in each account and Region.
-const PER_HOME: [Source; 9] = [
-    Source::TaskDefinitions,
-    Source::Services,
-    Source::ServiceDeployments,
-    Source::Tasks,
-    Source::Daemons,
-    Source::Lambda,
-    Source::CodeBuild,
-    Source::Rules,
-    Source::Schedules,
-];
-
 /// Something that a scan lacks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
@@ -92,7 +79,7 @@ pub(super) fn of_sources(snapshot: &Snapshot, policy: &Policy, memory: &Memory, 
         reports.iter().filter(|report| !is_fine(report)).map(|report| Gap::Source(report.clone())).collect();
     let mut expected = vec![(Source::Registry, Some(snapshot.inventory.home.clone()))];
     for home in policy.homes(&snapshot.inventory.home) {
-        expected.extend(PER_HOME.into_iter().map(|source| (source, Some(home.clone()))));
+        expected.extend(Source::IN_PLACES.into_iter().map(|source| (source, Some(home.clone()))));
     }
     expected.push((Source::Ledger, None));
     expected.extend((!policy.keep_lists.is_empty()).then_some((Source::KeepLists, None)));

@@ -15,7 +15,7 @@ use super::judge::{Case, judge};
 use super::size::Freed;
 use super::verdict::{Kept, Verdict};
 use crate::in_use::{Recency, Registries, Root, Roots};
-use crate::inventory::{Image, Images, Inventory, Manifest, Manifests, Repository, Status};
+use crate::inventory::{Image, Images, Inventory, Manifest, Manifests, Principal, Reading, Repository, Status};
 use crate::memory::{ACTIVE_FOR, Memory};
 use crate::policy::{Policy, Rule};
 
@@ -238,6 +238,24 @@ impl Plan<'_> {
         frozen.map(|judged| judged.repository.name.clone()).collect()
     }
 
+    /// Accounts that may pull from a repository and of which only some Regions are read, with these.
+    pub fn read_in_part(&self, judged: &Judged<'_>) -> BTreeMap<String, String> {
+        let Reading::Some(access) = &judged.repository.access else { return BTreeMap::new() };
+        let home = &self.snapshot.inventory.home;
+        let homes = self.policy.homes(home);
+        let granted = access.principals.iter().chain(&access.by_registry).filter_map(|principal| match principal {
+            // Its own account needs no policy to pull.
+            Principal::Account(id) if *id != home.account => Some(id),
+            _ => None,
+        });
+        let regions = granted.filter_map(|id| {
+            let regions = homes.iter().filter(|home| home.account == *id).map(|home| home.region.as_str());
+            let regions = regions.collect::<Vec<_>>().join(", ");
+            (!regions.is_empty()).then(|| (id.clone(), regions))
+        });
+        regions.collect()
+    }
+
     /// How many images stay, by reason, of the repositories that a rule names.
     pub fn kept_by_reason(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
@@ -291,6 +309,6 @@ impl Plan<'_> {
             active.extend(root.arn().map(|arn| (arn.clone(), self.now)));
         }
         let scanned = if self.is_complete() { Some(self.now) } else { before.scanned };
-        Memory { scanned, condemned, active }
+        Memory { scanned, looks: before.looks.clone(), condemned, active }
     }
 }

@@ -146,6 +146,12 @@ impl Policy {
         &self.hash
     }
 
+    /// sha256 of where references are looked for, and which of them count: 64 hexadecimal digits. Ages of images and guards
+    /// are no part of it.
+    pub fn looks(&self, registry: &Home) -> String {
+        read::looks(self, registry)
+    }
+
     /// Whether a source is switched on.
     pub fn reads(&self, source: Source) -> bool {
         !self.off.contains(&source)

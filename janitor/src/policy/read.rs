@@ -237,3 +237,17 @@ fn hash(policy: &Policy) -> String {
     hasher.update(format!("{rules:?}{shared:?}{guards:?}{recent:?}{off:?}{ledger:?}{readers:?}{keep_lists:?}"));
     coalmine_pipeline::Digest::from_bytes(hasher.finalize().into()).hex()
 }
+
+/// How references are read and followed. Raise it where a new version finds what an older one did not: then what that one
+/// found unreferenced has to be found so twice again. A new [`Source`] does by itself.
+const LOOKS: u32 = 1;
+
+/// What is looked at, in one order: sources, places, what counts as recent, keep-lists.
+pub(super) fn looks(policy: &Policy, registry: &coalmine_pipeline::Home) -> String {
+    let Policy { recent, ledger, keep_lists, .. } = policy;
+    let sources: Vec<&str> = Source::ALL.into_iter().filter(|one| policy.reads(*one)).map(Source::name).collect();
+    let homes: BTreeSet<String> = policy.homes(registry).iter().map(ToString::to_string).collect();
+    let lists: BTreeSet<&str> = keep_lists.iter().map(|list| list.file.as_str()).collect();
+    let text = format!("{LOOKS}{sources:?}{homes:?}{recent:?}{ledger:?}{lists:?}");
+    coalmine_pipeline::Digest::from_bytes(Sha256::digest(text).into()).hex()
+}

@@ -148,3 +148,34 @@ fn the_hash_tells_policies_apart_by_what_they_say() {
         assert_ne!(hash(text), hash(""), "{text}");
     }
 }
+
+#[test]
+fn a_look_is_told_apart_by_what_it_looks_at_and_not_by_ages() {
+    let home = coalmine_pipeline::Home { account: "123456789012".into(), region: "eu-west-1".into() };
+    let looks = |text: &str| Policy::parse(text).unwrap().looks(&home);
+    let plain = looks("");
+    let reader = |regions: &str| format!("[[readers]]\naccount = \"123456789012\"\nregions = [{regions}]\n");
+    for same in [
+        "# a comment",
+        "[defaults]\nmin_age = \"60d\"\n[[rules]]\nrepositories = [\"app\"]",
+        "[guards]\nmax_percent = 3\nquarantine = \"2d\"",
+        "[run]\nrate_percent = 10",
+        &reader("\"eu-west-1\""),
+    ] {
+        assert_eq!(looks(same), plain, "{same}");
+    }
+    let mut all = vec![
+        plain,
+        looks("[sources]\nlambda = false"),
+        looks("[sources]\nledger = \"s3://bucket/a\""),
+        looks("[sources]\nledger = \"s3://bucket/b\""),
+        looks("[references]\nkeep_revisions = 11"),
+        looks("[[keep_lists]]\nfile = \"keep.txt\""),
+        looks(&reader("\"eu-west-2\"")),
+        looks(&reader("\"eu-west-2\", \"eu-west-3\"")),
+    ];
+    assert_eq!(all[7], looks(&reader("\"eu-west-3\", \"eu-west-2\"")));
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 8);
+}

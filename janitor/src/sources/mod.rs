@@ -21,7 +21,7 @@ use crate::cache::Cache;
 use crate::in_use::{Arn, Source, Step, Use, Used};
 
 pub use keep_lists::{KeepListAt, read as keep_lists};
-pub use ledger::{Ledger, read as ledger};
+pub use ledger::{Ledger, Ran, Records, read as ledger};
 
 /// What a source has found.
 #[derive(Debug, Default)]
@@ -62,21 +62,6 @@ pub async fn read(source: Source, from: From<'_>) -> Result<Found, AwsError> {
         Source::Registry | Source::Manifests | Source::Ledger | Source::KeepLists => Ok(Found::default()),
     }
 }
-
-/// The sources that are read in every place, in this order: a reference can only move ahead of it, from what starts tasks
-/// to a task definition, to a service, to a task. Tasks come last, so that little time passes between the look at them
-/// and a deletion.
-pub const IN_PLACES: [Source; 9] = [
-    Source::Lambda,
-    Source::CodeBuild,
-    Source::Rules,
-    Source::Schedules,
-    Source::Daemons,
-    Source::TaskDefinitions,
-    Source::Services,
-    Source::ServiceDeployments,
-    Source::Tasks,
-];
 
 impl Found {
     fn definition(&mut self, by: &[Step], definition: &Arn) {

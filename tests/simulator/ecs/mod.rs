@@ -131,6 +131,9 @@ pub struct State {
     /// Whether `containers[].imageDigest` of tasks names the architecture's manifest instead of the index. AWS's
     /// documents do not say which it is, so programs have to bear both.
     pub tasks_report_platform_digest: bool,
+    /// Whether `ListServices` leaves out what ECS manages (Express Mode) where nothing is asked of that. AWS's documents do
+    /// not say, so programs have to bear both.
+    pub lists_hide_express: bool,
     clusters: BTreeMap<String, Cluster>,
     families: BTreeMap<String, BTreeMap<i32, Definition>>,
     services: BTreeMap<ServiceKey, Service>,

@@ -192,15 +192,16 @@ pub(super) fn delete(world: &mut World, _call: &Call, input: DeleteServiceInput)
 
 pub(super) fn list(world: &mut World, _call: &Call, input: ListServicesInput) -> Answer<ListServicesOutput> {
     let cluster = world.ecs.cluster_name(input.cluster())?;
+    let hides = world.ecs.lists_hide_express;
     let shown = |service: &&Service| {
         service.key.cluster == cluster
             && service.status != ServiceStatus::Inactive
             && input.launch_type.as_ref().is_none_or(|asked| service.echo.launch_type.as_ref() == Some(asked))
             && input.scheduling_strategy.as_ref().is_none_or(|asked| *asked == types::SchedulingStrategy::Replica)
-            && input
-                .resource_management_type
-                .as_ref()
-                .is_none_or(|asked| service.echo.resource_management_type.as_ref() == Some(asked))
+            && match &input.resource_management_type {
+                Some(asked) => service.echo.resource_management_type.as_ref() == Some(asked),
+                None => !hides || service.echo.resource_management_type != Some(types::ResourceManagementType::Ecs),
+            }
     };
     let arns = world.ecs.services.values().filter(shown);
     let arns = arns.map(|service| (service.arn.clone(), service.arn.clone())).collect();

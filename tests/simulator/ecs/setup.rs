@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 use super::lookup::no_service;
 use super::model::{ServiceKey, TaskStatus};
 use super::rules::date;
-use super::{Event, Step, clusters, deployments, images, scheduler, services, task_definitions, task_life, update};
+use super::{
+    Event, State, Step, clusters, deployments, images, scheduler, services, task_definitions, task_life, update,
+};
 use crate::ecr::Pulled;
 use crate::{Answer, Call, World, call, wire};
 
@@ -253,5 +255,18 @@ impl World {
         let by_digest = images::with_digest(reference, &pulled.digest);
         self.ecs.public_images.insert(by_digest, pulled.clone());
         self.ecs.public_images.insert(reference.to_owned(), pulled);
+    }
+}
+
+impl State {
+    /// Forgets all tasks that are STOPPED, as ECS does after an hour. How many they were.
+    pub fn forget_stopped_tasks(&mut self) -> usize {
+        let stopped = std::mem::take(&mut self.stopped);
+        for (_, number) in &stopped {
+            if let Some(task) = self.tasks.remove(number) {
+                self.task_numbers.remove(&task.id);
+            }
+        }
+        stopped.len()
     }
 }

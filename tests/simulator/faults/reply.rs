@@ -155,6 +155,7 @@ fn list(call: &Call) -> Option<(&'static str, &'static str)> {
         (Service::Ecs, "DescribeClusters") => ("clusters", "clusterArn"),
         (Service::Ecs, "DescribeServiceDeployments") => ("serviceDeployments", "serviceDeploymentArn"),
         (Service::Ecs, "DescribeServiceRevisions") => ("serviceRevisions", "serviceRevisionArn"),
+        (Service::Ecs, "DescribeDaemonDeployments") => ("daemonDeployments", "daemonDeploymentArn"),
         (Service::Ecs, "DescribeDaemonRevisions") => ("daemonRevisions", "daemonRevisionArn"),
         (Service::Ecr, "BatchGetImage") => ("images", "imageId"),
         (Service::CodeBuild, "BatchGetProjects") => ("projects", "name"),

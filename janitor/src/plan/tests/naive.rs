@@ -111,8 +111,11 @@ impl Naive<'_> {
             return None;
         }
         for definition in needed {
-            match &definition?.content {
+            let definition = definition?;
+            match &definition.content {
                 Content::NotRead => return None,
+                // What is listed as ACTIVE is not gone.
+                Content::Gone if definition.is_active => return None,
                 Content::Gone => {}
                 Content::Read { containers, .. } => {
                     wanted.extend(containers.iter().map(|(_, image)| (image.to_string(), None)));
@@ -125,30 +128,25 @@ impl Naive<'_> {
     fn is_recent(&self, definition: &Definition) -> bool {
         let recent = &self.policy.recent;
         let newer = self.snapshot.in_use.definitions.values().filter(|other| {
-            let exists = other.is_active && other.content != Content::Gone;
-            exists && other.family == definition.family && other.revision > definition.revision
+            other.is_active && other.family == definition.family && other.revision > definition.revision
         });
         let newer: Vec<&Definition> = newer.collect();
         let is_old = |definition: &Definition, at: DateTime<Utc>| matches!(&definition.content, Content::Read { registered: Some(registered), .. } if at - *registered > recent.window);
         let has_old_above =
             newer.iter().any(|other| self.rank(other) >= recent.keep_revisions as usize && is_old(other, self.now));
         definition.is_active
-            && definition.content != Content::Gone
             && (recent.all_active
                 || newer.len() < recent.keep_revisions as usize
                 || match definition.content {
-                    Content::NotRead => !has_old_above,
+                    Content::NotRead | Content::Gone => !has_old_above,
                     _ => !is_old(definition, self.now),
                 })
     }
 
     fn rank(&self, definition: &Definition) -> usize {
         let all = self.snapshot.in_use.definitions.values();
-        all.filter(|other| {
-            let exists = other.is_active && other.content != Content::Gone;
-            exists && other.family == definition.family && other.revision > definition.revision
-        })
-        .count()
+        all.filter(|other| other.is_active && other.family == definition.family && other.revision > definition.revision)
+            .count()
     }
 
     /// Digests that roots lead to, with the indexes that list what runs.
@@ -162,7 +160,8 @@ impl Naive<'_> {
             let is_here = ecr.is_some_and(|ecr| {
                 (&ecr.account, &ecr.region, &ecr.repository) == (&home().account, &home().region, &repository.name)
             });
-            if ecr.is_none() {
+            let is_ours = ecr.is_some_and(|ecr| (&ecr.account, &ecr.region) == (&home().account, &home().region));
+            if !is_ours {
                 running.extend(digest);
                 running.extend(reference.as_ref().and_then(|reference| reference.digest()));
             }

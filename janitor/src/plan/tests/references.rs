@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use coalmine_pipeline::Home;
 
 use super::world::{World, digest, reference};
-use crate::in_use::{Content, Reach, Source, SourceReport, Step, Use, Used};
+use crate::in_use::{Content, Definition, Reach, Source, SourceReport, Step, Use, Used};
 use crate::inventory::{Access, Manifest, Reading, RegistryAccess, Replication};
 use crate::plan::{Freeze, Gap, Kept, Verdict};
 use crate::policy::Policy;
@@ -106,11 +106,33 @@ fn a_definition_that_is_needed_and_not_read_stops_everything() {
     assert_eq!(world.deleted(), NOTHING);
     assert_eq!(world.verdict(1), Verdict::Keep(Kept::Incomplete));
     world.planned(|plan| assert!(matches!(plan.gaps[..], [Gap::Definitions(1, _)]), "{:?}", plan.gaps));
-    world.in_use.definitions.insert(
-        "arn:aws:ecs:eu-west-1:123456789012:task-definition/app:1".into(),
-        crate::in_use::Definition { family: "app".into(), revision: 1, is_active: false, content: Content::Gone },
-    );
-    assert_eq!(world.deleted(), [1]);
+}
+
+#[test]
+fn a_definition_that_is_said_to_be_gone_stops_everything_while_it_is_listed_or_a_service_or_task_has_it() {
+    let arn: std::sync::Arc<str> = "arn:aws:ecs:eu-west-1:123456789012:task-definition/app:1".into();
+    let service = || Step::Service("prod".into(), "app".into());
+    let history = Step::ServiceDeployment("1".into(), None);
+    for (by, is_active, stops) in [
+        (vec![service(), Step::Deployment("ecs-svc/1".into())], false, true),
+        (vec![Step::ExpressService("app".into())], false, true),
+        (vec![Step::Task("prod".into(), "0123".into())], false, true),
+        (vec![Step::Rule("default".into(), "nightly".into())], true, true),
+        (vec![], true, true),
+        // Nothing starts from these, and ECS deletes what they name.
+        (vec![Step::Rule("default".into(), "nightly".into())], false, false),
+        (vec![service(), history], false, false),
+    ] {
+        let mut world = World::new();
+        world.image("shop/app", 1, &["v1"], 40);
+        if !by.is_empty() {
+            world.in_use.uses.push(Use { by: by.clone(), of: Used::Definition(arn.clone()) });
+        }
+        let gone = Definition { family: "app".into(), revision: 1, is_active, content: Content::Gone };
+        world.in_use.definitions.insert(arn.clone(), gone);
+        assert_eq!(world.deleted().is_empty(), stops, "{by:?} {is_active}");
+        world.planned(|plan| assert_eq!(matches!(plan.gaps[..], [Gap::Definitions(..)]), stops, "{:?}", plan.gaps));
+    }
 }
 
 #[test]
@@ -280,9 +302,35 @@ fn deletions_that_spread_need_readers_where_they_spread_to() {
         report.home = Some(copy.clone());
         world.in_use.sources.push(report);
     }
+    // The copy's own policy may let somebody else pull.
+    assert_eq!(world.deleted(), NOTHING);
+    world.planned(|plan| assert_eq!(plan.repositories[0].frozen, [Freeze::CopyMayBeShared(copy)]));
+    let shared = "\n[[shared]]\nrepositories = [\"shop/*\"]\nwith = [\"123456789012\"]";
+    world.policy = Policy::parse(&format!("{}{reader}{shared}", super::world::POLICY)).unwrap();
     assert_eq!(world.deleted(), [1]);
     world.uses("123456789012.dkr.ecr.eu-west-2.amazonaws.com/shop/app:v1", None);
     assert_eq!(world.deleted(), NOTHING);
+    world.in_use.uses.clear();
+    // The copy was given a tag of its own: whichever image has it there, its deletion here deletes it.
+    world.uses("123456789012.dkr.ecr.eu-west-2.amazonaws.com/shop/app:theirs", None);
+    assert_eq!(world.deleted(), NOTHING);
+    assert_eq!(world.verdict(1), Verdict::Keep(Kept::Frozen));
+}
+
+/// Another registry of ECR may be a pull-through cache of this one.
+#[test]
+fn a_digest_counts_wherever_it_is_named() {
+    for (name, rest, running) in [
+        ("210987654321.dkr.ecr.eu-west-1.amazonaws.com/cache/shop/app", format!("@{}", digest(1)), None),
+        ("210987654321.dkr.ecr.eu-west-1.amazonaws.com/cache/shop/app", ":v1".to_owned(), Some(digest(1))),
+        ("registry.example.com/app", format!("@{}", digest(1)), None),
+    ] {
+        let mut world = World::new();
+        world.image("shop/app", 1, &["v1"], 40);
+        world.image("shop/app", 2, &["v2"], 40);
+        world.uses(&format!("{name}{rest}"), running);
+        assert_eq!(world.deleted(), [2], "{name}{rest}");
+    }
 }
 
 #[test]
@@ -329,7 +377,7 @@ fn the_same_name_elsewhere_keeps_nothing_and_a_bare_digest_keeps_it_everywhere()
     world.image("shop/app", 1, &["v1"], 40);
     world.image("shop/app", 2, &["v2"], 40);
     world.image("shop/web", 2, &["v2"], 40);
-    world.uses("210987654321.dkr.ecr.eu-west-1.amazonaws.com/shop/app:v1", Some(digest(1)));
+    world.uses("210987654321.dkr.ecr.eu-west-1.amazonaws.com/shop/app:v1", None);
     world.uses(&format!("mirror.example.com/app@{}", digest(2)), None);
     world.image("shop/web", 3, &[], 1);
     assert_eq!(world.deleted(), [1]);
