@@ -8,16 +8,23 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 
 use coalmine_door::store::Location;
-use coalmine_pipeline::action_type::{CANARY, FULL};
+use coalmine_pipeline::action_type::{CANARY, FULL, ROLLBACK};
 use coalmine_pipeline::artifact::{parse_image_definitions, parse_image_detail, parse_image_file};
+use coalmine_pipeline::ledger::Entry;
 use coalmine_pipeline::limits::FAILURE_MESSAGE_CHARS;
 use coalmine_pipeline::{
-    CanaryConfig, Capacity, Digest, FullConfig, ImageFile, ImageReference, Options, Problems, Share, duration,
+    CanaryConfig, Capacity, Digest, FullConfig, ImageFile, ImageReference, Options, Problems, RollbackConfig, Share,
+    duration,
 };
 use coalmine_worker::artifact::{ImagesError, images};
 use coalmine_worker::deploy::progress::Progress;
 use coalmine_worker::deploy::revision::Revision;
+use coalmine_worker::deploy::rollback::aim::Aims;
+use coalmine_worker::deploy::rollback::token::Token;
+use coalmine_worker::ledger::canaries::Canary;
+use coalmine_worker::ledger::history::Ran;
 use coalmine_worker::ledger::orphans::WorkerObject;
+use coalmine_worker::ledger::releases::Release;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -142,6 +149,18 @@ fn objects() -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
+/// What the ledger keeps of releases: a canary that waits, what became of a release, that it ended well on a service.
+fn records() -> Vec<Vec<u8>> {
+    let texts = [
+        r#"{"schema":1,"release":"e-1","pipeline":"app","stage":"Release","action":"Canary","action_execution":"a-1","cluster":"main","service":"app-canary","full":"app","alarms":["5xx"],"digests":{"app":"sha256:1"},"summary":"well","since":1767603600,"progress":"{\"v\":1,\"t\":0,\"p\":\"deploy\"}","restoring":{"why":"rejected","by":"ann","since":1767603660}}"#,
+        r#"{"schema":1,"release":"e-1","pipeline":"app","images":["shop/app:v2"],"digests":{"app":"sha256:1"},"timeline":[{"at":1767603600,"service":"main/app","state":"deploying","reason":"","revision":"app:2","action":"a-1"}]}"#,
+        r#"{"schema":1,"release":"e-1","pipeline":"app","began":1767603600,"at":1767603660,"revision":"app:2","digests":{"app":"sha256:1"},"rollback":true,"over":1767603660,"canary":"app-canary"}"#,
+    ];
+    let bytes = texts.map(str::as_bytes);
+    assert!(Canary::parse(bytes[0]).is_some() && Release::parse(bytes[1]).is_some() && Ran::parse(bytes[2]).is_some());
+    bytes.map(<[u8]>::to_vec).to_vec()
+}
+
 fn definitions() -> Vec<u8> {
     format!(
         r#"[{{"name":"app","imageUri":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/app:v7"}},
@@ -202,7 +221,7 @@ type Values = BTreeMap<String, String>;
 type Parser = fn(&Values) -> Option<Problems>;
 
 /// The action types with a parser, and a configuration that each takes.
-fn configurations() -> [(Parser, Values); 2] {
+fn configurations() -> [(Parser, Values); 3] {
     let map = |values: &[(&str, &str)]| values.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let arn = "arn:aws:ecs:eu-west-1:123456789012:service/shop/app";
     let canary = map(&[
@@ -225,12 +244,22 @@ fn configurations() -> [(Parser, Values); 2] {
         ("BakeTime", "90s"),
         ("Options", "surge=true, file=images/prod.json, wait=0, ignore_unknown=true"),
     ]);
-    let both: [(Parser, Values); 2] =
-        [(|values| CanaryConfig::parse(values).err(), canary), (|values| FullConfig::parse(values).err(), full)];
-    for (parser, values) in &both {
+    let rollback = map(&[
+        ("Pool", "prod"),
+        ("Cluster", "shop"),
+        ("Services", "app, search"),
+        ("To", "-2"),
+        ("Options", "canary.app=app-blue, surge=true, deadline=30m"),
+    ]);
+    let all: [(Parser, Values); 3] = [
+        (|values| CanaryConfig::parse(values).err(), canary),
+        (|values| FullConfig::parse(values).err(), full),
+        (|values| RollbackConfig::parse(values).err(), rollback),
+    ];
+    for (parser, values) in &all {
         assert!(parser(values).is_none(), "{:?}", parser(values));
     }
-    both
+    all
 }
 
 proptest! {
@@ -249,6 +278,44 @@ proptest! {
         if let Some(object) = WorkerObject::parse(&bytes) {
             let printed = serde_json::to_string(&object).unwrap();
             prop_assert_eq!(json(std::str::from_utf8(&bytes).unwrap()), json(&printed));
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_taken_stays_the_same_when_it_is_written_again(bytes in mutated(records())) {
+        if let Some(canary) = Canary::parse(&bytes) {
+            prop_assert_eq!(Canary::parse(&serde_json::to_vec(&canary).unwrap()), Some(canary));
+        }
+        if let Some(release) = Release::parse(&bytes) {
+            prop_assert_eq!(Release::parse(&serde_json::to_vec(&release).unwrap()), Some(release));
+        }
+        if let Some(ran) = Ran::parse(&bytes) {
+            prop_assert_eq!(Ran::parse(&serde_json::to_vec(&ran).unwrap()), Some(ran));
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_ledger_prints_as_it_was_read(text in mutated_text(["services/main/app/001767603600-0b2f-11-e4.json"])) {
+        if let Some(entry) = Entry::of(&text) {
+            prop_assert_eq!(entry.key(), text);
+        }
+    }
+
+    #[test]
+    fn the_token_of_a_rollback_is_read_wholly_or_not_at_all(text in mutated_text([
+        r#"{"v":1,"t":1767603600,"d":true,"a":"+ 3 2,shop 3 2,search search-web:7 6 50/200"}"#,
+        r#"{"v":1,"t":1767603600,"d":false}"#,
+    ])) {
+        if let Some(token) = Token::own(&text) {
+            prop_assert_eq!(Token::own(&token.write()), Some(token.clone()));
+            prop_assert!(is_kept(&json(&text), &json(&token.write())), "{} became {}", text, token.write());
+        }
+    }
+
+    #[test]
+    fn the_aims_of_a_rollback_are_read_wholly_or_not_at_all(text in mutated_text(["+ 3 2,shop 3 2,search search-web:7 6 50/200"])) {
+        if let Ok(aims) = text.parse::<Aims>() {
+            prop_assert_eq!(aims.to_string().parse::<Aims>().ok(), Some(aims));
         }
     }
 
@@ -315,7 +382,7 @@ proptest! {
         "mode=deploy, image.app=shop/app:v7, image.log-router=fluent/fluent-bit:3, file=deploy/images.json",
         "surge=false, already_red=require-clear, deadline=2h, wait=0, ignore_unknown=true",
     ])) {
-        for keys in [CANARY.options, FULL.options] {
+        for keys in [CANARY.options, FULL.options, ROLLBACK.options] {
             match Options::parse(&text, keys) {
                 Ok(_) => prop_assert!(text.split(',').all(|part| part.contains('=')), "{}", text),
                 Err(problems) => prop_assert!(!problems.is_empty()),

@@ -70,7 +70,8 @@ async fn a_release_that_is_refused_before_it_told_the_canary_anything_leaves_it_
             let is_restored = last(&story, &first) == State::Restored;
             assert!(is_restored || operation == "UpdateService", "{operation} after {pause} s");
         }
-        assert!(before_the_watch > 0, "{operation}: the watch was always first");
+        // What was refused when it told the canary has a deployment of its own by then, which undoes it.
+        assert!(before_the_watch > 0 || operation == "UpdateService", "the watch was always first");
     }
 }
 

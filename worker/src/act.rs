@@ -62,15 +62,15 @@ pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<(), AwsError>
     }
 }
 
-/// Finds the service deployment that brings our revision: among those created after the one that this action found, or,
-/// where the service runs the revision already, the current one. A stage that is retried may bring the revision of its first
-/// try, whose deployment is over.
+/// Finds the service deployment that brings our revision: among those created since the action began, or, where the
+/// service runs the revision already, the current one. A stage that is retried may bring the revision of its first try,
+/// whose deployment is over.
 async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let Some(ours) = turn.progress.revision.clone() else { return Ok(()) };
     let service = turn.view.service()?.clone();
-    // Both dates are AWS's own, however far this worker's clock is off; where the first is not known, its own has to do.
-    let found_then = turn.progress.former.as_ref().and_then(|former| former.at);
-    let floor = found_then.unwrap_or(turn.progress.started - CLOCK_SKEW_SECONDS);
+    // Both dates are AWS's own, however far this worker's clock is off; where the begin is not known, its own has to do.
+    let began = turn.progress.former.as_ref().and_then(|former| former.at);
+    let floor = began.unwrap_or(turn.progress.started - CLOCK_SKEW_SECONDS);
     let since = coalmine_door::clock::Time::from_timestamp(floor, 0);
     let ecs = &turn.tools.ecs;
     let mut found = None;
@@ -78,7 +78,7 @@ async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
         let earlier = listed.created.is_none_or(|created| created.timestamp() < floor);
         let over = !matches!(listed.status, DeploymentStatus::Running | DeploymentStatus::Successful);
         let before = listed.created.is_some_and(|created| created.timestamp() < turn.progress.started);
-        let first_try = earlier || found_then.is_none() && before && over;
+        let first_try = earlier || began.is_none() && before && over;
         if !first_try && ecs.service_revision(&listed.target).await?.revision == ours {
             found = Some(listed.arn);
             break;

@@ -22,9 +22,18 @@ pub(crate) enum Hindrance {
 /// # Errors
 /// When CodePipeline cannot be asked.
 pub(crate) async fn hindrance(tools: &Tools, job: &Job, token: &str) -> Result<Option<Hindrance>, AwsError> {
+    allowed(tools, job, token).await.map(Result::err)
+}
+
+/// The same; where nothing keeps it from acting, with the date of the action's begin, in epoch seconds by AWS's clock.
+///
+/// # Errors
+/// When CodePipeline cannot be asked.
+pub(crate) async fn allowed(tools: &Tools, job: &Job, token: &str) -> Result<Result<Option<i64>, Hindrance>, AwsError> {
     // Whoever answers slowly is asked first: the lease is looked at last, since it says for how long an act may begin.
-    if tools.codepipeline.action(&job.context).await? != ActionState::Wanted {
-        return Ok(Some(Hindrance::NotWanted));
+    let (state, since) = tools.codepipeline.action_since(&job.context).await?;
+    if state != ActionState::Wanted {
+        return Ok(Err(Hindrance::NotWanted));
     }
     let held = &tools.held;
     let mut kept = held.keep(&job.id, token).await;
@@ -32,15 +41,15 @@ pub(crate) async fn hindrance(tools: &Tools, job: &Job, token: &str) -> Result<O
         kept = held.renew().await;
     }
     match kept {
-        Ok(()) if held.may_act() => Ok(None),
-        Ok(()) => Ok(Some(Hindrance::HandBack("the ledger answers too slowly".to_owned()))),
+        Ok(()) if held.may_act() => Ok(Ok(since)),
+        Ok(()) => Ok(Err(Hindrance::HandBack("the ledger answers too slowly".to_owned()))),
         Err(problem @ HeldError::TakenOver) => {
             warn!("a peer has taken this worker's jobs over, or the ledger was lost: the job is handed back");
-            Ok(Some(Hindrance::HandBack(problem.to_string())))
+            Ok(Err(Hindrance::HandBack(problem.to_string())))
         }
         Err(problem) => {
             warn!(error = %problem, "the ledger cannot be written: the job is handed back");
-            Ok(Some(Hindrance::HandBack(format!("waiting for the ledger: {problem}"))))
+            Ok(Err(Hindrance::HandBack(format!("waiting for the ledger: {problem}"))))
         }
     }
 }

@@ -18,6 +18,7 @@ mod act;
 mod adopt;
 pub mod artifact;
 pub mod aws;
+mod check;
 pub mod cli;
 pub mod commands;
 pub mod deploy;

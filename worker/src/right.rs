@@ -11,7 +11,7 @@ use tracing::info;
 use crate::aws::executions::ActionState;
 use crate::deploy::decision::Which;
 use crate::deploy::hold::{self, Fate};
-use crate::hindrance::{Hindrance, hindrance};
+use crate::hindrance::{Hindrance, allowed};
 use crate::ledger::canaries::{self, Canary};
 use crate::ledger::lease::Lease;
 use crate::report::Ending;
@@ -117,14 +117,13 @@ impl Turn<'_> {
         if self.right.is_watch() {
             return self.hindrance_of_watch().await;
         }
-        let hindrance = hindrance(self.tools, self.job, &self.progress.to_token()).await?;
-        Ok(match hindrance {
-            None => {
-                self.wanted_at = Some(self.tools.clock.now());
+        Ok(match allowed(self.tools, self.job, &self.progress.to_token()).await? {
+            Ok(since) => {
+                (self.wanted_at, self.since) = (Some(self.tools.clock.now()), since);
                 None
             }
-            Some(Hindrance::HandBack(reason)) => Some(self.hand_back(reason)),
-            Some(Hindrance::NotWanted) => Some(Ending::NotWanted),
+            Err(Hindrance::HandBack(reason)) => Some(self.hand_back(reason)),
+            Err(Hindrance::NotWanted) => Some(Ending::NotWanted),
         })
     }
 

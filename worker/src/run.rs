@@ -145,14 +145,19 @@ async fn work(
     let _ = tools.clock.limit(LAST_WORD, tools.held.renew()).await;
     tools.teller.end();
     let _ = tools.clock.limit(LAST_WORD, errands.join_next()).await;
+    // Also jobs of a dead worker that could not be given back yet: a peer has to look after them.
+    let still_held = tools.held.jobs().len();
     if drained.is_some() {
-        return Stopped::Drained;
+        return if still_held == 0 { Stopped::Drained } else { Stopped::Left(still_held) };
     }
     // A poll that was not answered may have kept the turns from being counted: those that have ended left nothing.
     pollers.abort_all();
     let mut turns = turns.lock().await;
     while turns.try_join_next().is_some() {}
-    if turns.is_empty() { Stopped::Drained } else { Stopped::Left(turns.len()) }
+    match turns.len().max(tools.held.jobs().len()) {
+        0 => Stopped::Drained,
+        left => Stopped::Left(left),
+    }
 }
 
 /// Polls one action type.

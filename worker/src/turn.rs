@@ -8,9 +8,8 @@
 
 use std::sync::Arc;
 
-use coalmine_pipeline::Mode;
 use coalmine_pipeline::action_type::{FULL, ROLLBACK};
-use coalmine_pipeline::limits::{CUSTOM_ACTION_TIMEOUT, cut};
+use coalmine_pipeline::limits::CUSTOM_ACTION_TIMEOUT;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -21,12 +20,10 @@ use crate::aws::observer::INTERVAL;
 use crate::deploy::action::Action;
 use crate::deploy::decision::{Decision, Role, Step, Terms, elapsed};
 use crate::deploy::hold::LOOK;
-use crate::deploy::preflight::{self, Check};
 use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
-use crate::deploy::{restore, rollout, undo};
+use crate::deploy::{rollout, undo};
 use crate::ledger::canaries::Canary;
-use crate::observe::{Asker, Gathered, View};
-use crate::plan;
+use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
 use crate::right::Right;
 use crate::rollback;
@@ -55,6 +52,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) gathered: Option<Gathered>,
     pub(crate) waited: bool,
     pub(crate) wanted_at: Option<Time>,
+    /// When the action began, in epoch seconds by AWS's clock, once that is known.
+    pub(crate) since: Option<i64>,
     /// Whether this turn only corrects what it did too late; its job is over.
     pub(crate) late: bool,
     /// By what right it acts.
@@ -140,7 +139,7 @@ impl<'a> Turn<'a> {
     ) -> Self {
         let view = View::new(tools, &action, &progress);
         let (gathered, waited, wanted_at, late, last) = (None, false, None, false, String::new());
-        let (has_canary, struck, missing_since) = (false, None, None);
+        let (since, has_canary, struck, missing_since) = (None, false, None, None);
         Self {
             tools,
             job,
@@ -150,6 +149,7 @@ impl<'a> Turn<'a> {
             gathered,
             waited,
             wanted_at,
+            since,
             late,
             right,
             has_canary,
@@ -227,7 +227,7 @@ impl Turn<'_> {
     }
 
     /// Logs a reason once, when it is a new one.
-    fn tell(&mut self, reason: &str) {
+    pub(crate) fn tell(&mut self, reason: &str) {
         if self.last != reason {
             info!(service = %self.action.service, "{reason}");
             reason.clone_into(&mut self.last);
@@ -315,70 +315,6 @@ impl Turn<'_> {
                 self.carry_out(decision).await
             }
         }
-    }
-
-    async fn check(&mut self, busy_since: Option<i64>) -> Result<Pass, AwsError> {
-        if self.gathered.as_ref().is_none_or(|gathered| gathered.is_stale(self.tools.clock.now())) {
-            self.gathered = Some(Gathered::gather(self).await?);
-        }
-        let now = self.tools.clock.now().timestamp();
-        let Some(gathered) = &self.gathered else { return Ok(Pass::Again) };
-        if self.action.options.mode == Mode::Plan {
-            let planned = plan::of_turn(self, gathered).await?;
-            return Ok(Pass::End(planned.unwrap_or_else(|problems| configuration(refusal(&self.action, &problems)))));
-        }
-        match preflight::check(&gathered.facts(Asker::of(self), busy_since), now) {
-            // What was gathered before the wait may be old: everything is checked once more.
-            Check::Refuse(_) | Check::Ready(_) if self.waited => {
-                (self.waited, self.gathered) = (false, None);
-                self.view.outdate(self.tools);
-                Ok(Pass::Again)
-            }
-            Check::Refuse(problems) => match self.await_watch(busy_since, false).await {
-                Some(wait) => Ok(wait),
-                None => Ok(self.turn_down(refusal(&self.action, &problems))),
-            },
-            Check::Wait { reason, busy } => {
-                self.waited = true;
-                let since = busy.then(|| busy_since.unwrap_or(now));
-                self.progress.phase = Phase::Check { busy_since: since };
-                Ok(Pass::Wait(reason))
-            }
-            Check::Ready(plan) => {
-                if let Some(ending) = self.hindrance().await? {
-                    return Ok(Pass::End(ending));
-                }
-                if let Some(wait) = self.await_watch(busy_since, true).await {
-                    return Ok(wait);
-                }
-                let revision = act::register(self.tools, &plan.copy).await?;
-                self.tell(&format!(
-                    "{} is ready to be deployed as {revision}",
-                    crate::deploy::release::describe(&plan.images)
-                ));
-                self.progress.former = Some(plan.former);
-                self.progress.revision = Some(revision);
-                self.progress.phase = Phase::Deploy;
-                self.tools.releases.keep(&self.job.context.action_execution, &plan.images);
-                self.view.images = Some(plan.images);
-                self.record_begin().await;
-                self.view.ignore_red(&self.action, &self.progress);
-                Ok(Pass::Again)
-            }
-        }
-    }
-
-    /// Ends an action that touched nothing. A turnover that is refused gives its canary back, too: nobody will turn it
-    /// over any more, because a retry of the stage begins with the canary.
-    fn turn_down(&mut self, text: String) -> Pass {
-        let execution = &self.job.context.execution;
-        let canary = self.gathered.as_ref().and_then(|gathered| gathered.canary.as_ref());
-        if !canary.is_some_and(|canary| restore::is_ours(&canary.definition, execution)) {
-            return Pass::End(configuration(text));
-        }
-        let cause = Cause { kind: CauseKind::Refused, text, witness: None };
-        self.progress.undo(self.action.role, cause, self.tools.clock.now().timestamp());
-        Pass::Again
     }
 
     fn decide(&self, phase: &Phase) -> Result<Decision, AwsError> {
@@ -488,14 +424,4 @@ impl Turn<'_> {
 
 pub(crate) fn configuration(text: String) -> Ending {
     Ending::Failed { kind: FailureKind::Configuration, text, id: None }
-}
-
-fn refusal(action: &Action, problems: &[String]) -> String {
-    let what = match action.role {
-        Role::Canary => "canary",
-        Role::Full => "full service",
-    };
-    let list: String =
-        problems.iter().map(|problem| format!("\n- {}", cut(problem, 1_000).replace('\n', "\n  "))).collect();
-    format!("Nothing was deployed to {what} {}/{}:{list}", action.cluster, action.service)
 }

@@ -46,6 +46,8 @@ struct Watch {
     held: BTreeMap<String, Held>,
     /// The canaries on their way back; each gives its key.
     returning: JoinSet<String>,
+    /// Why an execution could not be looked at, in the last round.
+    blind: Option<String>,
 }
 
 /// A held canary as this worker knows it.
@@ -72,14 +74,15 @@ struct Eye {
 /// Watches until the worker is told to stop.
 pub(crate) async fn run(tools: Arc<Tools>, lease: Arc<Lease>, pulse: PartPulse, stopping: watch::Receiver<bool>) {
     let (held, returning) = (BTreeMap::new(), JoinSet::new());
-    let mut watch = Watch { tools, lease, pulse, stopping, held, returning };
+    let mut watch = Watch { tools, lease, pulse, stopping, held, returning, blind: None };
     while !*watch.stopping.borrow_and_update() {
         let begin = watch.tools.clock.now();
         let looked = watch.look().await;
         if let Err(problem) = &looked {
             warn!(error = %problem, "the ledger cannot be read: held canaries are not watched");
         }
-        watch.pulse.went_round(looked.err().map(|problem| problem.brief()));
+        let blind = watch.blind.take();
+        watch.pulse.went_round(looked.err().map(|problem| problem.brief()).or(blind));
         let took = (watch.tools.clock.now() - begin).to_std().unwrap_or_default();
         let pause = LOOK.saturating_sub(took);
         tokio::select! {
@@ -201,6 +204,7 @@ impl Watch {
                 }
                 Err(problem) => {
                     warn!(error = %problem, pipeline = first.pipeline, "a held canary's execution cannot be looked at");
+                    self.blind = Some(problem.brief());
                 }
             }
             let now = self.tools.clock.now();

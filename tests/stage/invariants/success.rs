@@ -89,7 +89,8 @@ fn foreign_task(world: &World, service: &str, release: &Release, word: Duration)
     let of_release = view.tasks.iter().filter(|task| task.revision == view.primary);
     let ended = of_release.filter(was_healthy).filter_map(|task| task.ended);
     let just_now = ended.max().is_some_and(|at| world.now.duration_since(at).is_ok_and(|passed| passed <= word));
-    (running == 0 && view.desired > 0 && !just_now).then(|| "none of its tasks runs".to_owned())
+    let desired = u32::try_from(view.desired).unwrap_or_default();
+    (running < desired && !just_now).then(|| format!("{running} of its {desired} tasks run"))
 }
 
 /// The digests that an action's artifact names, as the registry has them now.

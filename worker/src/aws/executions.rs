@@ -40,9 +40,18 @@ impl CodePipeline {
     /// # Errors
     /// When the call fails.
     pub async fn action(&self, context: &Context) -> Result<ActionState, AwsError> {
+        self.action_since(context).await.map(|(state, _)| state)
+    }
+
+    /// The same with the date of its begin, in epoch seconds by AWS's clock, once it is listed.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn action_since(&self, context: &Context) -> Result<(ActionState, Option<i64>), AwsError> {
         let actions = self.actions(context, ACTIONS_MAX).await.map_err(not_seen_yet)?;
         let own = actions.iter().find(|action| action.action_execution_id() == Some(&context.action_execution));
-        Ok(state(own))
+        let start = own.and_then(|action| action.start_time()).map(|start| start.secs());
+        Ok((state(own), start))
     }
 
     /// Whether an action, or its retry, is not over yet.

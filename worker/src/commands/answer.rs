@@ -114,7 +114,7 @@ pub async fn answer(
         let value = Answer { approval: &approval, answer, reason: &args.reason };
         writeln!(out, "{}", serde_json::to_string(&value).unwrap_or_default())?;
     } else {
-        let then = if approve { "" } else { "; the watch returns its canary within half a minute" };
+        let then = if approve { "" } else { "; the watch returns its canary" };
         writeln!(out, "{answer}: {stage}/{action} of {pipeline}, release {release}{then}")?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use coalmine_pipeline::limits::cut;
 use serde::{Deserialize, Serialize};
 
+use crate::deploy::message::printable_lines;
 use crate::deploy::revision::Revision;
 
 /// The longest reason that is kept and told, in characters.
@@ -99,6 +100,12 @@ impl Happening {
     }
 }
 
+/// A reason as it is kept and told: it may quote what stood in a log or an alarm.
+#[must_use]
+pub fn told(reason: &str) -> String {
+    cut(&printable_lines(reason), REASON_CHARS_MAX).into_owned()
+}
+
 /// The version of what others are told.
 pub const EVENT_VERSION: u32 = 1;
 
@@ -119,10 +126,10 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event, whose reason is as long as records keep it.
+    /// An event, whose reason is as records keep it.
     #[must_use]
     pub fn new((release, pipeline): (&str, &str), digests: BTreeMap<String, String>, mut happening: Happening) -> Self {
-        happening.reason = cut(&happening.reason, REASON_CHARS_MAX).into_owned();
+        happening.reason = told(&happening.reason);
         let (release, pipeline) = (release.to_owned(), pipeline.to_owned());
         Self { version: EVENT_VERSION, release, pipeline, happening, digests }
     }

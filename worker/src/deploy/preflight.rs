@@ -212,7 +212,7 @@ pub fn check(facts: &Facts<'_>, now: i64) -> Check {
             percents: facts.percents.unwrap_or(service.percents),
             first: facts.never_deployed,
             percents_back: false,
-            at: service.primary().and_then(|primary| primary.created).map(|created| created.timestamp()),
+            at: None,
             red,
         },
     }))

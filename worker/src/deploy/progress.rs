@@ -121,7 +121,7 @@ pub struct Former {
     /// somebody else's then, even where they look like ours.
     #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
     pub percents_back: bool,
-    /// When its newest deployment was created, by AWS's clock, in epoch seconds: this action's come after it.
+    /// When the action began that found it so, in epoch seconds by AWS's clock: its deployments come after that.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub at: Option<i64>,
     /// Alarms that were red before and are to be ignored.

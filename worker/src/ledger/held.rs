@@ -259,6 +259,10 @@ impl Held {
             Some(stored) if attempted.as_ref() == Some(&stored.body) => {
                 Ok(self.store.put(&written.key, body.to_vec(), &Condition::Unchanged(stored.version)).await?)
             }
+            // Nobody has written: S3 refuses a write beside another one under way with the same word.
+            Some(stored) if written.version.as_ref() == Some(&stored.version) => {
+                Ok(self.store.put(&written.key, body.to_vec(), &Condition::Unchanged(stored.version)).await?)
+            }
             // Nothing was there that a peer could have taken over.
             None if written.version.is_none() => {
                 Ok(self.store.put(&written.key, body.to_vec(), &Condition::New).await?)

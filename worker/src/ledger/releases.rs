@@ -12,10 +12,9 @@ use std::collections::BTreeMap;
 
 use coalmine_door::store::{Condition, Store, StoreError};
 use coalmine_pipeline::ledger::{RELEASE_SCHEMA as SCHEMA, RELEASES, release_key, release_of};
-use coalmine_pipeline::limits::cut;
 use serde::{Deserialize, Serialize};
 
-use crate::deploy::happening::{Happening, REASON_CHARS_MAX, State};
+use crate::deploy::happening::{Happening, State, told};
 use crate::deploy::release::Image;
 
 /// The longest timeline: the oldest happenings fall out, but for the first.
@@ -81,7 +80,7 @@ impl Release {
 
     /// Notes what happened; `false` where it is on record already: a repeated turn tells the same again.
     fn add(&mut self, mut happening: Happening) -> bool {
-        happening.reason = cut(&happening.reason, REASON_CHARS_MAX).into_owned();
+        happening.reason = told(&happening.reason);
         let known = self.last_of(&happening.service).is_some_and(|last| last.is_told_by(&happening));
         if known {
             return false;
