@@ -60,14 +60,14 @@ async fn two_releases_and_a_rollback_are_shown() {
     0000-00-00 00:00:00 | Source/Source | Succeeded
     0000-00-00 00:00:00 | +0s | Approve/Approve | Succeeded | by arn:aws:iam::000000000000:user/setup: looks good
     0000-00-00 00:00:00 | +00s | main/app-canary | deploying | app=000000000000 [app-canary:3]
-    0000-00-00 00:00:00 | +0m 00s | main/app-canary | held | Canary: the only task of main/app-canary runs app-canary:3 and stayed well for 0m (app=000000000000); no task was restarted; 1 alarm stayed clear; took 0m0s; before: app-canary:2; to undo it, reject: coalmine-worker reject app --reason … [app-canary:3]
+    0000-00-00 00:00:00 | +0m 00s | main/app-canary | held | Canary: the only task of main/app-canary runs app-canary:3 and stayed well for 0m (app=000000000000); no task was restarted; 1 alarm stayed clear; took 0m00s; before: app-canary:2; to undo it, reject: coalmine-worker reject app --reason … [app-canary:3]
     0000-00-00 00:00:00 | +0m 00s | Release/Approve | Succeeded | by arn:aws:iam::000000000000:user/setup: looks good
-    0000-00-00 00:00:00 | +0m 00s | main/app | deploying | app=000000000000 [app:3]
+    0000-00-00 00:00:00 | +0m 0s | main/app | deploying | app=000000000000 [app:3]
     0000-00-00 00:00:00 | +0m 00s | main/app | deployed | Full: all 4 tasks of main/app run app:3 and stayed well for 0m (app=000000000000); no task was restarted; 1 alarm stayed clear; took 0m00s; before: app:2 [app:3]
     0000-00-00 00:00:00 | +0m 00s | main/app-canary | rolling-back | by ann: app-canary goes back to app-canary:2 of release 00000000-0000-0000-0000-000000000000: errors doubled [app-canary:2]
     0000-00-00 00:00:00 | +0m 00s | main/app | rolling-back | by ann: app goes back to app:2 of release 00000000-0000-0000-0000-000000000000: errors doubled [app:2]
-    0000-00-00 00:00:00 | +0m 00s | main/app-canary | rolled-back | by ann: app-canary is back at app-canary:2 of release 00000000-0000-0000-0000-000000000000: 1 of 1 tasks run app-canary:2 [app-canary:2]
-    0000-00-00 00:00:00 | +0m 00s | main/app | rolled-back | by ann: app is back at app:2 of release 00000000-0000-0000-0000-000000000000: 4 of 4 tasks run app:2 [app:2]
+    0000-00-00 00:00:00 | +0m 0s | main/app-canary | rolled-back | by ann: app-canary is back at app-canary:2 of release 00000000-0000-0000-0000-000000000000: 1 of 1 tasks run app-canary:2 [app-canary:2]
+    0000-00-00 00:00:00 | +0m 0s | main/app | rolled-back | by ann: app is back at app:2 of release 00000000-0000-0000-0000-000000000000: 4 of 4 tasks run app:2 [app:2]
     ");
 }
 
@@ -93,7 +93,7 @@ async fn a_canary_that_waits_for_people_and_one_that_goes_back_are_shown() {
     ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
      Service      Release    Age      Tasks   Runs           Canary                        Health
     ═══════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════════
-     app          —          0m         4/4   app:1          app-canary: another release   well
+     app          —          0m 00s     4/4   app:1          app-canary: another release   well
     ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
      app-canary   00000000   0m 00s     1/1   app-canary:2   is that of app                goes back from 00000000: Release/Approve was rejected by user/setup: looks good
     ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

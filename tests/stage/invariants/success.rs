@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_codepipeline::types::ActionExecutionStatus;
 use serde_json::Value;
@@ -26,6 +26,8 @@ pub(super) struct Successes {
     /// What each execution's canary was started with, by execution.
     releases: BTreeMap<String, Release>,
     proven: BTreeSet<String>,
+    /// How many tasks each service wanted lately, and since when.
+    wanted: BTreeMap<String, Vec<(SystemTime, u32)>>,
 }
 
 impl Successes {
@@ -36,6 +38,9 @@ impl Successes {
         changes: &BTreeMap<String, Seen>,
         deadly: bool,
     ) -> Option<Finding> {
+        for service in [&names.full, &names.canary] {
+            self.note_wanted(world, service);
+        }
         for (execution, run) in runs(world, names) {
             // The tag may move while people think: what counts is what it named when the canary was started.
             if !self.releases.contains_key(&execution.id)
@@ -52,13 +57,37 @@ impl Successes {
             };
             let word = if deadly { WORD.1 } else { WORD.0 };
             let lately = world.now.duration_since(seen.since).is_ok_and(|passed| passed <= word);
-            let foreign = foreign_task(world, service, release, word);
+            let desired = self.least_wanted(world, service, word);
+            let foreign = foreign_task(world, service, release, (word, desired));
             if let Some(foreign) = foreign.filter(|_| !(lately && is_elses(world, names, run, seen))) {
                 let name = &run.name;
                 return Some(Finding::of(service, format!("{name} of {service} succeeded, but {foreign}")));
             }
         }
         None
+    }
+
+    fn note_wanted(&mut self, world: &World, service: &str) {
+        let Some(view) = world.ecs.view(CLUSTER, service) else { return };
+        let desired = u32::try_from(view.desired).unwrap_or_default();
+        let wanted = self.wanted.entry(service.to_owned()).or_default();
+        if wanted.last().is_none_or(|(_, last)| *last != desired) {
+            wanted.push((world.now, desired));
+        }
+    }
+
+    /// The least that a service wanted within the last `word`: autoscaling may have asked for more since the count.
+    fn least_wanted(&self, world: &World, service: &str, word: Duration) -> u32 {
+        let wanted = self.wanted.get(service).map(Vec::as_slice).unwrap_or_default();
+        let recent = |since: SystemTime| world.now.duration_since(since).is_ok_and(|passed| passed <= word);
+        let mut least = u32::MAX;
+        for (since, desired) in wanted.iter().rev() {
+            least = least.min(*desired);
+            if !recent(*since) {
+                break;
+            }
+        }
+        if least == u32::MAX { 0 } else { least }
     }
 }
 
@@ -70,8 +99,8 @@ fn is_elses(world: &World, names: &Names, run: &ActionRun, seen: &Seen) -> bool 
 }
 
 /// What speaks against all tasks of a service running the release. That its tasks, which were healthy, have ended since
-/// they were counted, at most `word` ago, does not.
-fn foreign_task(world: &World, service: &str, release: &Release, word: Duration) -> Option<String> {
+/// they were counted, at most `word` ago, does not; it wanted `desired` tasks then.
+fn foreign_task(world: &World, service: &str, release: &Release, (word, desired): (Duration, u32)) -> Option<String> {
     let view = world.ecs.view(CLUSTER, service)?;
     let mut running = 0;
     for task in view.tasks.iter().filter(|task| task.stopped.is_none()) {
@@ -89,7 +118,6 @@ fn foreign_task(world: &World, service: &str, release: &Release, word: Duration)
     let of_release = view.tasks.iter().filter(|task| task.revision == view.primary);
     let ended = of_release.filter(was_healthy).filter_map(|task| task.ended);
     let just_now = ended.max().is_some_and(|at| world.now.duration_since(at).is_ok_and(|passed| passed <= word));
-    let desired = u32::try_from(view.desired).unwrap_or_default();
     (running < desired && !just_now).then(|| format!("{running} of its {desired} tasks run"))
 }
 
