@@ -60,27 +60,40 @@ impl fmt::Display for End {
 
 /// Whether a disturbed tale ended as without the disturbance, or was given up honestly: its last execution failed, an
 /// action says why, the full service is as it was and was never told to run the release for good, and the canary is as
-/// it was or runs what the full service runs. A success that is none, or a mix of two releases, is neither.
+/// it was or runs what the full service runs, unless somebody abandoned that. A success that is none, or a mix of two releases, is neither.
 pub(crate) fn honest(whole: &Played, played: &Played) -> Result<(), String> {
     let Played { end, before, messages, .. } = played;
-    // A first try that failed before it began leaves one deployment less behind.
+    // A first try that failed before it began leaves one deployment less behind, one that was undone another way back.
+    let brought = |service: &ServiceEnd| service.deployments.iter().filter(|brought| *brought != "v1").count();
     let alike = |(ours, theirs): (&ServiceEnd, &ServiceEnd)| {
-        ours.without_deployments() == theirs.without_deployments() && ours.deployments.len() <= theirs.deployments.len()
+        ours.without_deployments() == theirs.without_deployments() && brought(ours) <= brought(theirs)
     };
     let same = end.services.values().zip(whole.end.services.values()).all(alike);
     if end.executions == whole.end.executions && same {
         return Ok(());
     }
-    let told = end.actions.last().is_some_and(|action| action.contains(" Failed "));
-    let failed = end.executions.last().is_some_and(|status| status == "Failed");
+    // Who stops or abandons it finds it failed, or on its way back: then nothing more is undone, also not the canary.
+    let abandoned = end.actions.last().is_some_and(|action| action.ends_with(" Abandoned"));
+    let told = abandoned || end.actions.last().is_some_and(|action| action.contains(" Failed "));
+    let failed = end.executions.last().is_some_and(|status| status == "Failed")
+        || end.executions.last() == whole.end.executions.last();
     let full = |services: &BTreeMap<String, ServiceEnd>| services["app"].without_deployments();
     let canary = |services: &BTreeMap<String, ServiceEnd>| services["app-canary"].clone();
-    let given_back = canary(before).images == canary(&end.services).images
+    let given_back = abandoned || canary(before).images == canary(&end.services).images
         || canary(&end.services).images == full(&end.services).images
         || canary(&end.services).tasks == 0
         // Somebody else's deployment, which came before ours.
         || canary(&end.services).images == ["by-hand"];
-    if failed && told && full(before) == full(&end.services) && given_back {
+    let (was, is, would_be) = (full(before), full(&end.services), full(&whole.end.services));
+    // How many tasks it has is not the release's to say: autoscaling made it what it would have been in any case.
+    let as_it_was = is.images == was.images
+        && i32::try_from(is.tasks) == Ok(is.desired)
+        && [was.desired, would_be.desired].contains(&is.desired)
+        && (is.percents == was.percents || abandoned && is.percents == would_be.percents);
+    // What never ran has nothing to go back to: its tasks are stopped. What somebody else deployed meanwhile stays.
+    let has_nothing = was.images.is_empty() && (is.tasks, is.desired) == (0, 0);
+    let is_elses = is.images == ["by-hand"] && is == would_be;
+    if failed && told && (as_it_was || has_nothing || is_elses) && given_back {
         return Ok(());
     }
     let whole = &whole.end;
