@@ -87,7 +87,7 @@ pub(crate) fn honest(whole: &Played, played: &Played) -> Result<(), String> {
     let (was, is, would_be) = (full(before), full(&end.services), full(&whole.end.services));
     // How many tasks it has is not the release's to say: autoscaling made it what it would have been in any case.
     let as_it_was = is.images == was.images
-        && i32::try_from(is.tasks) == Ok(is.desired)
+        && u32::try_from(is.tasks) == Ok(is.desired)
         && [was.desired, would_be.desired].contains(&is.desired)
         && (is.percents == was.percents || abandoned && is.percents == would_be.percents);
     // What never ran has nothing to go back to: its tasks are stopped. What somebody else deployed meanwhile stays.
