@@ -134,7 +134,7 @@ impl Turn<'_> {
         match canaries::put_back(self.tools.held.store(), &canary).await {
             Ok(()) => info!(canary = canary.label(), "nothing was done to the canary: it waits as before"),
             Err(problem) => {
-                warn!(error = %problem, canary = canary.label(), "that the canary waits as before could not be noted: nobody watches it")
+                warn!(error = %problem, canary = canary.label(), "that the canary waits as before could not be noted: nobody watches it");
             }
         }
     }

@@ -69,7 +69,7 @@ impl Successes {
 
     fn note_wanted(&mut self, world: &World, service: &str) {
         let Some(view) = world.ecs.view(CLUSTER, service) else { return };
-        let desired = u32::try_from(view.desired).unwrap_or_default();
+        let desired = view.desired;
         let wanted = self.wanted.entry(service.to_owned()).or_default();
         if wanted.last().is_none_or(|(_, last)| *last != desired) {
             wanted.push((world.now, desired));

@@ -27,7 +27,7 @@ pub(super) async fn of_canaries(tools: &Tools, alone: &[&Facts]) -> Result<BTree
         match history::all(tools.held.store()).await {
             Ok(all) => entries = all,
             Err(problem) => {
-                warn!(error = %problem, "the ledger cannot be read: it does not tell whose canary a service is")
+                warn!(error = %problem, "the ledger cannot be read: it does not tell whose canary a service is");
             }
         }
     }
@@ -57,7 +57,7 @@ async fn by_ledger(tools: &Tools, facts: &Facts, entries: &[Entry]) -> Option<St
             Ok(Some(ran)) if ran.canary.as_ref() == Some(name) => return Some(entry.service.clone()),
             Ok(_) => {}
             Err(problem) => {
-                warn!(error = %problem, "the ledger cannot be read: it may not tell whose canary a service is")
+                warn!(error = %problem, "the ledger cannot be read: it may not tell whose canary a service is");
             }
         }
     }
