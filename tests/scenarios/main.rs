@@ -33,6 +33,7 @@ mod permissions;
 mod provisioned;
 mod queue_workers;
 mod refused;
+mod reshaped;
 mod retried;
 mod rollback_action;
 mod rollback_command;

@@ -13,6 +13,10 @@ use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Condition, StoreError};
 
+/// Of how many jobs a worker's object may tell when it takes more over: with the longest tokens it stays below
+/// [`OBJECT_BYTES_MAX`](crate::ledger::OBJECT_BYTES_MAX).
+const ADOPTED_MOST: usize = 350;
+
 /// What the approver and the console see until the next turn says more.
 const SUMMARY: &str = "its worker died; the job was given back and goes on from where it was";
 
@@ -63,7 +67,9 @@ impl Peers {
             self.pulse.beat();
             match &peer.object {
                 Some(object) => {
-                    let of_peer = orphans.iter().filter(|orphan| orphan.key == peer.key);
+                    // The rest is found when its object has not changed for a while again.
+                    let room = ADOPTED_MOST.saturating_sub(tools.held.jobs().len());
+                    let of_peer = orphans.iter().filter(|orphan| orphan.key == peer.key).take(room);
                     let jobs = of_peer.map(|orphan| (orphan.job.clone(), orphan.held.clone())).collect();
                     self.adopt(tools, peer, object, jobs).await?;
                 }

@@ -4,6 +4,7 @@ use coalmine_door::AwsError;
 use coalmine_door::store::StoreError;
 use tracing::{info, warn};
 
+use crate::aws::ecs;
 use crate::deploy::decision::{Role, elapsed};
 use crate::deploy::happening::{Happening, State};
 use crate::deploy::progress::Phase;
@@ -116,11 +117,14 @@ impl Turn<'_> {
         }
     }
 
-    /// After the first act on a canary whose record was struck for it: it is this action's now. What AWS refused has touched
-    /// nothing: the canary waits as before.
+    /// After a service was told something, for which a canary's record was struck: it is this action's now, also where it is
+    /// not known whether ECS took that. What AWS refused has touched nothing: the canary waits as before. Where the call was
+    /// not even made, the record is put back with the turn's end, unless it is made until then.
     pub(crate) async fn took_canary(&mut self, problem: Option<&AwsError>) {
-        if problem.is_some_and(|problem| !problem.is_passing()) {
-            return self.put_back().await;
+        match problem {
+            Some(problem) if !problem.is_passing() => return self.put_back().await,
+            Some(problem) if problem.operation != ecs::UPDATE => return,
+            _ => {}
         }
         if let Some(before) = self.struck.take().filter(|before| before.release != self.job.context.execution) {
             self.replaces(*before).await;

@@ -378,9 +378,12 @@ impl Turn<'_> {
                 };
                 // A plan changes nothing that would have to be seen first; the watch is to be quick.
                 let plans = other == Step::PlanRestore && self.right.is_watch();
+                let tells = other != Step::PlanRestore;
                 let acted = act::act(self, other).await;
                 if mutates {
-                    self.took_canary(acted.as_ref().err()).await;
+                    if tells {
+                        self.took_canary(acted.as_ref().err()).await;
+                    }
                     match (alone, &acted) {
                         // Percents alone start nothing that would have to be seen before going on.
                         (Some((which, percents)), Ok(())) => self.view.took(self.tools, which, percents),
