@@ -16,9 +16,11 @@ async fn reshape(story: &Story, pipeline: &str) {
     let client = aws_sdk_codepipeline::Client::new(&story.simulator.sdk_config(OPERATOR_KEY));
     let mut declaration = client.get_pipeline().name(pipeline).send().await.unwrap().pipeline.unwrap();
     let text = ("CustomData".to_owned(), "Shall it go on?".to_owned());
-    let approval = declaration.stages.iter_mut().flat_map(|stage| &mut stage.actions).find(|action| {
-        action.action_type_id.as_ref().is_some_and(|kind| kind.category.as_str() == "Approval")
-    });
+    let approval = declaration
+        .stages
+        .iter_mut()
+        .flat_map(|stage| &mut stage.actions)
+        .find(|action| action.action_type_id.as_ref().is_some_and(|kind| kind.category.as_str() == "Approval"));
     approval.unwrap().configuration.get_or_insert_default().extend([text]);
     client.update_pipeline().pipeline(declaration).send().await.unwrap();
 }
