@@ -131,12 +131,25 @@ impl Turn<'_> {
         }
     }
 
-    /// A canary whose record was struck, and to which nothing was done, waits as before.
+    /// A canary whose record was struck, and to which nothing was done, waits as before. Who was taken for dead meanwhile does
+    /// not know what was done to it, and leaves it to whoever has the job.
     pub(crate) async fn put_back(&mut self) {
         let Some(canary) = self.struck.take() else { return };
         self.has_canary = false;
-        match canaries::put_back(self.tools.held.store(), &canary).await {
-            Ok(()) => info!(canary = canary.label(), "nothing was done to the canary: it waits as before"),
+        let (store, tools) = (self.tools.held.store(), self.tools);
+        if is_taken_over(tools, &self.job.id).await {
+            return;
+        }
+        let put = match canaries::put_back(store, &canary).await {
+            // Frozen while it was sent, it may have come too late.
+            Ok(Some(version)) if is_taken_over(tools, &self.job.id).await => {
+                canaries::strike(store, &canaries::key(&canary.cluster, &canary.service), &version).await
+            }
+            Ok(_) => Ok(()),
+            Err(problem) => Err(problem),
+        };
+        match put {
+            Ok(()) | Err(StoreError::Changed { .. }) => {}
             Err(problem) => {
                 warn!(error = %problem, canary = canary.label(), "that the canary waits as before could not be noted: nobody watches it");
             }

@@ -18,6 +18,9 @@ use crate::report::Ending;
 use crate::turn::Turn;
 use crate::watch;
 
+/// The operation of a failure that came before any call was made.
+pub(crate) const LEASE: &str = "renewing the lease";
+
 /// How long a service has to be missing before a canary's way back ends without it.
 pub(crate) const GONE: Duration = Duration::from_secs(60);
 
@@ -89,7 +92,7 @@ impl Turn<'_> {
             Right::Job => self.late || self.tools.held.may_act(),
             Right::Watch(watching) => watching.lease.may_act(),
         };
-        let too_old = || AwsError::unusable("renewing the lease", "it is too old for another act");
+        let too_old = || AwsError::unusable(LEASE, "it is too old for another act");
         may_act.then_some(()).ok_or_else(too_old)
     }
 

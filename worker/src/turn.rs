@@ -25,7 +25,7 @@ use crate::deploy::{rollout, undo};
 use crate::ledger::canaries::Canary;
 use crate::observe::{Gathered, View};
 use crate::report::{self, Ending};
-use crate::right::Right;
+use crate::right::{LEASE, Right};
 use crate::rollback;
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
@@ -391,7 +391,9 @@ impl Turn<'_> {
                         // What was done shows in the next observation; where the reply was lost, that tells, too.
                         _ => self.view.outdate(self.tools),
                     }
-                    if let Some(pass) = self.too_late().await {
+                    // What was not even sent cannot have come too late.
+                    let is_sent = acted.as_ref().err().is_none_or(|problem| problem.operation != LEASE);
+                    if is_sent && let Some(pass) = self.too_late().await {
                         return Ok(pass);
                     }
                 }

@@ -212,14 +212,15 @@ pub async fn rewrite(store: &Store, canary: &Canary, version: &str) -> Result<St
     }
 }
 
-/// Notes again that a canary waits, whose record was struck for an act that did not happen. Who has noted something else
-/// meanwhile is right.
+/// Notes again that a canary waits, whose record was struck for an act that did not happen; the record's version. `None`: who
+/// has noted something else meanwhile is right.
 ///
 /// # Errors
 /// When the ledger cannot be written.
-pub async fn put_back(store: &Store, canary: &Canary) -> Result<(), StoreError> {
+pub async fn put_back(store: &Store, canary: &Canary) -> Result<Option<String>, StoreError> {
     match store.put(&key(&canary.cluster, &canary.service), canary.body(), &Condition::New).await {
-        Ok(_) | Err(StoreError::Changed { .. }) => Ok(()),
+        Ok(version) => Ok(Some(version)),
+        Err(StoreError::Changed { .. }) => Ok(None),
         Err(problem) => Err(problem),
     }
 }
