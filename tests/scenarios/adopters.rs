@@ -132,6 +132,12 @@ async fn an_adopter_that_dies_leaves_the_job_to_the_next() {
     }
 }
 
+/// The newest job, where somebody works on it, and whose it is.
+fn held(world: &World) -> Option<(String, Option<String>)> {
+    let job = world.codepipeline.jobs().last().expect("a job").clone();
+    (job.status == JobStatus::InProgress).then_some((job.id, job.acknowledged.map(|offer| offer.to)))
+}
+
 /// The loser of the race for a job wrote its intent, then died: its record names a job that another one holds.
 #[tokio::test(start_paused = true)]
 async fn the_intent_of_a_worker_that_lost_the_race_takes_no_job_from_its_holder() {
@@ -152,10 +158,6 @@ async fn the_intent_of_a_worker_that_lost_the_race_takes_no_job_from_its_holder(
     let _holder = Worker::start(&simulator, WORKER_KEY, holder);
     simulator.until_death(PEER_KEY).await;
     let dead = story.now();
-    let held = |world: &World| {
-        let job = world.codepipeline.jobs().last().expect("a job").clone();
-        (job.status == JobStatus::InProgress).then_some((job.id, job.acknowledged.map(|offer| offer.to)))
-    };
     story.until("a held job", |world| held(world).is_some()).await;
     let first = story.world(|world| held(world));
     assert_eq!(first.clone().and_then(|(_, to)| to).as_deref(), Some(WORKER_KEY));
@@ -200,10 +202,6 @@ async fn an_intent_that_is_given_back_late_takes_no_job_from_its_holder() {
     story.until_so("a try to give the job back", tries).await;
     let holder = WorkerSettings { linger: Duration::from_secs(600), ..settings("default", 20) };
     let _holder = Worker::start(&simulator, WORKER_KEY, holder);
-    let held = |world: &World| {
-        let job = world.codepipeline.jobs().last().expect("a job").clone();
-        (job.status == JobStatus::InProgress).then_some((job.id, job.acknowledged.map(|offer| offer.to)))
-    };
     story.until("a held job", |world| held(world).is_some()).await;
     let first = story.world(|world| held(world));
     assert_eq!(first.clone().and_then(|(_, to)| to).as_deref(), Some(WORKER_KEY));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Canary succeeds ─► written, before the success is told
-//!   Full begins, or a newer Canary ─► taken: from then on the canary is that action's
+//!   Full, or a newer Canary, is about to tell a service anything ─► struck: the canary is that action's; put back where AWS refuses
 //!   the watch ─► restoring, with its progress before each act ─► struck when the canary is back
 //! ```
 //!
