@@ -86,8 +86,10 @@ pub(crate) fn honest(whole: &Played, played: &Played) -> Result<(), String> {
         || canary(&end.services).images == ["by-hand"];
     let (was, is, would_be) = (full(before), full(&end.services), full(&whole.end.services));
     // How many tasks it has is not the release's to say: autoscaling made it what it would have been in any case.
+    // What never ran wants tasks that no deployment could start.
+    let complete = u32::try_from(is.tasks) == Ok(is.desired) || is == was;
     let as_it_was = is.images == was.images
-        && u32::try_from(is.tasks) == Ok(is.desired)
+        && complete
         && [was.desired, would_be.desired].contains(&is.desired)
         && (is.percents == was.percents || abandoned && is.percents == would_be.percents);
     // What never ran has nothing to go back to: its tasks are stopped. What somebody else deployed meanwhile stays.

@@ -8,9 +8,12 @@ use tracing::{info, warn};
 use crate::aws::codepipeline::{Job, Received};
 use crate::aws::executions::ActionState;
 use crate::deploy::progress::{Cause, CauseKind, Phase};
+use crate::deploy::undo::STALE_READ;
 use crate::report::Ending;
 use crate::tools::Tools;
 use crate::turn::{Pass, Turn};
+use coalmine_door::AwsError;
+use coalmine_door::clock::Time;
 
 /// How often a worker whose call came too late looks whether the action has ended.
 const LOOK: Duration = Duration::from_secs(10);
@@ -101,32 +104,74 @@ impl Lost<'_> {
 impl Turn<'_> {
     /// After an act: whether the job was taken over before the act was carried out, and how this turn ends then. While
     /// the action goes on, its new holder sees and corrects what was done; when it has ended, nobody looks any more but
-    /// this worker.
-    pub(crate) async fn too_late(&mut self) -> Option<Pass> {
+    /// this worker. `of_percents` tells an act that gave the action's own service other percents and no revision.
+    pub(crate) async fn too_late(&mut self, of_percents: bool) -> Option<Pass> {
         if self.late || self.right.is_watch() || !is_taken_over(self.tools, &self.job.id).await {
             return None;
         }
         let (token, percent) = (self.progress.to_token(), self.percent());
         let lost = Lost { tools: self.tools, job: self.job, token, percent, id: self.progress.deployment.as_deref() };
         let is_given_up = || self.blind("its job was taken over").is_some();
-        let Some(state) = lost.ended(&mut self.stopping.clone(), is_given_up).await else {
+        let mut stopping = self.stopping.clone();
+        let Some(state) = lost.ended(&mut stopping, is_given_up).await else {
             return Some(Pass::End(Ending::NotWanted));
         };
-        self.late = true;
-        let now = self.tools.clock.now().timestamp();
         match state {
             // What it wanted is so. Only percents that were meant for the way there may have come back.
-            ActionState::Succeeded => {
-                self.progress.percents_are_back(true);
-                self.progress.phase = Phase::LeaveCanary;
-            }
-            ActionState::Wanted | ActionState::Ended => {
+            ActionState::Succeeded => self.leave_but_percents(),
+            ActionState::Ended { .. } if of_percents => self.leave_but_percents(),
+            ActionState::Wanted => return Some(Pass::End(Ending::NotWanted)),
+            ActionState::Ended { at } => {
+                if !self.came_after(at, &lost, &mut stopping).await {
+                    info!("the call changed nothing after the action had ended: there is nothing to correct");
+                    return Some(Pass::End(Ending::NotWanted));
+                }
                 let text = "a call of this worker was carried out after the action had ended".to_owned();
                 let cause = Cause { kind: CauseKind::Changed, text, witness: None };
-                self.progress.undo(self.action.role, cause, now);
+                self.progress.undo(self.action.role, cause, self.tools.clock.now().timestamp());
             }
         }
+        self.late = true;
         self.view.outdate(self.tools);
         Some(Pass::Again)
+    }
+
+    fn leave_but_percents(&mut self) {
+        self.progress.percents_are_back(true);
+        self.progress.phase = Phase::LeaveCanary;
+    }
+
+    /// Whether a deployment of this release was created after the action had ended. What was there before, its holder
+    /// knew, and left so, or people did who abandoned it.
+    async fn came_after(&self, ended: Option<Time>, lost: &Lost<'_>, stopping: &mut watch::Receiver<bool>) -> bool {
+        // Not said by AWS: an undo too many is better than a release that nobody watches.
+        let Some(ended) = ended else { return true };
+        let called = self.tools.clock.now();
+        loop {
+            let settled = (self.tools.clock.now() - called).to_std().unwrap_or_default() >= STALE_READ;
+            match self.is_deployed_since(ended).await {
+                Ok(true) => return true,
+                // What is not seen may not be shown yet.
+                Ok(false) if settled => return false,
+                Ok(false) => {}
+                Err(problem) => warn!(error = %problem, "what the late call did cannot be seen yet"),
+            }
+            if self.blind("its job was taken over").is_some() || lost.rest(stopping).await {
+                return false;
+            }
+        }
+    }
+
+    async fn is_deployed_since(&self, ended: Time) -> Result<bool, AwsError> {
+        let (Some(ours), ecs) = (&self.progress.revision, &self.tools.ecs) else { return Ok(false) };
+        let (cluster, service) = (&self.action.cluster, &self.action.service);
+        for listed in ecs.list_deployments(cluster, service, Some(ended), false).await? {
+            if listed.created.is_none_or(|created| created > ended)
+                && ecs.service_revision(&listed.target).await?.revision == *ours
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

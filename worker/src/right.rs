@@ -115,7 +115,9 @@ impl Turn<'_> {
     /// job. `Some` says how the turn ends where one of these is not so.
     pub(crate) async fn hindrance(&mut self) -> Result<Option<Ending>, AwsError> {
         if self.late {
-            return Ok(None);
+            // A retry that has begun meanwhile sees for itself what was done.
+            let state = self.tools.codepipeline.newest(&self.job.context).await?;
+            return Ok((state == ActionState::Wanted).then_some(Ending::NotWanted));
         }
         if self.right.is_watch() {
             return self.hindrance_of_watch().await;

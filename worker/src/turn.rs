@@ -18,9 +18,9 @@ use crate::aws::codepipeline::{FailureKind, Job};
 use crate::aws::ecs;
 use crate::aws::observer::INTERVAL;
 use crate::deploy::action::Action;
-use crate::deploy::decision::{Decision, Role, Step, Terms, elapsed};
+use crate::deploy::decision::{Decision, Role, Step, Terms, Which, elapsed};
 use crate::deploy::hold::LOOK;
-use crate::deploy::progress::{Cause, CauseKind, Phase, Progress};
+use crate::deploy::progress::{Cause, CauseKind, Phase, Progress, Target};
 use crate::deploy::{rollout, undo};
 use crate::ledger::canaries::Canary;
 use crate::observe::{Gathered, View};
@@ -331,6 +331,8 @@ impl Turn<'_> {
             Phase::UndoFull { since, stopped } => undo::full(&terms, progress, &sight, (*since, *stopped), now),
             Phase::LeaveCanary => undo::leave(&terms, progress, &sight),
             Phase::RestoreCanary { since, target, told, own } => {
+                // Whose canary it is by now, the action's end or its retry has settled.
+                let target = if self.late && self.action.role == Role::Full { &Target::Left } else { target };
                 undo::canary(&terms, progress, &sight, (*since, target, *told, *own), now)
             }
         })
@@ -393,7 +395,9 @@ impl Turn<'_> {
                     }
                     // What was not even sent cannot have come too late.
                     let is_sent = acted.as_ref().err().is_none_or(|problem| problem.operation != LEASE);
-                    if is_sent && let Some(pass) = self.too_late().await {
+                    if is_sent
+                        && let Some(pass) = self.too_late(alone.is_some_and(|(which, _)| which == Which::Own)).await
+                    {
                         return Ok(pass);
                     }
                 }

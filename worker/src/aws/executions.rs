@@ -6,6 +6,7 @@ use coalmine_pipeline::action_type::FULL;
 use crate::aws::codepipeline::{ActionExecution, CodePipeline, Context};
 use crate::deploy::hold::{Kind, Seen, Status};
 use coalmine_door::AwsError;
+use coalmine_door::clock::Time;
 
 /// How many action executions are looked through for a job's own, newest first: more than a stage can have
 /// (`ListActionExecutions` gives 100 a page), since those of later stages begin when it is over.
@@ -30,7 +31,10 @@ pub enum ActionState {
     /// It ended well.
     Succeeded,
     /// It ended otherwise: abandoned, failed, timed out. What its job would still do, nobody wants.
-    Ended,
+    Ended {
+        /// When, by AWS's clock, where AWS says.
+        at: Option<Time>,
+    },
 }
 
 impl CodePipeline {
@@ -160,7 +164,11 @@ impl CodePipeline {
 
 fn state(action: Option<&ActionExecutionDetail>) -> ActionState {
     match action.and_then(|action| action.status()).map(|status| status.as_str()) {
-        Some("Abandoned" | "Failed") => ActionState::Ended,
+        Some("Abandoned" | "Failed") => {
+            // Nothing changes in it any more.
+            let at = action.and_then(|action| action.last_update_time());
+            ActionState::Ended { at: at.and_then(|at| Time::from_timestamp(at.secs(), at.subsec_nanos())) }
+        }
         Some("Succeeded") => ActionState::Succeeded,
         _ => ActionState::Wanted,
     }
