@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
+use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus, StageRetryMode};
 use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Freeze, Rule};
 use simulator::{Service, Settings, Simulator};
 
-use crate::stage::{Application, Story, WORKER_KEY, Worker};
+use crate::stage::{Application, CLUSTER, Story, WORKER_KEY, Worker};
 
 /// A worker that begins when the first one stands still.
 type Peer = tokio::task::JoinHandle<Worker>;
@@ -172,6 +172,58 @@ async fn a_turnover_that_begins_too_late_is_undone_by_the_worker_that_did_it() {
             assert_eq!(story.percents(service), (100, 200), "{seconds}: {service}");
         }
         assert_eq!(story.final_results(&execution, "Full"), 1, "{seconds}");
+        story.each_job_has_one_accepted_result();
+    }
+}
+
+/// Moments at which a worker stops inside of the call that begins a turnover, until a peer has begun it.
+const INSIDE: [Freeze; 3] = [Freeze::BeforeSending, Freeze::WhileSending, Freeze::AfterSending];
+
+/// The call changed nothing any more, or long before: what people left half done is theirs.
+#[tokio::test(start_paused = true)]
+async fn a_turnover_that_people_abandoned_stays_as_they_left_it_when_a_frozen_worker_wakes() {
+    for freeze in INSIDE {
+        let app = Application::web("app", 2).canary_with("BakeTime", "0s").full_with("BakeTime", "10s");
+        let at = |rule: Rule| rule.operation("UpdateService").subject("app");
+        let (story, _peer) = frozen_at(&app, 1014, freeze, 80, at);
+        let execution = story.release_to_full(&app, "v2", Behaviour::Good).await;
+        story
+            .until("a new task beside an old one", |world| {
+                matches!(world.ecs.view(CLUSTER, "app").expect("a service").new_and_old(), (1.., 1..))
+            })
+            .await;
+        story.abandon("app", &execution);
+        let percents = story.percents("app");
+        assert_ne!(percents, (100, 200), "{freeze:?}: a turnover");
+        story.expect_late_calls("app");
+        story.pass(Duration::from_secs(1_200)).await;
+        for service in ["app", "app-canary"] {
+            story.runs_image(&app, service, "v2");
+            assert_eq!(story.deployments(service).await, 2, "{freeze:?}: {service}");
+        }
+        assert_eq!(story.percents("app"), percents, "{freeze:?}");
+    }
+}
+
+/// The peer has undone the turnover, and the stage is retried from its first action on when the worker wakes.
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_a_retry_deploys_is_left_to_it_by_a_worker_that_wakes() {
+    for freeze in INSIDE {
+        let app = Application::web("app", 2).canary_with("BakeTime", "0s").full_with("BakeTime", "10s");
+        let at = |rule: Rule| rule.operation("UpdateService").subject("app");
+        let (story, _peer) = frozen_at(&app, 1015, freeze, 80, at);
+        let execution = story.release_to_full(&app, "v2", crashing()).await;
+        assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed, "{freeze:?}");
+        story.world(|world| world.ecr.behave("app", "v2", Behaviour::Good)).expect("an image");
+        story.expect_late_calls("app");
+        story.retry("app", &execution, StageRetryMode::AllActions);
+        story.answer("app", "Release", ApprovalStatus::Approved).await;
+        assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded, "{freeze:?}");
+        story.pass(Duration::from_secs(600)).await;
+        for service in ["app", "app-canary"] {
+            story.runs_image(&app, service, "v2");
+            assert_eq!(story.percents(service), (100, 200), "{freeze:?}: {service}");
+        }
         story.each_job_has_one_accepted_result();
     }
 }
