@@ -361,23 +361,25 @@ async fn give_back(tools: &Tools, watching: Watching, stopping: watch::Receiver<
     }
 }
 
-/// Notes what happens to a canary that goes back, and why.
+/// Notes what happens to a canary that goes back, and why. A way back that takes long, because ECS takes it back again and
+/// again, is begun anew by many turns: people are told once.
 async fn note(tools: &Tools, canary: &Canary, (state, done): (State, &str), revision: Option<Revision>) {
     let Some(restoring) = &canary.restoring else { return };
     let reason = if done.is_empty() { restoring.why.clone() } else { format!("{}; {done}", restoring.why) };
-    info!("{reason}");
     let happening = Happening {
         at: tools.clock.now().timestamp(),
         service: canary.label(),
         state,
-        reason,
+        reason: reason.clone(),
         revision,
         deployment: None,
         action: Some(canary.action_execution.clone()),
         by: restoring.by.clone(),
     };
     let brought = Brought::Digests(&canary.digests);
-    record::happened(tools, (&canary.release, &canary.pipeline), brought, happening).await;
+    if record::happened(tools, (&canary.release, &canary.pipeline), brought, happening).await {
+        info!("{reason}");
+    }
 }
 
 /// The fate of one held canary, by what people and the pipeline did to its release.
