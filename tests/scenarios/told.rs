@@ -117,11 +117,14 @@ async fn a_way_back_that_ecs_takes_back_again_and_again_is_told_once() {
     let crash = Behaviour::CrashesAfter { after: Duration::from_secs(5), exit_code: 3, lines: Vec::new() };
     story.world(|world| world.ecr.behave("app", "v1", crash)).unwrap();
     let rejected = story.now();
+    // Between the circuit breaker and the watch it goes back and forth.
+    story.expect_rollback(&app);
     story.answer("app", "Release", ApprovalStatus::Rejected).await;
     let updates = || story.changes(rejected).iter().filter(|(_, call)| call == "UpdateService app-canary").count();
     story.until_so("the third try", || updates() >= 3).await;
     story.world(|world| world.ecr.behave("app", "v1", Behaviour::Good)).unwrap();
     story.until_so("an empty ledger", || story.waiting().is_empty()).await;
+    story.pass(Duration::from_secs(10)).await;
     story.runs_image(&app, "app-canary", "v1");
     let told = events(&story);
     let states: Vec<&str> = told.iter().filter_map(|event| event["state"].as_str()).collect();
