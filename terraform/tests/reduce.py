@@ -16,7 +16,7 @@ KEPT = {
     "aws_cloudwatch_event_rule": ["name", "event_pattern"],
     "aws_cloudwatch_event_target": ["rule", "arn", "input_transformer"],
     "aws_cloudwatch_metric_alarm": ["alarm_name", "namespace", "metric_name", "dimensions"],
-    "aws_codepipeline": ["name", "role_arn", "pipeline_type", "execution_mode", "artifact_store", "stage"],
+    "aws_codepipeline": ["name", "role_arn", "pipeline_type", "execution_mode", "artifact_store", "variable", "stage"],
     "aws_codepipeline_custom_action_type": [
         "category", "provider_name", "version", "configuration_property",
         "input_artifact_details", "output_artifact_details", "settings",

@@ -48,6 +48,7 @@ mod sick_canary;
 mod sick_turnover;
 mod sizes;
 mod somebody_else;
+mod status;
 mod stopped;
 mod tables;
 mod told;

@@ -11,11 +11,12 @@ use coalmine_worker::ledger::canaries::{self, Canary};
 use serde_json::{Value, json};
 use simulator::cloudwatch::AlarmState;
 use simulator::ecr::Behaviour;
+use simulator::ecs::TaskStatus;
 use simulator::permissions::Policy;
 use simulator::{Settings, Simulator};
 
 use crate::stage::story::{READS, prepare};
-use crate::stage::{Application, OPERATOR_KEY, Story, redacted, zipped};
+use crate::stage::{Application, CLUSTER, OPERATOR_KEY, Story, redacted, zipped};
 
 /// Some of the permissions that the doctor tries by reading.
 const READABLE: [&str; 3] = ["codepipeline:GetPipelineExecution", "ecr:DescribeRepositories", "logs:GetLogEvents"];
@@ -81,6 +82,27 @@ async fn status_shows_a_held_canary_and_who_is_asked_until_the_release_is_everyw
     }
     assert_eq!(rows[0]["pair"]["full"]["same"], true);
     asked(&story);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_approval_tells_of_a_task_that_had_to_be_restarted() {
+    let app = Application::web("app", 4);
+    let story = Story::begin(Simulator::new(Settings::seeded(1612)), &[&app]);
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(90), exit_code: 3, lines: Vec::new() };
+    let execution = story.release_to_canary(&app, "v2", crash).await;
+    story
+        .until("a first task of the release", |world| {
+            let view = world.ecs.view(CLUSTER, "app-canary").expect("a service");
+            view.tasks.iter().any(|task| task.task_definition.ends_with(":2") && task.status == TaskStatus::Running)
+        })
+        .await;
+    // The one that takes its place stays.
+    story.world(|world| world.ecr.behave("app", "v2", Behaviour::Good)).expect("an image");
+    story.held("app").await;
+    let evidence = story.world(|world| world.codepipeline.open_approvals("app")[0].resolved["CustomData"].clone());
+    assert!(evidence.contains("; 1 task had to be restarted; "), "{evidence}");
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,9 +53,15 @@ pub(crate) fn release(
             let definitions = json!([{"name": pipeline["name"], "imageUri": image}]).to_string();
             let object = zipped(&[("imagedefinitions.json", definitions.as_bytes())]);
             world.s3.put(bucket, key, object.into(), now);
-            let started = world.source_changed(bucket, key);
-            assert_eq!(started.len(), 1, "{key} starts one pipeline");
-            executions.insert(text(&pipeline["name"]).to_owned(), started[0].clone());
+            let name = text(&pipeline["name"]);
+            let started = provisioned.started_by(&source["S3Bucket"], &source["S3ObjectKey"]);
+            assert_eq!(
+                started,
+                [name],
+                "{key} starts the pipeline of its class, and not the button that has it as its source"
+            );
+            let execution = world.start_pipeline(name, &Default::default()).expect("an execution");
+            executions.insert(name.to_owned(), execution);
         }
         executions
     })
@@ -200,4 +206,41 @@ async fn a_canary_with_a_target_group_of_its_own_is_stopped_by_its_own_alarm() {
     assert!(message.contains("alarm search-canary-5xx is in ALARM") && !message.contains("shared"), "{message}");
     assert_eq!(story.digests("search-canary"), story.digests("search"));
     assert_eq!(story.portrait("search").await, full);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_approval_shows_what_a_release_would_do_on_the_first_day_and_on_the_next() {
+    let (provisioned, story) = begin(504);
+    for tag in ["3f1c9aa", "77e02bd"] {
+        let executions = release(&provisioned, &story, &["app"], tag, Behaviour::Good);
+        story
+            .until("the first approval", |world| {
+                world.codepipeline.open_approvals("app").iter().any(|run| run.stage == "Approve")
+            })
+            .await;
+        let asked = story.world(|world| world.codepipeline.open_approvals("app")[0].resolved["CustomData"].clone());
+        assert!(asked.starts_with("Deploy this release of app to the canary? Plan. "), "{asked}");
+        assert!(asked.contains(tag) && asked.contains("main/app: 10 tasks, 1 at a time"), "{asked}");
+        assert!(asked.chars().count() <= 1_000, "{asked}");
+        succeed(&story, &executions).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_button_returns_all_classes_to_the_release_before() {
+    let (provisioned, story) = begin(505);
+    for tag in ["3f1c9aa", "77e02bd"] {
+        succeed(&story, &release(&provisioned, &story, &CLASSES, tag, Behaviour::Good)).await;
+    }
+    let button = text(&provisioned.button()["name"]);
+    let execution = story.world(|world| world.start_pipeline(button, &Default::default())).expect("an execution");
+    story.until("its approval", |world| !world.codepipeline.open_approvals(button).is_empty()).await;
+    let asked = story.world(|world| world.codepipeline.open_approvals(button)[0].resolved["CustomData"].clone());
+    assert_eq!(asked, "Return app,background,search to last?");
+    story.answer(button, "Approve", ApprovalStatus::Approved).await;
+    assert_eq!(story.ended(button, &execution).await, PipelineExecutionStatus::Succeeded);
+    for class in CLASSES {
+        runs(&story, class, "3f1c9aa");
+    }
+    story.each_job_has_one_result();
 }

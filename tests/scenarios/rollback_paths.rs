@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_codepipeline::types::PipelineExecutionStatus;
+use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
 use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_NOT_BACK, EXIT_OK};
 use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Freeze, Moment, Rule};
@@ -120,6 +120,28 @@ async fn a_canary_that_was_told_to_run_a_copy_before_the_operator_died_is_no_lat
         all_run(&story, &apps, "v2");
         assert_eq!(story.runs("app-canary"), "app-canary:4", "one copy is enough");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_returned_a_canary_is_no_later_release_before_a_task_of_it_runs() {
+    let apps = [Application::web("app", 2)];
+    let mut story = at_v3(1752, &apps).await;
+    story.start_worker();
+    // What it would go back to is not what its full service runs, so a copy is registered.
+    story.somebody_deploys(&apps[0], "app-canary", Behaviour::Good).await;
+    is_back(&story, "app-canary", ":4").await;
+    let rejected = story.release_to_canary(&apps[0], "v4", Behaviour::Good).await;
+    story.held("app").await;
+    story.answer("app", "Release", ApprovalStatus::Rejected).await;
+    story.until_so("the copy", || story.runs("app-canary") == "app-canary:6").await;
+    let mut dry = order(&["app"]);
+    dry.dry_run = true;
+    let planned = story.roll_back(dry).await;
+    assert_eq!(planned.code, EXIT_OK, "{planned:?}");
+    assert!(planned.out.contains("app:2") && planned.out.contains("app-canary:2"), "{}", planned.out);
+    assert_eq!(story.ended("app", &rejected).await, PipelineExecutionStatus::Failed);
+    story.until_so("an empty ledger", || story.waiting().is_empty()).await;
+    story.runs_image(&apps[0], "app-canary", "v3");
 }
 
 #[tokio::test(start_paused = true)]

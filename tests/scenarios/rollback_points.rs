@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
-use coalmine_worker::cli::EXIT_OK;
+use coalmine_worker::cli::{EXIT_INTERRUPTED, EXIT_OK};
 use serde_json::json;
 use simulator::ecr::Behaviour;
 use simulator::ecs::ServiceView;
 use simulator::{Settings, Simulator, World};
 
-use crate::stage::{Application, CLUSTER, Story, order};
+use crate::stage::{Application, CLUSTER, OPERATOR_KEY, Story, order};
 
 /// Where the deployments are. The services ran `v1` and `v2` before; `v3` is what is being released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ enum Point {
     /// ECS is rolling it back, by its circuit breaker.
     BeingRolledBack,
     After,
+    /// An operator rolls it back, and has pressed Ctrl-C.
+    InARollback,
+    /// People think about the canary, and the ledger knows nothing any more.
+    WithoutItsLedger,
 }
 
 impl Point {
@@ -63,7 +67,12 @@ impl Point {
         for app in apps {
             story.held(&app.pipeline).await;
         }
-        if self == Self::WhilePeopleThink {
+        if self == Self::WithoutItsLedger {
+            for key in ["services/", "releases/", "held/main/"].iter().flat_map(|prefix| story.below(prefix)) {
+                story.world(|world| world.s3.delete("ledger", &format!("coalmine/{key}")));
+            }
+        }
+        if matches!(self, Self::WhilePeopleThink | Self::WithoutItsLedger) {
             return executions;
         }
         for app in apps {
@@ -77,10 +86,13 @@ impl Point {
             });
             story.answer(&app.pipeline, "Release", ApprovalStatus::Approved).await;
         }
-        if self == Self::After {
+        if matches!(self, Self::After | Self::InARollback) {
             for (app, execution) in apps.iter().zip(&executions) {
                 assert_eq!(story.ended(&app.pipeline, execution).await, PipelineExecutionStatus::Succeeded);
             }
+        }
+        if self == Self::InARollback {
+            begin_a_rollback(story, apps).await;
         }
         executions
     }
@@ -90,11 +102,16 @@ impl Point {
         let (canary, full) = (app.canary_name(), app.name.clone());
         let view = |service: &str| world.ecs.view(CLUSTER, service).unwrap();
         match self {
-            Self::Before | Self::WhilePeopleThink => !world.codepipeline.open_approvals(&app.pipeline).is_empty(),
+            Self::Before | Self::WhilePeopleThink | Self::WithoutItsLedger => {
+                !world.codepipeline.open_approvals(&app.pipeline).is_empty()
+            }
             Self::InTheCanary => is_new(&view(&canary)) && view(&canary).deployment_status == "IN_PROGRESS",
             Self::InTheTurnover => is_new(&view(&full)) && matches!(view(&full).new_and_old(), (1.., 1..)),
             Self::InTheBake | Self::After => is_new(&view(&full)) && view(&full).deployment_status == "SUCCESSFUL",
             Self::BeingRolledBack => view(&full).deployment_status == "ROLLBACK_IN_PROGRESS",
+            Self::InARollback => {
+                view(&full).task_definition.ends_with(":2") && view(&full).deployment_status == "IN_PROGRESS"
+            }
         }
     }
 
@@ -103,10 +120,28 @@ impl Point {
         match self {
             // Nothing of the release is anywhere: what runs is left.
             Self::Before => ("v1", PipelineExecutionStatus::Failed),
-            Self::After => ("v2", PipelineExecutionStatus::Succeeded),
+            Self::After | Self::InARollback => ("v2", PipelineExecutionStatus::Succeeded),
             _ => ("v2", PipelineExecutionStatus::Failed),
         }
     }
+}
+
+/// An operator tells all services to go back, and leaves before any of them is there.
+async fn begin_a_rollback(story: &Story, apps: &[Application]) {
+    for app in apps {
+        let slow = Behaviour::SlowStart(Duration::from_secs(200));
+        story.world(|world| world.ecr.behave(&app.name, "v2", slow)).unwrap();
+        story.expect_rollback(app);
+    }
+    let goes = |service: &str| story.runs(service).ends_with(":2");
+    let all_told = async {
+        let told = || apps.iter().all(|app| goes(&app.name) && goes(&app.canary_name()));
+        story.until_so("all orders", told).await;
+        story.pass(Duration::from_secs(2)).await;
+    };
+    let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
+    let left = story.roll_back_until(order(&names), OPERATOR_KEY, all_told).await;
+    assert_eq!(left.code, EXIT_INTERRUPTED, "{left:?}");
 }
 
 async fn ten_are_rolled_back(point: Point) {
@@ -164,4 +199,6 @@ points! {
     ten_are_rolled_back_in_their_bakes: InTheBake,
     ten_are_rolled_back_while_ecs_rolls_them_back: BeingRolledBack,
     ten_are_rolled_back_after_a_release: After,
+    ten_are_rolled_back_in_the_middle_of_a_rollback: InARollback,
+    ten_are_rolled_back_while_people_think_and_the_ledger_is_gone: WithoutItsLedger,
 }

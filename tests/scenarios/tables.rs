@@ -1,10 +1,12 @@
 //! What operators see: the tables of the commands that ask.
 
 use aws_sdk_codepipeline::types::{ApprovalStatus, PipelineExecutionStatus};
+use serde_json::json;
 use simulator::ecr::Behaviour;
+use simulator::permissions::Policy;
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, Story, order, redacted};
+use crate::stage::{Application, OPERATOR_KEY, Story, order, redacted};
 
 /// What a command line is answered, without what is of chance.
 async fn shown(story: &Story, line: &[&str]) -> String {
@@ -137,4 +139,26 @@ async fn what_is_to_be_mended_and_what_cannot_be_deployed_are_shown() {
     Note: no alarm is watched: ECS and the tasks alone tell whether the release is well
     It can be deployed.
     ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pipeline_has_wrong_and_what_a_role_may_not_read_are_shown() {
+    let app = Application::web("app", 4).with_breaker().with_alarm("errors").full_with("Alarms", "errors,gone");
+    let app = Application { mode: "PARALLEL", ..app };
+    let story = Story::begin(Simulator::new(Settings::seeded(2104)), &[&app]);
+    let allowed = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", "Action": [
+        "cloudwatch:*", "ecr:*", "ecs:*", "kms:*", "logs:*", "s3:*",
+        "codepipeline:GetJobDetails", "codepipeline:GetPipeline", "codepipeline:List*", "codepipeline:PollForJobs",
+    ]}]});
+    story.simulator.permit(OPERATOR_KEY, Policy::parse(&allowed.to_string()).expect("a policy"));
+    let told = cells(&shown(&story, &["doctor"]).await);
+    let findings: Vec<&str> = told.lines().take_while(|line| !line.starts_with("Not tried")).collect();
+    insta::assert_snapshot!(findings.join("\n"), @r#"
+    About | Found | What to do
+    codepipeline:GetPipelineExecution | these credentials may not call it | allow it; README, "Permissions", lists what each program needs
+    pipeline app | it runs in execution mode PARALLEL, which the actions refuse | set executionMode to SUPERSEDED or QUEUED
+    pipeline app | the action on app names alarm gone, which does not exist | create the alarm, or take it out of Alarms
+    3 findings at 2 services and 1 pipeline.
+    "#);
+    assert!(!story.simulator.take_refusals().is_empty(), "the operator was refused");
 }

@@ -14,7 +14,7 @@ use simulator::faults::{Fault, FaultPlan, Moment, Rule};
 use simulator::{Settings, Simulator};
 
 use crate::stage::story::prepare;
-use crate::stage::{Application, OPERATOR_KEY, Story, order, settings};
+use crate::stage::{Application, Log, OPERATOR_KEY, Story, order, settings};
 
 const HOOK: &str = "hooks.example.com";
 
@@ -105,6 +105,35 @@ async fn every_change_of_a_releases_state_is_told_once_as_it_is_documented() {
     let posted: Vec<Value> = posts.iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect();
     assert_eq!(posted, told, "the webhook is told the same");
     assert!(posts.iter().all(|(path, _)| path == "/in?key=secret"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_that_ecs_takes_back_again_and_again_is_told_once() {
+    let log = Log::keep();
+    let app = Application::web("app", 2).with_breaker();
+    let story = telling(1709, &app, 204);
+    story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.held("app").await;
+    let crash = Behaviour::CrashesAfter { after: Duration::from_secs(5), exit_code: 3, lines: Vec::new() };
+    story.world(|world| world.ecr.behave("app", "v1", crash)).unwrap();
+    let rejected = story.now();
+    // Between the circuit breaker and the watch it goes back and forth.
+    story.expect_rollback(&app);
+    story.answer("app", "Release", ApprovalStatus::Rejected).await;
+    let updates = || story.changes(rejected).iter().filter(|(_, call)| call == "UpdateService app-canary").count();
+    story.until_so("the third try", || updates() >= 3).await;
+    story.world(|world| world.ecr.behave("app", "v1", Behaviour::Good)).unwrap();
+    story.until_so("an empty ledger", || story.waiting().is_empty()).await;
+    story.pass(Duration::from_secs(10)).await;
+    story.runs_image(&app, "app-canary", "v1");
+    let told = events(&story);
+    let states: Vec<&str> = told.iter().filter_map(|event| event["state"].as_str()).collect();
+    assert_eq!(states, ["deploying", "held", "restoring", "restored"]);
+    let posts = story.world(|world| world.hooks.posts(HOOK).len());
+    assert_eq!(posts, 4, "the webhook is told as often");
+    let text = log.text();
+    let why = text.lines().filter(|line| line.contains("was rejected by user/setup") && !line.contains(" again"));
+    assert_eq!(why.count(), 1, "the log says once why: {text}");
 }
 
 #[tokio::test(start_paused = true)]

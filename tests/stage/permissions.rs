@@ -36,3 +36,9 @@ pub(crate) fn create_ledger(world: &mut World) {
     world.s3.create_bucket(HERE.0, world.now);
     world.s3.encrypt(HERE.0, KEY);
 }
+
+/// What an object of the ledger says, of the stories' or of the one in the account that Terraform makes.
+pub(crate) fn in_ledger<'a>(world: &'a World, key: &str) -> Option<&'a [u8]> {
+    let found = [HERE, NAMED].into_iter().find_map(|(bucket, prefix)| world.s3.get(bucket, &format!("{prefix}/{key}")));
+    found.map(|object| &object.body[..])
+}

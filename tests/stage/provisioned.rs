@@ -41,10 +41,31 @@ impl Provisioned {
         self.resources.iter().filter(|(address, _)| address.contains(&infix)).map(|(_, resource)| resource).collect()
     }
 
-    /// The pipelines that release something; the one that builds Coalmine's and the shop's images does not.
+    /// The pipelines that release something; the one that builds Coalmine's and the shop's images does not, nor does the
+    /// button.
     pub(crate) fn pipelines(&self) -> Vec<&Value> {
-        let releases = |pipeline: &&Value| actions(pipeline).any(|action| action["owner"] == "Custom");
-        self.all("aws_codepipeline").into_iter().filter(releases).collect()
+        self.pipelines_with("Coalmine-Full")
+    }
+
+    /// The pipeline with the one button that returns services.
+    pub(crate) fn button(&self) -> &Value {
+        self.pipelines_with("Coalmine-Rollback").into_iter().next().expect("a pipeline with a button")
+    }
+
+    fn pipelines_with(&self, provider: &str) -> Vec<&Value> {
+        let has = |pipeline: &&Value| actions(pipeline).any(|action| action["provider"] == provider);
+        self.all("aws_codepipeline").into_iter().filter(has).collect()
+    }
+
+    /// The pipelines that an upload of an object starts: those that the rules about it have as targets.
+    pub(crate) fn started_by(&self, bucket: &Value, key: &Value) -> Vec<&str> {
+        let detail = json!({"bucket": {"name": [bucket]}, "object": {"key": [key]}});
+        let about = |rule: &&Value| rule["event_pattern"]["detail"] == detail;
+        let rules = self.all("aws_cloudwatch_event_rule").into_iter().filter(about);
+        let rules: Vec<&str> = rules.map(|rule| text(&rule["name"])).collect();
+        let targets = self.all("aws_cloudwatch_event_target").into_iter();
+        let targets = targets.filter(|target| rules.contains(&text(&target["rule"])));
+        targets.filter_map(|target| text(&target["arn"]).rsplit(':').next()).collect()
     }
 
     /// The configurations of all actions of a provider, by their pipelines.
@@ -109,7 +130,7 @@ impl Provisioned {
         for service in self.released_services() {
             world.add_service(self.service_spec(service)).expect("a service");
         }
-        for pipeline in self.pipelines() {
+        for pipeline in self.pipelines().into_iter().chain([self.button()]) {
             world.create_pipeline_from_json(&pipeline_json(pipeline).to_string()).expect("a pipeline");
         }
     }
@@ -241,7 +262,7 @@ fn pipeline_json(pipeline: &Value) -> Value {
         let actions: Vec<Value> = stage["action"].as_array().into_iter().flatten().map(action_json).collect();
         json!({"name": stage["name"], "actions": actions})
     });
-    json!({
+    let mut declared = json!({
         "name": pipeline["name"],
         "roleArn": pipeline["role_arn"],
         "pipelineType": pipeline["pipeline_type"],
@@ -250,7 +271,11 @@ fn pipeline_json(pipeline: &Value) -> Value {
             "type": store["type"], "location": store["location"], "encryptionKey": camel(&store["encryption_key"][0]),
         },
         "stages": Value::from_iter(stages),
-    })
+    });
+    if let Some(variables) = pipeline.get("variable") {
+        declared["variables"] = camel(variables);
+    }
+    declared
 }
 
 fn action_json(action: &Value) -> Value {

@@ -73,8 +73,8 @@ impl Turn<'_> {
     }
 }
 
-/// Puts on record what happened to a release, and tells others where that was news.
-pub(crate) async fn happened(tools: &Tools, release: (&str, &str), brought: Brought<'_>, happening: Happening) {
+/// Puts on record what happened to a release, and tells others where that was news; `false` where it is on record already.
+pub(crate) async fn happened(tools: &Tools, release: (&str, &str), brought: Brought<'_>, happening: Happening) -> bool {
     let (images, digests) = match brought {
         Brought::Images(images) => {
             let digests = release::digests(images).into_iter();
@@ -82,9 +82,11 @@ pub(crate) async fn happened(tools: &Tools, release: (&str, &str), brought: Brou
         }
         Brought::Digests(digests) => (&[][..], digests.clone()),
     };
-    if within(tools, releases::note(tools.held.store(), release, images, &happening)).await == Some(true) {
+    let noted = within(tools, releases::note(tools.held.store(), release, images, &happening)).await;
+    if noted == Some(true) {
         tools.teller.tell(Event::new(release, digests, happening));
     }
+    noted != Some(false)
 }
 
 /// What a release brings, as far as it is known.

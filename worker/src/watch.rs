@@ -27,7 +27,7 @@ use crate::deploy::progress::{Phase, Progress, Target};
 use crate::deploy::revision::Revision;
 use crate::deploy::view::Alarm;
 use crate::health::pulse::PartPulse;
-use crate::ledger::canaries::{self, Canary};
+use crate::ledger::canaries::{self, Canary, GLIMPSES_MOST, Glimpse};
 use crate::ledger::lease::Lease;
 use crate::observe::deployment_arn;
 use crate::record::{self, Brought};
@@ -58,6 +58,8 @@ struct Held {
     eye: Option<Eye>,
     /// When its execution was asked for last.
     asked: Option<Time>,
+    /// Where people were asked then.
+    asks: Option<Vec<String>>,
     /// Since when its service is missing.
     missing: Option<Time>,
     returning: bool,
@@ -112,6 +114,7 @@ impl Watch {
             self.held.clear();
             return self.lease.give_up().await;
         }
+        self.lease.tell(self.glimpses());
         if !self.lease.keep().await? {
             self.rest();
             return Ok(());
@@ -128,7 +131,8 @@ impl Watch {
                 if canary.is_none() && known.is_none() {
                     warn!(record = key, "the record of a held canary cannot be understood: it is not watched");
                 }
-                let held = Held { version, canary, eye: None, asked: None, missing: None, returning: false };
+                let held =
+                    Held { version, canary, eye: None, asked: None, asks: None, missing: None, returning: false };
                 self.held.insert(key, held);
             }
         }
@@ -137,6 +141,17 @@ impl Watch {
         self.ask().await;
         self.examine().await;
         Ok(())
+    }
+
+    /// What is known of those that wait, for whoever asks for all of them. The records of those that go back change with
+    /// each of their steps.
+    fn glimpses(&self) -> Vec<Glimpse> {
+        let waiting = self.held.iter().filter(|(_, held)| !held.returning);
+        let known = waiting.filter_map(|(key, held)| {
+            let known = Glimpse::of(key, &held.version, held.canary.as_ref()?);
+            Some(Glimpse { asks: held.asks.clone(), ..known })
+        });
+        known.take(GLIMPSES_MOST).collect()
     }
 
     /// Another worker watches: this one forgets what it knew, and stops what it was doing.
@@ -197,7 +212,12 @@ impl Watch {
             let canaries: Vec<Canary> = keys.iter().filter_map(|key| self.held.get(key)?.canary.clone()).collect();
             let Some(first) = canaries.first() else { continue };
             match fates(&self.tools, &context(first), &canaries).await {
-                Ok(fates) => {
+                Ok((fates, asks)) => {
+                    for key in &keys {
+                        if let Some(held) = self.held.get_mut(key) {
+                            held.asks = Some(asks.clone());
+                        }
+                    }
                     for (key, fate) in keys.iter().zip(fates) {
                         self.follow(key, fate).await;
                     }
@@ -361,23 +381,25 @@ async fn give_back(tools: &Tools, watching: Watching, stopping: watch::Receiver<
     }
 }
 
-/// Notes what happens to a canary that goes back, and why.
+/// Notes what happens to a canary that goes back, and why. A way back that takes long, because ECS takes it back again and
+/// again, is begun anew by many turns: people are told once.
 async fn note(tools: &Tools, canary: &Canary, (state, done): (State, &str), revision: Option<Revision>) {
     let Some(restoring) = &canary.restoring else { return };
     let reason = if done.is_empty() { restoring.why.clone() } else { format!("{}; {done}", restoring.why) };
-    info!("{reason}");
     let happening = Happening {
         at: tools.clock.now().timestamp(),
         service: canary.label(),
         state,
-        reason,
+        reason: reason.clone(),
         revision,
         deployment: None,
         action: Some(canary.action_execution.clone()),
         by: restoring.by.clone(),
     };
     let brought = Brought::Digests(&canary.digests);
-    record::happened(tools, (&canary.release, &canary.pipeline), brought, happening).await;
+    if record::happened(tools, (&canary.release, &canary.pipeline), brought, happening).await {
+        info!("{reason}");
+    }
 }
 
 /// The fate of one held canary, by what people and the pipeline did to its release.
@@ -385,13 +407,14 @@ async fn note(tools: &Tools, canary: &Canary, (state, done): (State, &str), revi
 /// # Errors
 /// When a call fails.
 pub(crate) async fn fate(tools: &Tools, canary: &Canary) -> Result<Fate, AwsError> {
-    let fates = fates(tools, &context(canary), std::slice::from_ref(canary)).await?;
+    let (fates, _) = fates(tools, &context(canary), std::slice::from_ref(canary)).await?;
     Ok(fates.into_iter().next().unwrap_or(Fate::Ask))
 }
 
-async fn fates(tools: &Tools, context: &Context, canaries: &[Canary]) -> Result<Vec<Fate>, AwsError> {
+/// The fates of the canaries of one execution, and where people are asked about it.
+async fn fates(tools: &Tools, context: &Context, canaries: &[Canary]) -> Result<(Vec<Fate>, Vec<String>), AwsError> {
     let Some(actions) = tools.codepipeline.history(context).await? else {
-        return Ok(canaries.iter().map(|_| hold::fate_by(None)).collect());
+        return Ok((canaries.iter().map(|_| hold::fate_by(None)).collect(), Vec::new()));
     };
     let mut fates: Vec<Fate> = canaries
         .iter()
@@ -405,7 +428,7 @@ async fn fates(tools: &Tools, context: &Context, canaries: &[Canary]) -> Result<
         };
         fates = fates.into_iter().map(sure).collect();
     }
-    Ok(fates)
+    Ok((fates, hold::asks(&actions)))
 }
 
 fn context(canary: &Canary) -> Context {

@@ -146,3 +146,33 @@ fn drifts_help_teaches() {
         assert!(said.contains(words), "{words}: {said}");
     }
 }
+
+#[test]
+fn completion_scripts_know_every_command_and_its_flags() {
+    let commands = [
+        "run",
+        "health",
+        "approve",
+        "reject",
+        "drift",
+        "rollback",
+        "status",
+        "history",
+        "releases",
+        "explain",
+        "diff",
+        "verify",
+        "doctor",
+        "completions",
+    ];
+    // Of `rollback`, without the dashes, which not every shell's script writes.
+    let flags = ["services", "group", "dry-run", "stop-pipelines", "partial"];
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = program(&["completions", shell]).output().expect("the program");
+        assert_eq!(output.status.code(), Some(i32::from(EXIT_OK)), "{shell}: {output:?}");
+        let script = String::from_utf8(output.stdout).expect("text");
+        for word in commands.iter().chain(&flags) {
+            assert!(script.contains(word), "{shell} does not know {word}");
+        }
+    }
+}

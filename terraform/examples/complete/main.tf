@@ -77,6 +77,19 @@ module "pipeline" {
   source_kms_key_arn = module.build.kms_key_arn
 }
 
+# One button for all three: it returns them to the last release that succeeded on each, or as far as an execution says.
+# Its source has to be there, and is not read: what started a release is there as soon as there is one to go back from.
+module "rollback" {
+  source = "../../modules/rollback"
+
+  cluster            = aws_ecs_cluster.main.name
+  services           = keys(local.services)
+  pool               = module.worker.pool
+  source_bucket      = module.build.source_bucket
+  source_key         = module.pipeline["app"].source_key
+  source_kms_key_arn = module.build.kms_key_arn
+}
+
 # -- what builds, deploys and cleans up --------------------------------------------------------------------------------
 
 module "build" {

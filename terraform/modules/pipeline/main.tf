@@ -1,8 +1,9 @@
-# The pipeline of one class: Source → Approve → Release { Canary, Approve, Full }.
+# The pipeline of one class: Source → Approve { Plan, Approve } → Release { Canary, Approve, Full }.
 #
 # One stage holds the canary, the second approval and the full service, because stages are what CodePipeline locks: no
 # second release can overwrite the canary that somebody is judging. The first approval stands in a stage before, where
-# only the newest release waits (SUPERSEDED). No stage rolls back by itself: the worker undoes what it did, and a second
+# only the newest release waits (SUPERSEDED), with a plan beside it: the canary's own action, told to say what it would do
+# instead of doing it. No stage rolls back by itself: the worker undoes what it did, and a second
 # automatic deployment would fight it.
 
 data "aws_caller_identity" "current" {}
@@ -22,21 +23,42 @@ locals {
 
   source_key = "${var.class}/imagedefinitions.zip"
 
-  # With one pair the actions are called Canary and Full; with several, each is called after its pair.
+  # With one pair the actions are called Plan, Canary and Full; with several, each is called after its pair.
   single = length(var.services) == 1
   names = { for key in keys(var.services) : key => {
+    plan      = local.single ? "Plan" : "Plan-${key}"
     canary    = local.single ? "Canary" : "Canary-${key}"
     full      = local.single ? "Full" : "Full-${key}"
+    plan_vars = local.single ? "plan" : "plan-${key}"
     namespace = local.single ? "canary" : "canary-${key}"
     full_vars = local.single ? "full" : "full-${key}"
   } }
 
+  planned  = var.plan ? var.services : {}
+  question = "Deploy this release of ${var.class} to the canary?"
+  plans    = [for key in keys(local.planned) : "#{${local.names[key].plan_vars}.Summary}"]
+
+  # What people are shown at the first approval, and at the second.
+  prospect = join(" ", concat([local.question], local.plans))
   evidence = join(" ", [for key in keys(var.services) : "#{${local.names[key].namespace}.Summary}"])
 
   options = {
+    plan   = join(", ", [for key, value in merge(var.canary_options, { mode = "plan" }) : "${key}=${value}"])
     canary = join(", ", [for key, value in var.canary_options : "${key}=${value}"])
     full   = join(", ", [for key, value in var.full_options : "${key}=${value}"])
   }
+
+  # A plan is made with everything that the canary will be deployed with, so that it cannot promise something else.
+  canary = { for key, pair in var.services : key => {
+    Pool           = var.pool
+    Cluster        = pair.cluster
+    Service        = pair.canary_service
+    FullService    = pair.service
+    Capacity       = pair.canary_capacity
+    BakeTime       = var.canary_bake_time
+    Alarms         = join(",", pair.canary_alarms)
+    TemplateFamily = pair.template_family
+  } }
 
   approval = { for key, value in {
     NotificationArn    = module.base.approvals_topic_arn
@@ -83,15 +105,34 @@ resource "aws_codepipeline" "this" {
   stage {
     name = "Approve"
 
+    dynamic "action" {
+      for_each = local.planned
+
+      content {
+        name            = local.names[action.key].plan
+        namespace       = local.names[action.key].plan_vars
+        run_order       = 1
+        category        = "Deploy"
+        owner           = "Custom"
+        provider        = "Coalmine-Canary"
+        version         = local.versions["Coalmine-Canary"]
+        input_artifacts = ["images"]
+
+        configuration = { for property, value in merge(local.canary[action.key], {
+          Options = local.options.plan
+        }) : property => value if value != "" }
+      }
+    }
+
     action {
       name               = "Approve"
-      run_order          = 1
+      run_order          = var.plan ? 2 : 1
       category           = "Approval"
       owner              = "AWS"
       provider           = "Manual"
       version            = "1"
       timeout_in_minutes = var.approval_timeout_minutes
-      configuration      = merge(local.approval, { CustomData = "Deploy this release of ${var.class} to the canary?" })
+      configuration      = merge(local.approval, { CustomData = local.prospect })
     }
   }
 
@@ -111,17 +152,9 @@ resource "aws_codepipeline" "this" {
         version         = local.versions["Coalmine-Canary"]
         input_artifacts = ["images"]
 
-        configuration = { for property, value in {
-          Pool           = var.pool
-          Cluster        = action.value.cluster
-          Service        = action.value.canary_service
-          FullService    = action.value.service
-          Capacity       = action.value.canary_capacity
-          BakeTime       = var.canary_bake_time
-          Alarms         = join(",", action.value.canary_alarms)
-          TemplateFamily = action.value.template_family
-          Options        = local.options.canary
-        } : property => value if value != "" }
+        configuration = { for property, value in merge(local.canary[action.key], {
+          Options = local.options.canary
+        }) : property => value if value != "" }
       }
     }
 
@@ -166,8 +199,8 @@ resource "aws_codepipeline" "this" {
 
   lifecycle {
     precondition {
-      condition     = length(local.evidence) <= 1000
-      error_message = "Put fewer or shorter names into services: the approval's text refers to all of them, and CodePipeline takes 1,000 characters."
+      condition     = length(local.evidence) <= 1000 && length(local.prospect) <= 1000
+      error_message = "Put fewer or shorter names into services: the approvals' texts refer to all of them, and CodePipeline takes 1,000 characters."
     }
   }
 }

@@ -111,6 +111,11 @@ variable "canary_options" {
     condition     = alltrue([for value in values(var.canary_options) : !strcontains(value, ",")])
     error_message = "Leave commas out of the values of canary_options: they part the settings from each other."
   }
+
+  validation {
+    condition     = !contains(keys(var.canary_options), "mode")
+    error_message = "Leave mode out of canary_options: the variable plan says whether there is an action that plans, and a canary that only planned could not be turned over."
+  }
 }
 
 variable "full_options" {
@@ -131,6 +136,13 @@ variable "full_options" {
 }
 
 # -- who is asked ----------------------------------------------------------------------------------------------------
+
+variable "plan" {
+  description = "Whether the first approval shows what the release would do: images old and new, what else changes, batches, alarms that are red. A release that cannot be deployed then fails before anybody is asked."
+  type        = bool
+  default     = true
+  nullable    = false
+}
 
 variable "approvers" {
   description = "E-mail addresses that are told when an approval waits. Each has to confirm its subscription."

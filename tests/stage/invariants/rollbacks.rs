@@ -12,6 +12,7 @@ use super::changes::Seen;
 use super::success::WORD;
 use super::{Finding, Names};
 use crate::stage::application::CLUSTER;
+use crate::stage::permissions::in_ledger;
 
 /// What each rollback decided, and which successes were looked at.
 #[derive(Debug, Default)]
@@ -69,8 +70,7 @@ fn runs(world: &World) -> impl Iterator<Item = &ActionRun> {
 }
 
 fn decided(world: &World, run: &ActionRun) -> Option<Value> {
-    let object = world.s3.get("ledger", &format!("coalmine/rollbacks/{}.json", run.id))?;
-    serde_json::from_slice(&object.body).ok()
+    serde_json::from_slice(in_ledger(world, &format!("rollbacks/{}.json", run.id))?).ok()
 }
 
 fn course<'a>(decided: &'a Value, service: &str) -> Option<&'a Value> {

@@ -159,6 +159,13 @@ pub fn made_sure(fate: Fate, status: Option<&str>) -> Fate {
     }
 }
 
+/// Where people are asked about an execution: its open approvals, each as `Stage/Action`.
+#[must_use]
+pub fn asks(actions: &[Seen]) -> Vec<String> {
+    let open = actions.iter().filter(|seen| seen.kind == Kind::Approval && seen.status == Status::InProgress);
+    open.filter(|seen| is_newest(seen, actions)).map(|seen| format!("{}/{}", seen.stage, seen.name)).collect()
+}
+
 fn is_newest(seen: &Seen, actions: &[Seen]) -> bool {
     let same = actions.iter().filter(|other| other.stage == seen.stage && other.name == seen.name);
     !same.into_iter().any(|other| other.started > seen.started)
@@ -344,6 +351,19 @@ mod tests {
             seen("Other", Kind::Other, Status::InProgress, 2),
         ];
         assert!(!is_unsure(&super::fate(("main", "shop-canary"), "Canary-1", &busy), &busy));
+    }
+
+    #[test]
+    fn people_are_asked_where_an_approval_is_open() {
+        use Status::{Failed, InProgress, Succeeded};
+        for (actions, expected) in [
+            (vec![canary(Succeeded, 1), approval(InProgress, 2)], &["Release/Approve"][..]),
+            (vec![canary(Succeeded, 1), approval(Failed, 2), approval(InProgress, 3)], &["Release/Approve"]),
+            (vec![canary(InProgress, 1)], &[]),
+            (vec![canary(Succeeded, 1), approval(Succeeded, 2), full(InProgress, 3)], &[]),
+        ] {
+            assert_eq!(asks(&actions), expected, "{actions:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use coalmine_door::store::{Condition, Store, StoreError};
+use coalmine_door::store::{Condition, Listed, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::hold::Why;
@@ -139,6 +139,64 @@ impl Canary {
     }
 }
 
+/// How many canaries the watch tells of at most: what it writes at each look stays small.
+pub const GLIMPSES_MOST: usize = 200;
+
+/// A held canary as the watch tells of it in its lease, so that whoever asks for all of them need not read each record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Glimpse {
+    /// The record's key.
+    pub key: String,
+    /// The version of the record that says so: where it has another one by now, none of this counts.
+    pub version: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The release.
+    pub release: String,
+    /// Since when it waits, in epoch seconds.
+    pub since: i64,
+    /// Why it goes back, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoring: Option<String>,
+    /// Where people were asked when its execution was looked at last, each as `Stage/Action`; `None`: it was not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Vec<String>>,
+}
+
+impl Glimpse {
+    /// What a record says.
+    #[must_use]
+    pub fn of(key: &str, version: &str, canary: &Canary) -> Self {
+        Self {
+            key: key.to_owned(),
+            version: version.to_owned(),
+            pipeline: canary.pipeline.clone(),
+            release: canary.release.clone(),
+            since: canary.since,
+            restoring: canary.restoring.as_ref().map(|restoring| restoring.why.clone()),
+            asks: None,
+        }
+    }
+}
+
+/// What stands in the lease beside whose it is.
+#[derive(Default, Deserialize)]
+struct Told {
+    #[serde(default)]
+    held: Vec<Glimpse>,
+}
+
+/// What the watch told last of the held canaries, by key.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn glimpses(store: &Store) -> Result<BTreeMap<String, Glimpse>, StoreError> {
+    let stored = store.get(LEASE).await?;
+    // Another version's lease tells nothing.
+    let told = stored.and_then(|stored| serde_json::from_slice::<Told>(&stored.body).ok()).unwrap_or_default();
+    Ok(told.held.into_iter().map(|glimpse| (glimpse.key.clone(), glimpse)).collect())
+}
+
 /// A record with the version under which it was read or written; `None` where it cannot be understood.
 pub type Stored = (String, Option<Canary>);
 
@@ -147,8 +205,16 @@ pub type Stored = (String, Option<Canary>);
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn keys(store: &Store) -> Result<Vec<String>, StoreError> {
-    let keys = store.list(PREFIX).await?;
-    Ok(keys.into_iter().filter(|key| key != LEASE).collect())
+    Ok(listed(store).await?.into_iter().map(|listed| listed.key).collect())
+}
+
+/// The same with the versions of their records, where the store tells them.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn listed(store: &Store) -> Result<Vec<Listed>, StoreError> {
+    let listed = store.list_dated(PREFIX).await?;
+    Ok(listed.into_iter().filter(|listed| listed.key != LEASE).collect())
 }
 
 /// The key of a canary service.

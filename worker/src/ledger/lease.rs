@@ -8,6 +8,7 @@ use coalmine_door::store::{Condition, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::canaries::Glimpse;
 use super::orphans::{DEATH, FENCE};
 
 /// The version of these objects that this program writes. Only whether they change is looked at.
@@ -23,6 +24,8 @@ pub struct Lease {
     written: AsyncMutex<Written>,
     /// When the last successful write began: the lease counts from then. `None`: somebody else has it.
     renewed: Mutex<Option<Time>>,
+    /// What its holder tells whoever reads it.
+    told: Mutex<Vec<Glimpse>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,14 +44,21 @@ struct Object<'a> {
     worker: &'a str,
     /// In epoch milliseconds; for people, and to make every renewal differ.
     renewed: i64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held: Vec<Glimpse>,
 }
 
 impl Lease {
     /// A lease that this worker does not have.
     #[must_use]
     pub fn new(store: Store, clock: Clock, key: &'static str, worker: &str) -> Self {
-        let (written, renewed) = (AsyncMutex::default(), Mutex::default());
-        Self { store, clock, key, worker: worker.to_owned(), written, renewed }
+        let (written, renewed, told) = (AsyncMutex::default(), Mutex::default(), Mutex::default());
+        Self { store, clock, key, worker: worker.to_owned(), written, renewed, told }
+    }
+
+    /// What its holder knows of the held canaries, for whoever reads the lease after its next renewal.
+    pub fn tell(&self, held: Vec<Glimpse>) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     /// Whether this worker may act under it: its last renewal is so recent that nobody can have taken it over.
@@ -134,8 +144,9 @@ impl Lease {
 
     fn body(&self) -> Vec<u8> {
         let renewed = self.clock.now().timestamp_millis();
+        let held = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // A struct of strings and numbers always serializes.
-        serde_json::to_vec(&Object { schema: SCHEMA, worker: &self.worker, renewed }).unwrap_or_default()
+        serde_json::to_vec(&Object { schema: SCHEMA, worker: &self.worker, renewed, held }).unwrap_or_default()
     }
 
     fn renewed(&self) -> MutexGuard<'_, Option<Time>> {

@@ -7,7 +7,7 @@
 //!                `returned.json` when they are back
 //!   releases ► releases/<release>.json   what became of a release, in order
 //!   canaries ► held/<cluster>/<service>.json   a canary that waits for people, and its way back
-//!   lease ───► held/watch.json   which worker watches them
+//!   lease ───► held/watch.json   which worker watches them, and what it knows of them
 //!   refused ► services/<cluster>/<service>/refused.json   digests that a service was rolled back from
 //!   rollbacks ► rollbacks/<action execution>.json   what a rollback action decided, for its later turns
 //!   history ─► services/<cluster>/<service>/<begin>-<release>.json   which releases ended well on a service

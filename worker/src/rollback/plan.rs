@@ -8,12 +8,12 @@ use futures_util::future::try_join_all;
 
 use crate::aws::ecr::ImageError;
 use crate::deploy::nearest::hint;
-use crate::deploy::release::Image;
+use crate::deploy::release::{Image, Resolved};
 use crate::deploy::restore::{self, Restore};
 use crate::deploy::rollback::course::Course;
 use crate::deploy::rollback::pair::{self, Says};
 use crate::deploy::rollback::usable::{self, Answer, Looked};
-use crate::deploy::rollback::way::{Good, Present, choose, over_for_none, way_back};
+use crate::deploy::rollback::way::{Good, Present, are_one_image, choose, over_for_none, way_back};
 use crate::deploy::task_definition::{Copy, Purpose, TaskDefinition};
 use crate::deploy::view::{Service, ServiceRevision};
 use crate::ledger::history;
@@ -192,7 +192,7 @@ async fn pair(
             (&full.present, &full.service, &full.history),
             (&facts.present, &facts.service, &facts.history),
         );
-        present.outrun = outrun && !runs_a_copy(tools, facts, full).await?;
+        present.outrun = outrun && !Box::pin(runs_nothing_new(tools, facts, full)).await?;
     }
     let target = match choose(&full.history, &present, &request.to) {
         Ok(target) => target,
@@ -373,19 +373,52 @@ async fn companion(
     Ok(Ok(planned))
 }
 
-/// Whether a canary runs a copy that was made to return it to a release of its full service's: somebody's rollback has told
-/// the canary, and not yet the full service. A release with former images is no copy: it has an execution of its own. Nor is
-/// a release that the canary has run before, and runs again.
-async fn runs_a_copy(tools: &Tools, canary: &Facts, full: &Facts) -> Result<bool, AwsError> {
+/// Whether a canary that looks as if it ran a later release runs none: a copy that was made to return it to its full
+/// service's images or to a release of its, before the full service was told; or, brought by hand, an image of its full
+/// service's that is on record there under another digest. A release with former images is no copy: it has an execution of
+/// its own. Nor is a release that the canary has run before, and runs again.
+async fn runs_nothing_new(tools: &Tools, canary: &Facts, full: &Facts) -> Result<bool, AwsError> {
     let has_run = |good: &Good| good.release.is_some() && good.revision == canary.present.revision;
     if canary.history.iter().any(has_run) {
         return Ok(false);
     }
     let definition = tools.ecs.task_definition(&canary.present.revision.to_string()).await?;
-    let Some(made_for) = definition.and_then(|definition| definition.tags.get(tags::EXECUTION).cloned()) else {
-        return Ok(false);
-    };
-    Ok(full.history.iter().any(|good| names(good).any(|name| name == made_for)))
+    let Some(definition) = definition else { return Ok(false) };
+    if definition.tags.contains_key(tags::RETURNED_BY) {
+        return Ok(true);
+    }
+    if let Some(made_for) = definition.tags.get(tags::EXECUTION) {
+        return Ok(full.history.iter().any(|good| names(good).any(|name| name == *made_for)));
+    }
+    let count = digests_that_count(tools, &definition, &full.present.digests).await?;
+    Ok(are_one_image(&full.present.digests, &canary.present.digests, &count))
+}
+
+/// The digests that count as the image of each of a task definition's containers that is among `wanted`: an index's and its
+/// children's. None where nobody here can tell.
+async fn digests_that_count(
+    tools: &Tools,
+    definition: &TaskDefinition,
+    wanted: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, BTreeSet<String>>, AwsError> {
+    let mut count = BTreeMap::new();
+    for (container, written) in definition.images() {
+        if !wanted.contains_key(&container) {
+            continue;
+        }
+        let resolved = match ImageReference::parse(&written) {
+            Ok(reference) => tools.registries.resolve(&reference).await,
+            Err(problem) => Err(ImageError::Problem(problem.to_string())),
+        };
+        let digests = match resolved {
+            Ok(Resolved { digest, children, .. }) => children.into_iter().chain([digest.to_string()]).collect(),
+            Err(ImageError::Problem(_)) => BTreeSet::new(),
+            Err(ImageError::Aws(error)) if error.kind == Kind::Denied => BTreeSet::new(),
+            Err(ImageError::Aws(error)) => return Err(error),
+        };
+        count.insert(container, digests);
+    }
+    Ok(count)
 }
 
 /// What a copy for a release may be tagged with: the release, or where the ledger did not know it, its revision.

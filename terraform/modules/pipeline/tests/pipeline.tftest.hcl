@@ -38,6 +38,11 @@ run "three_stages_in_their_order" {
   }
 
   assert {
+    condition     = [for action in aws_codepipeline.this.stage[1].action : "${action.run_order} ${action.name} ${action.owner}/${action.provider}"] == ["1 Plan Custom/Coalmine-Canary", "2 Approve AWS/Manual"]
+    error_message = "Approve should hold the plan, and then the approval that shows it: ${jsonencode(aws_codepipeline.this.stage[1].action[*].name)}"
+  }
+
+  assert {
     condition     = aws_codepipeline.this.pipeline_type == "V2" && aws_codepipeline.this.execution_mode == "SUPERSEDED"
     error_message = "While one release is held, only the newest may wait: V2, SUPERSEDED."
   }
@@ -66,6 +71,11 @@ run "the_actions_are_configured_as_the_worker_reads_them" {
   }
 
   assert {
+    condition     = aws_codepipeline.this.stage[1].action[0].configuration == tomap(merge(aws_codepipeline.this.stage[2].action[0].configuration, { Options = "mode=plan" }))
+    error_message = "The plan should be made with all that the canary is deployed with: ${jsonencode(aws_codepipeline.this.stage[1].action[0].configuration)}"
+  }
+
+  assert {
     condition = aws_codepipeline.this.stage[2].action[2].configuration == tomap({
       Pool           = "default"
       Cluster        = "main"
@@ -80,7 +90,7 @@ run "the_actions_are_configured_as_the_worker_reads_them" {
   }
 
   assert {
-    condition = alltrue(flatten([for action in aws_codepipeline.this.stage[2].action : [
+    condition = alltrue(flatten([for action in concat(aws_codepipeline.this.stage[1].action, aws_codepipeline.this.stage[2].action) : [
       for property in keys(action.configuration) : contains(flatten([
         for type in jsondecode(file("../../../pipeline/contract.json")).actionTypes : type.definition.configurationProperties[*].name
         if type.definition.provider == action.provider && type.definition.version == action.version
@@ -90,22 +100,45 @@ run "the_actions_are_configured_as_the_worker_reads_them" {
   }
 
   assert {
-    condition     = alltrue([for action in aws_codepipeline.this.stage[2].action : action.input_artifacts == tolist(["images"]) if action.owner == "Custom"])
-    error_message = "Both actions should read the source's artifact."
+    condition     = alltrue([for action in concat(aws_codepipeline.this.stage[1].action, aws_codepipeline.this.stage[2].action) : action.input_artifacts == tolist(["images"]) if action.owner == "Custom"])
+    error_message = "All three actions should read the source's artifact."
   }
 }
 
-run "people_are_asked_twice_the_second_time_with_evidence" {
+run "people_are_asked_twice_first_with_a_plan_then_with_evidence" {
   command = plan
 
   assert {
-    condition     = aws_codepipeline.this.stage[1].action[0].timeout_in_minutes == 1440 && aws_codepipeline.this.stage[2].action[1].timeout_in_minutes == 1440
+    condition     = aws_codepipeline.this.stage[1].action[1].timeout_in_minutes == 1440 && aws_codepipeline.this.stage[2].action[1].timeout_in_minutes == 1440
     error_message = "Both approvals should time out after a day."
+  }
+
+  assert {
+    condition     = aws_codepipeline.this.stage[1].action[1].configuration["CustomData"] == "Deploy this release of app to the canary? #{plan.Summary}" && aws_codepipeline.this.stage[1].action[0].namespace == "plan"
+    error_message = "The first approval should show what the release would do: ${jsonencode(aws_codepipeline.this.stage[1].action[1].configuration)}"
   }
 
   assert {
     condition     = aws_codepipeline.this.stage[2].action[1].configuration["CustomData"] == "#{canary.Summary}"
     error_message = "The second approval should show what the canary came to."
+  }
+}
+
+run "nothing_is_planned_where_nobody_wants_it" {
+  command = plan
+
+  variables {
+    plan = false
+  }
+
+  assert {
+    condition     = [for action in aws_codepipeline.this.stage[1].action : "${action.run_order} ${action.name}"] == ["1 Approve"]
+    error_message = "The approval should stand alone: ${jsonencode(aws_codepipeline.this.stage[1].action[*].name)}"
+  }
+
+  assert {
+    condition     = aws_codepipeline.this.stage[1].action[0].configuration["CustomData"] == "Deploy this release of app to the canary?"
+    error_message = "A text may refer to no plan where none is made: ${jsonencode(aws_codepipeline.this.stage[1].action[0].configuration)}"
   }
 }
 
@@ -141,7 +174,7 @@ run "what_it_stands_on_is_its_own_and_its_rule_may_start_it_alone" {
   }
 
   assert {
-    condition     = aws_codepipeline.this.role_arn == module.base.role_arn && aws_codepipeline.this.stage[1].action[0].configuration["NotificationArn"] == "arn:aws:sns:eu-central-1:123456789012:app-approvals"
+    condition     = aws_codepipeline.this.role_arn == module.base.role_arn && aws_codepipeline.this.stage[1].action[1].configuration["NotificationArn"] == "arn:aws:sns:eu-central-1:123456789012:app-approvals"
     error_message = "The pipeline should use its own role and topic."
   }
 
@@ -190,6 +223,11 @@ run "several_pairs_are_released_together" {
   }
 
   assert {
+    condition     = [for action in aws_codepipeline.this.stage[1].action : "${action.run_order} ${action.name}"] == ["1 Plan-mail", "1 Plan-reports", "2 Approve"] && local.prospect == "Deploy this release of app to the canary? #{plan-mail.Summary} #{plan-reports.Summary}"
+    error_message = "Each pair should be planned, and people see all plans: ${local.prospect}"
+  }
+
+  assert {
     condition     = local.evidence == "#{canary-mail.Summary} #{canary-reports.Summary}"
     error_message = "People should see the evidence of every canary: ${local.evidence}"
   }
@@ -211,5 +249,10 @@ run "rare_settings_reach_the_actions" {
   assert {
     condition     = aws_codepipeline.this.stage[2].action[0].configuration["Options"] == "already_red=require-clear, image.app=#{build.Image}" && aws_codepipeline.this.stage[2].action[2].configuration["Options"] == "deadline=2h"
     error_message = "Options should hold the settings as key=value."
+  }
+
+  assert {
+    condition     = aws_codepipeline.this.stage[1].action[0].configuration["Options"] == "already_red=require-clear, image.app=#{build.Image}, mode=plan"
+    error_message = "A plan should be made with the canary's settings: ${aws_codepipeline.this.stage[1].action[0].configuration["Options"]}"
   }
 }

@@ -142,6 +142,16 @@ run "an_option_of_the_canary_that_reads_as_two" {
   expect_failures = [var.canary_options]
 }
 
+run "a_canary_that_would_only_plan" {
+  command = plan
+
+  variables {
+    canary_options = { mode = "plan" }
+  }
+
+  expect_failures = [var.canary_options]
+}
+
 run "an_option_that_reads_as_two" {
   command = plan
 

@@ -193,7 +193,10 @@ pub(super) struct Bars {
 
 impl Bars {
     pub(super) fn new(fleet: &Fleet, is_terminal: bool) -> Self {
-        let ends = fleet.ends();
+        Self::of(&fleet.ends(), is_terminal)
+    }
+
+    fn of(ends: &[End<'_>], is_terminal: bool) -> Self {
         let bars = is_terminal.then(|| {
             let all = MultiProgress::new();
             let width = ends.iter().map(|end| end.course.service.len()).max().unwrap_or_default();
@@ -210,12 +213,16 @@ impl Bars {
 
     /// Shows how far it is; the lines for those who see no bars.
     pub(super) fn look(&mut self, fleet: &Fleet) -> Vec<String> {
-        let (ends, tasks) = (fleet.ends(), fleet.tasks());
+        self.show(&fleet.ends(), &fleet.tasks())
+    }
+
+    /// The same from where each service stands, and how many of its tasks run the target of how many.
+    fn show(&mut self, ends: &[End<'_>], tasks: &[(u32, u32)]) -> Vec<String> {
         let mut lines = Vec::new();
         for (place, (end, (there, wanted))) in ends.iter().zip(tasks).enumerate() {
             if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(place)) {
-                bar.set_length(u64::from(wanted));
-                bar.set_position(u64::from(there));
+                bar.set_length(u64::from(*wanted));
+                bar.set_position(u64::from(*there));
                 bar.set_message(printable(end.reason));
             } else if let Some(said) = self.said.get_mut(place)
                 && *said != end.state
@@ -236,7 +243,51 @@ impl Bars {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::deploy::batch::Percents;
+
+    fn course(service: &str) -> Course {
+        Course {
+            cluster: "main".into(),
+            service: service.into(),
+            canary_of: None,
+            canary: None,
+            from: "app:3".parse().unwrap(),
+            left: None,
+            left_digests: BTreeMap::new(),
+            to: "app:2".parse().unwrap(),
+            release: None,
+            images: Vec::new(),
+            own: Percents { minimum: 100, maximum: 200 },
+            surge: None,
+        }
+    }
+
+    #[test]
+    fn each_service_has_its_bar_on_a_terminal_and_elsewhere_a_line_for_each_change() {
+        let courses = ["app-canary", "app"].map(course);
+        let ends =
+            |state, reason| courses.each_ref().map(|course| End { course, state, reason, tasks: 0, changed: true });
+        let going = ends(State::Going, "4 of 10 tasks");
+        let mut bars = Bars::of(&ends(State::Untouched, ""), true);
+        assert_eq!(bars.show(&going, &[(1, 1), (4, 10)]), [""; 0], "a bar is looked at");
+        let each = bars.bars.as_ref().map(|(_, each)| each.as_slice()).unwrap_or_default();
+        let seen = each.iter().map(|bar| {
+            let wanted = bar.length().unwrap_or_default();
+            format!("{} {}/{wanted} {}", bar.prefix(), bar.position(), bar.message())
+        });
+        let seen: Vec<String> = seen.collect();
+        assert_eq!(seen, ["app-canary 1/1 4 of 10 tasks", "app 4/10 4 of 10 tasks"]);
+
+        let mut lines = Bars::of(&ends(State::Untouched, ""), false);
+        assert_eq!(
+            lines.show(&going, &[(1, 1), (4, 10)]),
+            ["main/app-canary: going back: 4 of 10 tasks", "main/app: going back: 4 of 10 tasks"]
+        );
+        assert_eq!(lines.show(&going, &[(1, 1), (7, 10)]), [""; 0], "nothing has changed but the tasks");
+    }
 
     #[test]
     fn whoever_forgot_to_name_the_ledger_is_told_so() {

@@ -6,6 +6,8 @@ pub mod show;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use coalmine_door::store::Listed;
+
 use crate::aws::approvals::Waiting;
 use crate::aws::cloudwatch::ALARMS_PER_CALL;
 use crate::aws::ecs::{DEPLOYMENTS_PER_CALL, REVISIONS_PER_CALL, SERVICES_PER_CALL};
@@ -14,15 +16,22 @@ use crate::commands::desk::{ClusterArgument, Desk, OutputArgument, write_json};
 use crate::commands::trouble::Trouble;
 use crate::deploy::nearest::unknown;
 use crate::deploy::view::{Alarm, Deployment, Service, ServiceRevision};
-use crate::ledger::{canaries, history, percents};
+use crate::ledger::canaries::{self, Glimpse};
+use crate::ledger::{history, percents};
 use fleet::{Hold, Holds, Seen};
+
+/// From so many held canaries on what the watch tells of all of them is read, and only the records that changed since.
+const GLIMPSED_FROM: usize = 3;
+/// How many pipelines are asked whom they ask. Of the others' approvals the watch tells, as it saw them last.
+const PIPELINES_ASKED: usize = 5;
 
 /// What is asked.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 A release is the id of a pipeline execution. \"—\" stands where no release on record brought what the service runs:
 somebody deployed by other means, or the ledger does not reach back. A canary is known by the releases that went
-through it to its full service, else by its name.
+through it to its full service, else by its name. Where more than five pipelines hold canaries, the approvals of the
+others are told as the watching worker saw them last: a minute ago, or a few where many are held.
 
 Needs: ecs:ListClusters, ecs:ListServices, ecs:DescribeServices, ecs:DescribeServiceDeployments,
 ecs:DescribeServiceRevisions, cloudwatch:DescribeAlarms, codepipeline:GetPipelineState, and to read the ledger.")]
@@ -133,30 +142,43 @@ async fn holds(desk: &Desk, seen: &[Seen]) -> Result<Holds, Trouble> {
         .iter()
         .map(|Seen { service, .. }| (canaries::key(&service.cluster, &service.name), service.label()))
         .collect();
-    let mut open: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
     let mut holds = Holds::default();
-    for key in canaries::keys(desk.store()).await? {
-        let Some(label) = shown.get(&key) else { continue };
-        let Some((_, canary)) = canaries::read(desk.store(), &key).await? else { continue };
-        let Some(canary) = canary else {
-            holds.unread.insert(label.clone());
+    let listed = canaries::listed(desk.store()).await?;
+    let listed: Vec<Listed> = listed.into_iter().filter(|listed| shown.contains_key(&listed.key)).collect();
+    let told = match listed.len() {
+        0..GLIMPSED_FROM => BTreeMap::new(),
+        _ => canaries::glimpses(desk.store()).await?,
+    };
+    let mut known = Vec::with_capacity(listed.len());
+    for Listed { key, version, .. } in listed {
+        let unchanged = told.get(&key).filter(|glimpse| version.as_ref() == Some(&glimpse.version));
+        if let Some(glimpse) = unchanged {
+            known.push(glimpse.clone());
             continue;
-        };
-        let pipeline = &canary.pipeline;
-        if !open.contains_key(pipeline) {
-            let found = desk.calls.approvals.open(pipeline).await;
+        }
+        match canaries::read(desk.store(), &key).await? {
+            Some((version, Some(canary))) => known.push(Glimpse::of(&key, &version, &canary)),
+            Some((_, None)) => holds.unread.extend(shown.get(&key).cloned()),
+            None => {}
+        }
+    }
+    let mut open: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+    for Glimpse { key, pipeline, release, since, restoring, asks, .. } in known {
+        if !open.contains_key(&pipeline) && (open.len() < PIPELINES_ASKED || asks.is_none()) {
+            let found = desk.calls.approvals.open(&pipeline).await;
             let found = found.map_err(Trouble::while_(format!("looking for approvals of {pipeline}")))?;
             open.insert(pipeline.clone(), found.unwrap_or_default());
         }
-        let asks = open.get(pipeline).into_iter().flatten().filter(|open| open.release == canary.release);
-        let asks: Vec<String> = asks.map(|open| format!("{}: {}/{}", open.pipeline, open.stage, open.action)).collect();
-        holds.known.push(Hold {
-            canary: canary.label(),
-            release: canary.release,
-            since: canary.since,
-            asks: asks.join(", "),
-            restoring: canary.restoring.map(|restoring| restoring.why),
-        });
+        let places: Vec<String> = match open.get(&pipeline) {
+            Some(open) => {
+                let of_it = open.iter().filter(|open| open.release == release);
+                of_it.map(|open| format!("{}/{}", open.stage, open.action)).collect()
+            }
+            None => asks.unwrap_or_default(),
+        };
+        let asks: Vec<String> = places.iter().map(|place| format!("{pipeline}: {place}")).collect();
+        let canary = shown.get(&key).cloned().unwrap_or_default();
+        holds.known.push(Hold { canary, release, since, asks: asks.join(", "), restoring });
     }
     Ok(holds)
 }

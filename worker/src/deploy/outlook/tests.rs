@@ -3,6 +3,7 @@ use crate::deploy::decision::Role;
 use crate::deploy::fixtures::{alarm, rollout, service};
 use crate::deploy::preflight::Asked;
 use crate::deploy::release::Resolved;
+use crate::deploy::rollback::refused::Refused;
 use crate::deploy::view::Alarm;
 use coalmine_pipeline::{Digest, Options, Share};
 use proptest::prelude::*;
@@ -46,6 +47,7 @@ struct World {
     names: Vec<String>,
     template: Option<&'static str>,
     archived: bool,
+    refused: Vec<Refused>,
     beside: Beside,
 }
 
@@ -66,6 +68,7 @@ fn world() -> World {
         names: vec!["5xx".into()],
         template: None,
         archived: false,
+        refused: Vec::new(),
         beside: Beside {
             canary_runs: Some(definition("app-canary:1", "v1", "256")),
             full_runs: Some(definition("app:1", "v1", "256")),
@@ -91,7 +94,7 @@ impl World {
         };
         let reference = ImageReference::parse(&format!("{HOST}/app:v2")).unwrap();
         let facts = Facts {
-            refused: Vec::new(),
+            refused: self.refused.clone(),
             returned: None,
             role: Role::Canary,
             execution: "e-1",
@@ -153,6 +156,22 @@ fn what_stands_against_it_comes_first_and_all_at_once() {
     assert!(broken.summary(NOW).starts_with("Plan. CANNOT BE DEPLOYED: "));
     world.options.already_red = AlreadyRed::Ignore;
     assert_eq!(world.outlook().not_now.len(), 1, "an alarm that is to be ignored stands against nothing");
+}
+
+#[test]
+fn a_digest_that_was_rolled_back_before_is_told_until_it_is_allowed() {
+    let mut world = world();
+    let (release, by, why) = ("e-7".to_owned(), "ann".to_owned(), "errors doubled".to_owned());
+    world.refused = vec![Refused { digest: NEW.into(), release, at: NOW - DAY, by, why }];
+    let outlook = world.outlook();
+    assert!(!outlook.deployable);
+    let said = outlook.summary(NOW);
+    assert!(said.starts_with("Plan. CANNOT BE DEPLOYED: container app: image "), "{said}");
+    for part in ["was rolled back on 1970-04-10", "by ann (errors doubled), release e-7", &format!("set allow={NEW}")] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    world.options.allow = [Digest::parse(NEW).unwrap()].into();
+    assert!(world.outlook().deployable, "somebody knows what they do");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The way back of a service: the releases that it can return to, and which of them is meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coalmine_pipeline::Back;
@@ -110,6 +110,24 @@ impl Present {
 fn are_alike(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
     let shared: Vec<_> = one.iter().filter_map(|(name, digest)| Some((digest, other.get(name)?))).collect();
     !shared.is_empty() && shared.iter().all(|(one, other)| one == other)
+}
+
+/// Whether a canary runs its full service's images, although other digests are on record for them: ECS may name an index or
+/// one of its children, and for a service without tasks none. `count`: by container, the digests that count as the image
+/// that the canary's task definition names. What the canary is known to run has to be among them, too, as its tag may have
+/// moved since. A container of which nothing is known is not the same.
+#[must_use]
+pub fn are_one_image(
+    full: &BTreeMap<String, String>,
+    canary: &BTreeMap<String, String>,
+    count: &BTreeMap<String, BTreeSet<String>>,
+) -> bool {
+    let mut shared = count.iter().filter_map(|(name, digests)| Some((digests, full.get(name)?, canary.get(name))));
+    let is_one = |(digests, full, canary): (&BTreeSet<String>, &String, Option<&String>)| {
+        digests.contains(full) && canary.is_none_or(|canary| digests.contains(canary))
+    };
+    let any = full.keys().any(|name| count.contains_key(name));
+    any && shared.all(is_one)
 }
 
 /// Why there is nothing to return to.

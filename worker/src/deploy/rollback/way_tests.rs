@@ -233,6 +233,47 @@ fn a_release_that_only_the_canary_runs_is_what_is_left() {
 }
 
 #[test]
+fn an_index_and_its_children_are_one_image_and_what_nobody_knows_is_none() {
+    let run = |digests: &[(&str, &str)]| -> BTreeMap<String, String> {
+        digests.iter().map(|(name, digest)| ((*name).to_owned(), (*digest).to_owned())).collect()
+    };
+    let (index, other, unknown): (&[&str], &[&str], &[&str]) = (&["index", "arm64", "amd64"], &["other"], &[]);
+    for (full, canary, count, expected) in [
+        // On record by the index, and by ECS's word a child; or two children, of two architectures.
+        (run(&[("app", "index")]), run(&[("app", "arm64")]), vec![("app", index)], true),
+        (run(&[("app", "amd64")]), run(&[("app", "arm64")]), vec![("app", index)], true),
+        // No task has run yet: what its task definition names has to do.
+        (run(&[("app", "index")]), run(&[]), vec![("app", index)], true),
+        (run(&[("app", "index")]), run(&[]), vec![("app", other)], false),
+        // The tag has moved since.
+        (run(&[("app", "index")]), run(&[("app", "other")]), vec![("app", index)], false),
+        // The one image of two that differs is what is new.
+        (
+            run(&[("app", "index"), ("log", "l1")]),
+            run(&[("app", "arm64")]),
+            vec![("app", index), ("log", other)],
+            false,
+        ),
+        // Nobody can tell what one of them is.
+        (
+            run(&[("app", "index"), ("log", "l1")]),
+            run(&[("app", "arm64")]),
+            vec![("app", index), ("log", unknown)],
+            false,
+        ),
+        // They share no container.
+        (run(&[("app", "index")]), run(&[("web", "index")]), vec![("web", index)], false),
+        (run(&[]), run(&[]), vec![], false),
+    ] {
+        let count = count.into_iter().map(|(name, digests)| {
+            (name.to_owned(), digests.iter().map(|digest| (*digest).to_owned()).collect::<BTreeSet<String>>())
+        });
+        let count: BTreeMap<String, BTreeSet<String>> = count.collect();
+        assert_eq!(are_one_image(&full, &canary, &count), expected, "{full:?} {canary:?} {count:?}");
+    }
+}
+
+#[test]
 fn another_deployment_of_the_same_revision_comes_from_nowhere_else() {
     let mut app = service("app", 4, "app:2");
     app.rollouts = vec![rollout("PRIMARY", "IN_PROGRESS", "app:2", 1), rollout("ACTIVE", "COMPLETED", "app:2", 3)];
