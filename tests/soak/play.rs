@@ -9,7 +9,7 @@ use simulator::{Settings, Simulator};
 
 use crate::crew::Crew;
 use crate::late::{Excuses, Finding};
-use crate::life::{End, Life, Mishap, Weather};
+use crate::life::{End, Happening, Life, Mishap, Weather};
 use crate::people::People;
 use crate::rest;
 use crate::stage::invariants::{Broken, Invariants};
@@ -153,6 +153,8 @@ impl<'a> Play<'a> {
         tally.lives = 1;
         tally.virtual_time = self.age();
         tally.deaths = self.simulator.deaths().len();
+        let is_clock = |happening: &Happening| matches!(happening, Happening::SetsClock { .. });
+        tally.clocks = self.life.happenings.iter().filter(|(_, happening)| is_clock(happening)).count();
         self.simulator.with_world(|world| tally.count_executions(world));
         self.simulator.with_calls(|calls| {
             tally.calls = calls.records.len();
