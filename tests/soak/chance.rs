@@ -257,8 +257,8 @@ impl Dice {
     /// hears of the date.
     fn clock(&mut self, workers: usize) -> Vec<(Duration, Happening)> {
         let (worker, at) = (self.0.usize(0..workers), self.seconds(0, PLANS + 600));
-        // More than five minutes AWS refuses at first; at S3 fifteen.
-        let by = if self.in_a_hundred(85) { self.seconds(5, 280) } else { self.seconds(301, 1_200) };
+        // More than five minutes AWS refuses at first.
+        let by = if self.in_a_hundred(85) { self.seconds(5, 280) } else { self.seconds(301, 600) };
         let skew = if self.in_a_hundred(50) { Skew::Ahead(by) } else { Skew::Behind(by) };
         let mut set = vec![(at, Happening::SetsClock { worker, skew })];
         if self.in_a_hundred(80) {
