@@ -3,8 +3,8 @@
 //! The `SdkConfig`'s time source and sleep implementation rule everything that waits here, so that a simulated account
 //! also simulates time. This is the only file that may ask for the date, sleep, or roll dice.
 //!
-//! A machine's clock may be set while a program runs. What it shows here never goes back because of that, and who has to
-//! know for how long something holds at most keeps a [`Moment`].
+//! A machine's clock may be off, and may be set while a program runs. What it shows here goes by AWS's date as soon as it
+//! is heard, and does not go back; and who has to know for how long something holds at most keeps a [`Moment`].
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,10 +28,18 @@ const AHEAD_MOST: TimeDelta = TimeDelta::minutes(10);
 pub struct Clock {
     source: SharedTimeSource,
     sleep: SharedAsyncSleep,
-    shown: Arc<Mutex<Option<Shown>>>,
+    reading: Arc<Mutex<Reading>>,
 }
 
-/// What was shown last, and what the machine's clock said then.
+/// How the clock was read so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    /// How far the machine's clock is behind AWS's, as far as that is known.
+    behind: TimeDelta,
+    last: Option<Shown>,
+}
+
+/// What was shown last, and what the machine's clock said then, as far as it is known to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shown {
     date: Time,
@@ -50,6 +58,15 @@ impl Shown {
     }
 }
 
+/// How far a machine's clock is behind AWS's, where it was taken to be `behind` and AWS dated a reply between two dates of
+/// the machine's. What may be so stays as it is: of a clock that is right nothing changes.
+fn heard(behind: TimeDelta, aws: Time, (sent, received): (Time, Time)) -> TimeDelta {
+    // AWS dates by whole seconds.
+    let (least, most) = (aws - received, aws + TimeDelta::seconds(1) - sent);
+    // Set back while the call was under way, it tells nothing.
+    if least > most { behind } else { behind.clamp(least, most) }
+}
+
 /// When something was, by the date and by the program's own time.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -64,17 +81,30 @@ impl Clock {
         Self {
             source: door.time_source().unwrap_or_else(|| SharedTimeSource::new(SystemTimeSource::new())),
             sleep: door.sleep_impl().unwrap_or_else(|| SharedAsyncSleep::new(TokioSleep::new())),
-            shown: Arc::default(),
+            reading: Arc::default(),
         }
     }
 
     /// The date.
     #[must_use]
     pub fn now(&self) -> Time {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = Shown::next(*shown, self.source.now().into());
-        *shown = Some(next);
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = Shown::next(reading.last, self.of_machine() + reading.behind);
+        reading.last = Some(next);
         next.date
+    }
+
+    /// The date of the machine's own clock, for [`Clock::hear`].
+    #[must_use]
+    pub fn of_machine(&self) -> Time {
+        self.source.now().into()
+    }
+
+    /// Goes by AWS's date, which the reply bears to a call that was sent at `sent` by the machine's clock.
+    pub fn hear(&self, aws: Time, sent: Time) {
+        let received = self.of_machine();
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.behind = heard(reading.behind, aws, (sent, received));
     }
 
     /// This moment.
@@ -151,6 +181,26 @@ mod tests {
         // Set back by 100 s: at half the speed for 200 s.
         assert_eq!(shown(&[100, 0, 0, 10, 50, 199, 200, 201, 300]), [100, 100, 100, 105, 125, 199, 200, 201, 300]);
         assert_eq!(shown(&[100, 0, 10, 0, 10]), [100, 100, 105, 105, 110], "set back twice");
+    }
+
+    #[test]
+    fn a_clock_goes_by_the_date_of_aws_where_it_cannot_be_right() {
+        let seconds = TimeDelta::seconds;
+        // AWS stamps the reply with 100 in between; `behind` is what was known before.
+        for (behind, sent, received, expected) in [
+            (0, 100, 100, 0),
+            (0, 99, 101, 0),
+            (0, 101, 101, 0),
+            (0, 80, 105, 0),
+            (0, 340, 340, -239),
+            (-239, 340, 340, -239),
+            (0, -140, -139, 239),
+            (300, 99, 101, 2),
+            (0, 400, 90, 0),
+        ] {
+            let found = heard(seconds(behind), at(100), (at(sent), at(received)));
+            assert_eq!(found, seconds(expected), "{behind} {sent} {received}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A clock that is set while a worker works, by minutes: no lease gets younger, nobody is taken for dead, nothing stops.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_codepipeline::types::PipelineExecutionStatus;
@@ -11,7 +12,7 @@ use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Service, Settings, Simulator, Skew};
 
-use crate::stage::{Application, PEER_KEY, Story, WORKER_KEY, Worker, ledger, settings};
+use crate::stage::{Application, CLUSTER, PEER_KEY, Story, WORKER_KEY, Worker, ledger, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -105,4 +106,32 @@ async fn a_worker_whose_clock_is_wrong_for_two_minutes_loses_no_job() {
         assert_eq!(story.percents("app"), (100, 200), "{skew:?}");
         story.each_job_has_one_accepted_result();
     }
+}
+
+/// What one worker begins to watch the other goes on to watch, and by the other's clock that began eight minutes earlier or
+/// later.
+#[tokio::test(start_paused = true)]
+async fn workers_whose_clocks_are_apart_watch_for_as_long_as_they_say() {
+    let app = Application::web("app", 4).full_with("BakeTime", "5m");
+    let mut story = Story::begin(Simulator::new(Settings::seeded(1906)), &[&app]);
+    story.stop_worker().await;
+    let start = |key, skew| Worker::start_skewed(&story.simulator, key, settings("default", 20), skew);
+    let _worker = start(WORKER_KEY, Skew::Behind(MINUTE * 4));
+    let _peer = start(PEER_KEY, Skew::Ahead(MINUTE * 4));
+    let execution = story.release_to_full(&app, "v2", Behaviour::Good).await;
+    story
+        .until("the turnover at ECS", |world| {
+            let view = world.ecs.view(CLUSTER, "app").expect("a service");
+            view.deployment_status == "SUCCESSFUL" && view.task_definition.ends_with("/app:2")
+        })
+        .await;
+    let deployed = story.now();
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded);
+    let watched = story.action("app", &execution, "Full").updated.duration_since(deployed).expect("an end");
+    assert!((298..330).contains(&watched.as_secs()), "{watched:?}");
+    let workers = story.world(|world| {
+        let jobs = world.codepipeline.jobs().iter().filter(|job| job.action == "Full");
+        jobs.filter_map(|job| Some(job.acknowledged.as_ref()?.to.clone())).collect::<BTreeSet<_>>()
+    });
+    assert_eq!(workers.len(), 2, "both took a turn at it");
 }

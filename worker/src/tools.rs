@@ -144,7 +144,7 @@ impl Tools {
         let ecs = Ecs::new(aws_sdk_ecs::Client::new(&door));
         let alarms = Alarms::new(aws_sdk_cloudwatch::Client::new(&door));
         Self {
-            codepipeline: CodePipeline::new(aws_sdk_codepipeline::Client::new(&door)),
+            codepipeline: CodePipeline::new(aws_sdk_codepipeline::Client::new(&door), clock.clone()),
             registries: Registries::new(&door, &clock),
             logs: Logs::new(aws_sdk_cloudwatchlogs::Client::new(&door)),
             observer: Observer::new(ecs.clone(), alarms, clock.clone()),

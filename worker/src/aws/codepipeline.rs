@@ -14,11 +14,14 @@ use serde::{Deserialize, Serialize};
 use crate::aws::pipelines::{self, Definition};
 use crate::deploy::message;
 use coalmine_door::AwsError;
+use coalmine_door::clock::Clock;
+use coalmine_door::dated::Dated;
 
 /// One account's CodePipeline in one region.
 #[derive(Clone, Debug)]
 pub struct CodePipeline {
     pub(super) client: Client,
+    clock: Clock,
 }
 
 /// A job that was polled. Its `Debug` names it and shows nothing of its configuration or credentials.
@@ -144,13 +147,14 @@ pub enum FailureKind {
 }
 
 impl CodePipeline {
-    /// An adapter on a client.
+    /// An adapter on a client; by the date of its replies the clock is set right.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(client: Client, clock: Clock) -> Self {
+        Self { client, clock }
     }
 
-    /// Takes at most `most` jobs of one action type and pool.
+    /// Takes at most `most` jobs of one action type and pool. What a worker does most often also tells it AWS's date: what one
+    /// notes others read, and machines may be minutes apart.
     ///
     /// # Errors
     /// When the call fails; `ActionTypeNotFoundException` where the type was not provisioned.
@@ -163,15 +167,21 @@ impl CodePipeline {
             .version(action_type.version)
             .build()
             .map_err(|problem| AwsError::unusable(OPERATION, problem.to_string()))?;
-        let output = self
+        let (dated, sent) = (Dated::default(), self.clock.of_machine());
+        let polled = self
             .client
             .poll_for_jobs()
             .action_type_id(id)
             .query_param("Pool", pool)
             .max_batch_size(most)
+            .customize()
+            .interceptor(dated.clone())
             .send()
-            .await
-            .map_err(|error| AwsError::of(OPERATION, &error))?;
+            .await;
+        if let Some(aws) = dated.date() {
+            self.clock.hear(aws, sent);
+        }
+        let output = polled.map_err(|error| AwsError::of(OPERATION, &error))?;
         Ok(output
             .jobs
             .unwrap_or_default()
