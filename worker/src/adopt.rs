@@ -154,7 +154,11 @@ impl Peers {
                 }
             }
             self.pulse.beat();
-            match tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await {
+            let given_back = match held.state {
+                HeldState::Intent => tools.codepipeline.give_back(&job, &held.token, SUMMARY).await,
+                HeldState::Held => tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await,
+            };
+            match given_back {
                 Ok(Received::Taken) => {
                     info!(job, place = held.place, "gave the job of a dead worker back");
                     tools.handed_back.tell(None, tools.clock.now());
@@ -245,12 +249,10 @@ pub(crate) async fn give_back_unsure(tools: &Tools, job: &Job, token: &str) {
     loop {
         match named_by_peer(tools, &job.id).await {
             Ok(true) => return,
-            Ok(false) => {
-                match tools.codepipeline.hand_back(&job.id, token, "its acknowledgement was lost", None, None).await {
-                    Ok(_) => return tools.handed_back.tell(Some(job.action_type), tools.clock.now()),
-                    Err(problem) => warn!(error = %problem, "the job could not be given back yet"),
-                }
-            }
+            Ok(false) => match tools.codepipeline.give_back(&job.id, token, "its acknowledgement was lost").await {
+                Ok(_) => return tools.handed_back.tell(Some(job.action_type), tools.clock.now()),
+                Err(problem) => warn!(error = %problem, "the job could not be given back yet"),
+            },
             Err(problem) => warn!(error = %problem, "the ledger cannot be read yet"),
         }
         tools.clock.wait(RENEWAL).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_codepipeline::Client;
+use aws_sdk_codepipeline::config::retry::RetryConfig;
 use aws_sdk_codepipeline::types::{
     ActionCategory, ActionOwner, ActionTypeId, ExecutionDetails, FailureDetails, FailureType, JobData, JobStatus,
 };
@@ -243,6 +244,25 @@ impl CodePipeline {
             .job_id(job)
             .continuation_token(token)
             .execution_details(details)
+            .send()
+            .await;
+        received(sent.map_err(|error| AwsError::of("codepipeline PutJobSuccessResult", &error)))
+    }
+
+    /// The same for a job that this worker may never have had, in a single attempt: before another one whoever was given the job
+    /// meanwhile may have it by right.
+    ///
+    /// # Errors
+    /// When the call fails. It may have been carried out all the same.
+    pub async fn give_back(&self, job: &str, token: &str, summary: &str) -> Result<Received, AwsError> {
+        let sent = self
+            .client
+            .put_job_success_result()
+            .job_id(job)
+            .continuation_token(token)
+            .execution_details(details(summary, None, None))
+            .customize()
+            .config_override(aws_sdk_codepipeline::config::Builder::new().retry_config(RetryConfig::disabled()))
             .send()
             .await;
         received(sent.map_err(|error| AwsError::of("codepipeline PutJobSuccessResult", &error)))
