@@ -7,11 +7,11 @@
 //! is heard, and does not go back; and who has to know for how long something holds at most keeps a [`Moment`].
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, TokioSleep};
-use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use chrono::TimeDelta;
 use tokio::time::Instant;
@@ -29,6 +29,16 @@ pub struct Clock {
     source: SharedTimeSource,
     sleep: SharedAsyncSleep,
     reading: Arc<Mutex<Reading>>,
+}
+
+/// What requests are dated by: the machine's clock, as far as it is known to be right.
+#[derive(Debug)]
+struct Dating(Clock);
+
+impl TimeSource for Dating {
+    fn now(&self) -> SystemTime {
+        self.0.of_aws(&self.0.reading()).into()
+    }
 }
 
 /// How the clock was read so far.
@@ -88,10 +98,24 @@ impl Clock {
     /// The date.
     #[must_use]
     pub fn now(&self) -> Time {
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = Shown::next(reading.last, self.of_machine() + reading.behind);
+        let mut reading = self.reading();
+        let next = Shown::next(reading.last, self.of_aws(&reading));
         reading.last = Some(next);
         next.date
+    }
+
+    /// The door, whose requests are dated by this clock from now on: AWS refuses what is more than five minutes off.
+    #[must_use]
+    pub fn dating(&self, door: &SdkConfig) -> SdkConfig {
+        door.to_builder().time_source(SharedTimeSource::new(Dating(self.clone()))).build()
+    }
+
+    fn of_aws(&self, reading: &Reading) -> Time {
+        self.of_machine() + reading.behind
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The date of the machine's own clock, for [`Clock::hear`].
@@ -103,7 +127,7 @@ impl Clock {
     /// Goes by AWS's date, which the reply bears to a call that was sent at `sent` by the machine's clock.
     pub fn hear(&self, aws: Time, sent: Time) {
         let received = self.of_machine();
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reading = self.reading();
         reading.behind = heard(reading.behind, aws, (sent, received));
     }
 

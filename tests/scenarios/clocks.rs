@@ -135,3 +135,20 @@ async fn workers_whose_clocks_are_apart_watch_for_as_long_as_they_say() {
     });
     assert_eq!(workers.len(), 2, "both took a turn at it");
 }
+
+/// Some of its calls are sent once, and cannot learn the date from a refusal.
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_clock_is_off_by_more_than_aws_bears_dates_its_calls_by_aws() {
+    for (seed, skew) in [(1907, Skew::Ahead(MINUTE * 7)), (1908, Skew::Behind(MINUTE * 60 * 24))] {
+        let app = Application::web("app", 4);
+        let mut story = Story::begin(Simulator::new(Settings::seeded(seed)), &[&app]);
+        story.stop_worker().await;
+        story.simulator.check_dates();
+        let _worker = Worker::start_skewed(&story.simulator, WORKER_KEY, settings("default", 20), skew);
+        let execution = story.release(&app, "v2", Behaviour::Good);
+        story.approve_all("app").await;
+        assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Succeeded, "{skew:?}");
+        story.runs_image(&app, "app", "v2");
+        story.each_job_has_one_result();
+    }
+}

@@ -140,6 +140,7 @@ impl Tools {
     pub fn new(door: &SdkConfig, linger: Duration, ledger: &Location) -> Self {
         let door = coalmine_door::limited(door);
         let clock = Clock::of(&door);
+        let door = clock.dating(&door);
         let held = Held::new(Store::open(ledger, &door, OBJECT_BYTES_MAX), clock.clone(), &fresh_name());
         let ecs = Ecs::new(aws_sdk_ecs::Client::new(&door));
         let alarms = Alarms::new(aws_sdk_cloudwatch::Client::new(&door));

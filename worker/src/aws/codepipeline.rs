@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_codepipeline::Client;
-use aws_sdk_codepipeline::config::retry::RetryConfig;
 use aws_sdk_codepipeline::types::{
     ActionCategory, ActionOwner, ActionTypeId, ExecutionDetails, FailureDetails, FailureType, JobData, JobStatus,
 };
+use aws_smithy_types::retry::RetryConfig;
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
 use serde::{Deserialize, Serialize};
