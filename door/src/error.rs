@@ -19,6 +19,9 @@ const THROTTLING: [&str; 8] = [
     "EC2ThrottledException",
 ];
 
+/// How AWS says that a signature is right but for its date; anything else that is wrong with one stays wrong.
+const SKEWED: [&str; 2] = ["Signature expired", "Signature not yet current"];
+
 /// A call that did not bring an answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation} failed: {}{message}", if code.is_empty() { String::new() } else { format!("{code}: ") })]
@@ -102,6 +105,9 @@ fn kind(code: &str, message: &str, status: u16) -> Kind {
         _ if crowded || THROTTLING.contains(&code) || status == 429 => Kind::Throttled,
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Kind::Denied,
         "ExpiredToken" | "ExpiredTokenException" | "RequestTimeout" | "RequestTimeoutException" => Kind::Unavailable,
+        // The machine's clock was set while the call was under way: the next one goes by the date of AWS's replies.
+        "RequestTimeTooSkewed" => Kind::Unavailable,
+        "InvalidSignatureException" if SKEWED.iter().any(|words| message.starts_with(words)) => Kind::Unavailable,
         _ if status == 0 || status >= 500 => Kind::Unavailable,
         _ => Kind::Refused,
     }
@@ -135,6 +141,14 @@ mod tests {
             ("LimitExceededException", "quota", 400, Kind::Refused),
             ("AccessDeniedException", "", 400, Kind::Denied),
             ("ServerException", "", 500, Kind::Unavailable),
+            (
+                "InvalidSignatureException",
+                "Signature expired: 20261129T120000Z is now earlier than …",
+                403,
+                Kind::Unavailable,
+            ),
+            ("InvalidSignatureException", "The request signature we calculated does not match", 403, Kind::Refused),
+            ("RequestTimeTooSkewed", "", 403, Kind::Unavailable),
             ("", "connection reset", 0, Kind::Unavailable),
         ] {
             assert_eq!(kind(code, message, status), expected, "{code} {status}");

@@ -6,7 +6,9 @@ use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use coalmine_worker::deploy::happening::State;
 use coalmine_worker::ledger::history::{Entry, Ran};
 use coalmine_worker::ledger::releases::Release;
+use simulator::cloudwatch::{AlarmSpec, AlarmState, add_alarm};
 use simulator::ecr::Behaviour;
+use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 
 use crate::stage::{Application, Story};
@@ -91,4 +93,32 @@ async fn a_record_that_cannot_be_understood_stays_as_it_is_and_holds_nothing_up(
     let of_service = objects(&story, "services/main/app/");
     let history = of_service.iter().filter(|(key, _)| !key.ends_with("/returned.json")).count();
     assert_eq!(history, 1, "the service's history is another record");
+}
+
+/// Its worker dies when it has noted the success and cannot tell it, and the release turns ill before another one has looked.
+#[tokio::test(start_paused = true)]
+async fn a_success_that_was_noted_and_never_told_is_no_target_of_a_rollback() {
+    let app = Application::web("app", 4).full_with("Alarms", "shop-5xx");
+    let simulator = Simulator::new(Settings::seeded(1504));
+    simulator.with_world(|world| add_alarm(world, AlarmSpec::new("shop-5xx")));
+    let mut story = Story::begin(simulator, &[&app]);
+    story.expect_deaths();
+    // One turn from the begin to the end: what is throttled below is the success alone.
+    story.stop_worker().await;
+    story.start_lingering_worker(Duration::from_secs(3_600));
+    let execution = story.release_to_full(&app, "v2", Behaviour::Good).await;
+    story.rolling("app").await;
+    story.simulator.inject(FaultPlan::seeded(1504).rule(Rule::new(Fault::Throttle).operation("PutJobSuccessResult")));
+    let noted = |story: &Story| objects(story, "services/main/app/").iter().any(|(key, _)| key.contains(&execution));
+    story.until_so("the success on record", || noted(&story)).await;
+    story.set_alarm("shop-5xx", AlarmState::Alarm);
+    story.drop_worker().await;
+    story.simulator.clear_faults();
+    story.start_worker();
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    story.runs_image(&app, "app", "v1");
+    assert!(!noted(&story), "{:?}", objects(&story, "services/main/app/"));
+    let last = record(&story, &execution);
+    assert_eq!(last.last_of("main/app").map(|happening| happening.state), Some(State::Failed));
+    story.each_job_has_one_accepted_result();
 }

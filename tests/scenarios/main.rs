@@ -9,6 +9,7 @@ mod alarms;
 mod answers;
 mod artifacts;
 mod budgets;
+mod clocks;
 mod definitions;
 mod denied;
 mod drift;

@@ -10,7 +10,7 @@ use simulator::ecr::Behaviour;
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator, World};
 
-use crate::stage::{Application, CLUSTER, Story};
+use crate::stage::{Application, CLUSTER, Story, pipeline_json};
 
 #[tokio::test(start_paused = true)]
 async fn a_canary_is_deployed_while_another_pipelines_turnover_is_under_way_and_its_turnover_waits() {
@@ -172,5 +172,29 @@ async fn a_pipeline_in_parallel_mode_is_refused_before_anything_is_touched() {
     - the pipeline runs in execution mode PARALLEL, in which one release overwrites the canary that another is judged by: use SUPERSEDED or QUEUED
     ");
     assert_eq!(story.changes(begin), []);
+    story.each_job_has_one_result();
+}
+
+/// A turnover without a canary of its own comes to the same check.
+#[tokio::test(start_paused = true)]
+async fn a_turnover_of_a_pipeline_in_parallel_mode_is_refused_before_anything_is_touched() {
+    let app = Application::web("app", 4);
+    let story = Story::begin(Simulator::new(Settings::seeded(1207)), &[&app]);
+    let many = Application { mode: "PARALLEL", ..app.by_pipeline("many") };
+    let mut pipeline = pipeline_json(&many);
+    let actions = pipeline["pipeline"]["stages"][2]["actions"].as_array_mut().expect("the actions of Release");
+    actions.remove(0);
+    actions[0]["configuration"]["CustomData"] = json!("Deploy this release to all?");
+    story.world(|world| world.create_pipeline_from_json(&pipeline.to_string())).expect("a pipeline");
+    let (full, canary) = (story.portrait("app").await, story.portrait("app-canary").await);
+    let begin = story.now();
+    let execution = story.release_to_canary(&many, "v2", Behaviour::Good).await;
+    story.answer("many", "Release", ApprovalStatus::Approved).await;
+    assert_eq!(story.ended("many", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("many", &execution, "Full");
+    assert!(message.starts_with("Nothing was deployed to full service main/app:\n- "), "{message}");
+    assert!(message.contains("\n- the pipeline runs in execution mode PARALLEL"), "{message}");
+    assert_eq!(story.changes(begin), []);
+    assert_eq!((story.portrait("app").await, story.portrait("app-canary").await), (full, canary));
     story.each_job_has_one_result();
 }

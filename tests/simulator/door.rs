@@ -24,7 +24,7 @@ pub enum Skew {
     Behind(Duration),
 }
 
-/// A caller's clock: the account's but for its skew. Its timers stop while the caller is frozen, and for good when it is
+/// A caller's clock: the account's but for its skew, until it is set. Its timers stop while the caller is frozen, and for good when it is
 /// dead.
 #[derive(Clone, Debug)]
 pub(crate) struct DoorClock {
@@ -36,7 +36,8 @@ pub(crate) struct DoorClock {
 impl TimeSource for DoorClock {
     fn now(&self) -> SystemTime {
         let now = Clock::now(&self.simulator.clock());
-        match self.skew {
+        let set = self.simulator.faults().clock_of(&self.who.caller);
+        match set.unwrap_or(self.skew) {
             Skew::None => now,
             Skew::Ahead(by) => now + by,
             Skew::Behind(by) => now - by,

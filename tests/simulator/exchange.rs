@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 
+use crate::door::Skew;
 use crate::faults::{Death, Drawn, Fault, FaultPlan, Freeze, Hold, Moment, SentCall, TIME_OUT, Who};
 use crate::incoming::Incoming;
 use crate::simulator::Simulator;
@@ -41,6 +42,12 @@ impl Simulator {
     /// the loopback mount live at another date.
     pub fn check_dates(&self) {
         self.faults().checks_dates = true;
+    }
+
+    /// Sets the clock of a caller's machine, in the middle of whatever it does; its timers go on as they were. Whoever
+    /// comes back after a death finds it so.
+    pub fn set_clock(&self, access_key: &str, skew: Skew) {
+        self.faults().set_clock(access_key, skew);
     }
 
     /// Answers without a `Date` from now on, as behind a proxy that takes it away. In process alone: a socket's server dates

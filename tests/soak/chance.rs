@@ -42,6 +42,10 @@ impl Life {
         }
         happenings.sort_by_key(|(at, _)| *at);
         let overlap = if dice.in_a_hundred(40) { dice.millis(50, 3_000) } else { Duration::ZERO };
+        for _ in 0..dice.few(3) {
+            happenings.extend(dice.clock(workers.len()));
+        }
+        happenings.sort_by_key(|(at, _)| *at);
         Self { seed, applications, pipelines, overlap, workers, weather, releases, happenings }
     }
 }
@@ -247,6 +251,20 @@ impl Dice {
         };
         let most = if self.in_a_hundred(80) { 90 } else { 900 };
         Answer { after: self.seconds(1, most), says }
+    }
+
+    /// A clock is set, mostly by minutes, and mostly it is set right again: by whoever set it, or when a machine that slept
+    /// hears of the date.
+    fn clock(&mut self, workers: usize) -> Vec<(Duration, Happening)> {
+        let (worker, at) = (self.0.usize(0..workers), self.seconds(0, PLANS + 600));
+        // More than five minutes AWS refuses at first.
+        let by = if self.in_a_hundred(85) { self.seconds(5, 280) } else { self.seconds(301, 600) };
+        let skew = if self.in_a_hundred(50) { Skew::Ahead(by) } else { Skew::Behind(by) };
+        let mut set = vec![(at, Happening::SetsClock { worker, skew })];
+        if self.in_a_hundred(80) {
+            set.push((at + self.seconds(1, 240), Happening::SetsClock { worker, skew: Skew::None }));
+        }
+        set
     }
 
     fn happening(&mut self, applications: &[Application], pipelines: usize, workers: usize) -> Happening {

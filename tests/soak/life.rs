@@ -157,6 +157,8 @@ pub(crate) enum Happening {
     PullsFail { count: usize },
     /// A worker is told to stop, and comes back.
     Sigterm { worker: usize },
+    /// The clock of a worker's machine is set.
+    SetsClock { worker: usize, skew: Skew },
 }
 
 impl Life {
@@ -222,6 +224,7 @@ impl fmt::Display for Happening {
             Self::NoCapacity { service, lasting } => write!(f, "no capacity for {service} for {}", show(*lasting)),
             Self::PullsFail { count } => write!(f, "the next {count} pulls are throttled"),
             Self::Sigterm { worker } => write!(f, "worker {worker} is told to stop"),
+            Self::SetsClock { worker, skew } => write!(f, "the clock of worker {worker} is set: skew {skew:?}"),
         }
     }
 }

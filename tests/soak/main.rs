@@ -8,9 +8,9 @@
 //!
 //! A life is made of one seed (`chance.rs`) as a plain value (`life.rs`) and played (`play.rs`): people (`people.rs`)
 //! release, approve, reject, stop and retry, workers (`crew.rs`) die, freeze and come back, and calls go wrong. What
-//! must always hold is looked at after every event and every call (`stage/invariants.rs`), and at the end the world
-//! must be at rest (`rest.rs`). A life that fails prints its seed, what happens in it, and the calls that changed
-//! something.
+//! must always hold is looked at after every event and every call (`stage/invariants.rs`; what a frozen worker sent late
+//! explains of it, `late.rs` says), and at the end the world must be at rest (`rest.rs`). A life that fails prints its
+//! seed, what happens in it, and the calls that changed something.
 #![expect(clippy::expect_used, reason = "a life that cannot go on fails")]
 
 #[path = "../stage/mod.rs"]
@@ -19,6 +19,7 @@ mod stage;
 
 mod chance;
 mod crew;
+mod late;
 mod life;
 mod people;
 mod play;

@@ -221,6 +221,7 @@ impl People {
                 play.simulator.with_world(|world| world.fail_next_pulls(*count, reason));
             }
             Happening::Sigterm { worker } => crew.terminate(play, *worker),
+            Happening::SetsClock { worker, skew } => play.simulator.set_clock(&play.life.workers[*worker].key, *skew),
         }
     }
 

@@ -1,15 +1,15 @@
 //! A life played to its end, on virtual time.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use simulator::CallRecord;
+use aws_sdk_codepipeline::types::ActionExecutionStatus;
 use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 
 use crate::crew::Crew;
-use crate::life::{End, Life, Mishap, Weather};
+use crate::late::{Excuses, Finding};
+use crate::life::{End, Happening, Life, Mishap, Weather};
 use crate::people::People;
 use crate::rest;
 use crate::stage::invariants::{Broken, Invariants};
@@ -26,9 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(10 * 3_600);
 /// How long the world is left alone before it must be at rest: a death is found out after a minute, an undo is followed
 /// for half an hour and then left to ECS.
 const REST: Duration = Duration::from_secs(3 * 60);
-
-/// How soon a process that wakes corrects what it sent too late, if it lives.
-const CORRECTION: Duration = Duration::from_secs(60);
 
 /// How names of operations begin that change nothing.
 const READS: [&str; 6] = ["Describe", "List", "Poll", "Get", "BatchGet", "FilterLogEvents"];
@@ -50,8 +47,8 @@ pub(crate) struct Play<'a> {
     pub(crate) life: &'a Life,
     pub(crate) simulator: Simulator,
     pub(crate) invariants: Invariants,
-    /// Applications to whose services a frozen process did something late: its correction may concern both.
-    late: RefCell<BTreeSet<String>>,
+    /// What was excused by what a frozen process did late.
+    excuses: RefCell<Excuses>,
 }
 
 /// Plays a life in a runtime of its own.
@@ -91,7 +88,7 @@ impl<'a> Play<'a> {
         let invariants = Invariants::watch(&simulator, &life.applications.iter().collect::<Vec<_>>());
         invariants.expect_deaths();
         simulator.inject(faults(life, simulator.settings().epoch));
-        Self { life, simulator, invariants, late: RefCell::default() }
+        Self { life, simulator, invariants, excuses: RefCell::default() }
     }
 
     /// How long it has been going on.
@@ -124,45 +121,31 @@ impl<'a> Play<'a> {
         self.held()
     }
 
-    /// Fails with what broke; not with what a frozen process explains.
+    /// Fails with what broke; not with what a call explains that a frozen process sent late.
     fn held(&self) -> Result<(), String> {
-        match self.invariants.taken().into_iter().find(|broken| !self.is_late(broken)) {
+        let broken = self.invariants.taken();
+        match broken.iter().find(|broken| !self.is_excused(broken)) {
             Some(broken) => Err(broken.to_string()),
             None => Ok(()),
         }
     }
 
-    /// Whether a process that was frozen inside of a call sent it at that very moment: such an act cannot be kept from
-    /// happening. It must be harmless, or be corrected, which may be a deployment more: that the service is right in the
-    /// end is claimed of the world at rest.
-    fn is_late(&self, broken: &Broken) -> bool {
+    fn is_excused(&self, broken: &Broken) -> bool {
         let Some(service) = &broken.service else { return false };
-        let late = self.simulator.with_calls(|calls| {
-            calls.records.iter().any(|call| {
-                let frozen = call.error.as_ref().is_some_and(|error| error.contains("while sending"));
-                frozen && call.at == broken.at && !READS.iter().any(|read| call.operation.starts_with(read))
-            })
-        });
-        let application = service.trim_end_matches("-canary");
-        if late {
-            self.late.borrow_mut().insert(application.to_owned());
-        }
-        let of_percents = broken.to_string().contains("but its percents are");
-        self.late.borrow().contains(application) || (of_percents && self.died_after_a_late_call(service))
+        let (ends, what) = (self.ends(service), broken.to_string());
+        let finding = Finding { at: broken.at, service, what: &what };
+        self.simulator.with_calls(|calls| self.excuses.borrow_mut().explain(&finding, &calls.records, &ends))
     }
 
-    /// Whether a process that was frozen inside of a call that changes a service sent it late, and died before it could
-    /// correct it. Nobody else knows of the percents that it gave.
-    fn died_after_a_late_call(&self, service: &str) -> bool {
-        self.simulator.with_calls(|calls| {
-            let of = |call: &CallRecord, what: &str| call.error.as_ref().is_some_and(|error| error.contains(what));
-            let late = |call: &&CallRecord| call.operation == "UpdateService" && of(call, "while sending");
-            calls.records.iter().filter(late).filter(|call| call.subject == service).any(|late| {
-                calls.records.iter().any(|call| {
-                    let after = call.at.duration_since(late.at).is_ok_and(|passed| passed <= CORRECTION);
-                    after && call.access_key == late.access_key && of(call, "killed")
-                })
-            })
+    /// When actions on a service's application ended.
+    fn ends(&self, service: &str) -> Vec<SystemTime> {
+        let Some(app) = self.life.applications.iter().find(|app| app.name == service || app.canary_name() == *service)
+        else {
+            return Vec::new();
+        };
+        self.simulator.with_world(|world| {
+            let ended = rest::runs(world, app).into_iter().map(|(_, run)| run);
+            ended.filter(|run| run.status != ActionExecutionStatus::InProgress).map(|run| run.updated).collect()
         })
     }
 
@@ -170,6 +153,8 @@ impl<'a> Play<'a> {
         tally.lives = 1;
         tally.virtual_time = self.age();
         tally.deaths = self.simulator.deaths().len();
+        let is_clock = |happening: &Happening| matches!(happening, Happening::SetsClock { .. });
+        tally.clocks = self.life.happenings.iter().filter(|(_, happening)| is_clock(happening)).count();
         self.simulator.with_world(|world| tally.count_executions(world));
         self.simulator.with_calls(|calls| {
             tally.calls = calls.records.len();

@@ -94,7 +94,7 @@ fn percent(app: &Application, name: &str) -> i32 {
 }
 
 /// All runs of the two actions on an application, in the order of their end.
-fn runs<'a>(world: &'a World, app: &Application) -> Vec<(&'a Execution, &'a ActionRun)> {
+pub(crate) fn runs<'a>(world: &'a World, app: &Application) -> Vec<(&'a Execution, &'a ActionRun)> {
     let executions = world.codepipeline.pipelines().flat_map(|pipeline| &pipeline.executions);
     let mut runs: Vec<_> = executions
         .flat_map(|execution| execution.actions.iter().map(move |run| (execution, run)))

@@ -28,6 +28,8 @@ pub(crate) struct Tally {
     /// Workers that were told to stop, and ended by themselves.
     pub(crate) drains: usize,
     pub(crate) faults: usize,
+    /// How often a clock was set.
+    pub(crate) clocks: usize,
     pub(crate) calls: usize,
     pub(crate) virtual_time: Duration,
 }
@@ -61,6 +63,7 @@ impl Tally {
         self.deaths += other.deaths;
         self.drains += other.drains;
         self.faults += other.faults;
+        self.clocks += other.clocks;
         self.calls += other.calls;
         self.virtual_time += other.virtual_time;
     }
@@ -84,6 +87,7 @@ impl Tally {
             ("turnovers that failed", met(&self.actions, "Full Failed")),
             ("stages that were rolled back", self.rolled_back > 0),
             ("stages that were retried", self.retried > 0),
+            ("clocks that were set", self.clocks > 0),
         ];
         let many = many.into_iter().filter(|_| self.lives >= MANY);
         few.into_iter().chain(many).filter(|(_, met)| !met).map(|(name, _)| name).collect()
@@ -97,7 +101,7 @@ impl fmt::Display for Tally {
         };
         write!(
             f,
-            "{} lives: {} executions ({}); actions: {}; {} undone, {} stages rolled back, {} retried; {} deaths, {} drains, {} faults, {} calls, {:.0} virtual hours",
+            "{} lives: {} executions ({}); actions: {}; {} undone, {} stages rolled back, {} retried; {} deaths, {} drains, {} faults, {} clocks set, {} calls, {:.0} virtual hours",
             self.lives,
             self.executions.values().sum::<usize>(),
             list(&self.executions),
@@ -108,6 +112,7 @@ impl fmt::Display for Tally {
             self.deaths,
             self.drains,
             self.faults,
+            self.clocks,
             self.calls,
             self.virtual_time.as_secs_f64() / 3_600.0
         )

@@ -62,7 +62,8 @@ fn must_succeed(life: &Life, release: &Release, app: &Application) -> bool {
         | Happening::Spot { .. }
         | Happening::NoCapacity { .. }
         | Happening::PullsFail { .. }
-        | Happening::Sigterm { .. } => false,
+        | Happening::Sigterm { .. }
+        | Happening::SetsClock { .. } => false,
     });
     // What AWS calls missing is believed, like a refused permission: the release is turned down.
     let refused = life.weather.iter().any(|weather| match &weather.fault {

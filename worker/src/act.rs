@@ -205,6 +205,7 @@ async fn is_anothers(turn: &Turn<'_>, service: &Service) -> Result<bool, AwsErro
 
 async fn roll_back(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let service = turn.view.service()?;
+    turn.in_time()?;
     if let Some(id) = &turn.progress.deployment {
         match turn.tools.ecs.roll_back(&deployment_arn(&service.arn, id)).await {
             // It ended meanwhile: how, the next observation shows.

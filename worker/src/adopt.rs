@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use crate::aws::codepipeline::{Job, Received};
 use crate::health::pulse::PartPulse;
 use crate::ledger::aside::keep_a_copy;
-use crate::ledger::orphans::{HeldJob, HeldState, RENEWAL, Seen, WorkerObject, orphans};
+use crate::ledger::orphans::{HeldJob, HeldState, RENEWAL, Seen, WorkerObject, leap, orphans};
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Condition, StoreError};
@@ -25,6 +25,8 @@ const SUMMARY: &str = "its worker died; the job was given back and goes on from 
 pub(crate) struct Peers {
     pulse: PartPulse,
     seen: BTreeMap<String, Seen>,
+    /// When it looked last.
+    looked: Option<Time>,
     /// Jobs of dead workers that stand in this worker's object now, and are to be given back.
     adopted: BTreeMap<String, HeldJob>,
 }
@@ -32,7 +34,7 @@ pub(crate) struct Peers {
 impl Peers {
     /// An eye that has seen nobody yet.
     pub(crate) fn new(pulse: PartPulse) -> Self {
-        Self { pulse, seen: BTreeMap::new(), adopted: BTreeMap::new() }
+        Self { pulse, seen: BTreeMap::new(), looked: None, adopted: BTreeMap::new() }
     }
 
     /// Looks at all peers once, and gives the jobs of the dead back. Where the ledger cannot be read no job is taken over:
@@ -51,6 +53,7 @@ impl Peers {
         let store = tools.held.store();
         let keys = store.list("workers/").await?;
         self.seen.retain(|key, _| keys.contains(key));
+        self.bear_leaps(tools.clock.now());
         for key in keys.into_iter().filter(|key| *key != own) {
             let stored = match store.get(&key).await {
                 Ok(Some(stored)) => (stored.version, WorkerObject::parse(&stored.body)),
@@ -151,7 +154,11 @@ impl Peers {
                 }
             }
             self.pulse.beat();
-            match tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await {
+            let given_back = match held.state {
+                HeldState::Intent => tools.codepipeline.give_back(&job, &held.token, SUMMARY).await,
+                HeldState::Held => tools.codepipeline.hand_back(&job, &held.token, SUMMARY, None, None).await,
+            };
+            match given_back {
                 Ok(Received::Taken) => {
                     info!(job, place = held.place, "gave the job of a dead worker back");
                     tools.handed_back.tell(None, tools.clock.now());
@@ -166,6 +173,13 @@ impl Peers {
             }
             tools.held.release(&job);
         }
+    }
+
+    /// Moves the dates of what was seen along with a clock that was set since the last look.
+    fn bear_leaps(&mut self, now: Time) {
+        let Some(last) = self.looked.replace(now) else { return };
+        let leap = leap(last, now);
+        self.seen.values_mut().for_each(|seen| seen.since += leap);
     }
 
     fn note(&mut self, key: String, (version, object): (String, Option<WorkerObject>), now: Time) {
@@ -235,12 +249,10 @@ pub(crate) async fn give_back_unsure(tools: &Tools, job: &Job, token: &str) {
     loop {
         match named_by_peer(tools, &job.id).await {
             Ok(true) => return,
-            Ok(false) => {
-                match tools.codepipeline.hand_back(&job.id, token, "its acknowledgement was lost", None, None).await {
-                    Ok(_) => return tools.handed_back.tell(Some(job.action_type), tools.clock.now()),
-                    Err(problem) => warn!(error = %problem, "the job could not be given back yet"),
-                }
-            }
+            Ok(false) => match tools.codepipeline.give_back(&job.id, token, "its acknowledgement was lost").await {
+                Ok(_) => return tools.handed_back.tell(Some(job.action_type), tools.clock.now()),
+                Err(problem) => warn!(error = %problem, "the job could not be given back yet"),
+            },
             Err(problem) => warn!(error = %problem, "the ledger cannot be read yet"),
         }
         tools.clock.wait(RENEWAL).await;

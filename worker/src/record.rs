@@ -11,6 +11,7 @@ use tracing::warn;
 use crate::deploy::decision::Role;
 use crate::deploy::happening::{Event, Happening, State};
 use crate::deploy::release::{self, Image};
+use crate::late::is_taken_over;
 use crate::ledger::history::{self, Ran};
 use crate::ledger::releases;
 use crate::report::Ending;
@@ -30,15 +31,31 @@ impl Turn<'_> {
     /// The action is about to end.
     pub(crate) async fn record_end(&self, ending: &Ending) {
         let role = self.action.role;
-        match ending {
+        let ends = match ending {
             // A plan is no release yet: nothing runs it.
-            _ if self.late || self.action.options.mode == Mode::Plan => {}
+            _ if self.late || self.action.options.mode == Mode::Plan => false,
+            // What was refused before anything was touched is no part of any service's history.
+            Ending::Failed { .. } => self.progress.has_acted(),
+            Ending::Succeeded { .. } => true,
+            _ => false,
+        };
+        // What becomes of the release is for whoever has the job to say.
+        if !ends || is_taken_over(self.tools, &self.job.id).await {
+            return;
+        }
+        match ending {
             Ending::Succeeded { summary, .. } => {
                 self.record(if role == Role::Canary { State::Held } else { State::Deployed }, summary).await;
                 within(self.tools, self.record_history()).await;
             }
-            // What was refused before anything was touched is no part of any service's history.
-            Ending::Failed { text, .. } if self.progress.has_acted() => self.record(State::Failed, text).await,
+            Ending::Failed { text, .. } => {
+                self.record(State::Failed, text).await;
+                // A worker that died when it had noted the success, and had not told it yet: a rollback must not go there.
+                let (action, release) = (&self.action, &self.job.context.execution);
+                let service = (action.cluster.as_str(), action.service.as_str());
+                let struck = history::strike(self.tools.held.store(), service, self.progress.started, release);
+                within(self.tools, struck).await;
+            }
             _ => {}
         }
     }

@@ -140,11 +140,12 @@ impl Tools {
     pub fn new(door: &SdkConfig, linger: Duration, ledger: &Location) -> Self {
         let door = coalmine_door::limited(door);
         let clock = Clock::of(&door);
+        let door = clock.dating(&door);
         let held = Held::new(Store::open(ledger, &door, OBJECT_BYTES_MAX), clock.clone(), &fresh_name());
         let ecs = Ecs::new(aws_sdk_ecs::Client::new(&door));
         let alarms = Alarms::new(aws_sdk_cloudwatch::Client::new(&door));
         Self {
-            codepipeline: CodePipeline::new(aws_sdk_codepipeline::Client::new(&door)),
+            codepipeline: CodePipeline::new(aws_sdk_codepipeline::Client::new(&door), clock.clone()),
             registries: Registries::new(&door, &clock),
             logs: Logs::new(aws_sdk_cloudwatchlogs::Client::new(&door)),
             observer: Observer::new(ecs.clone(), alarms, clock.clone()),

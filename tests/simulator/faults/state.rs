@@ -11,6 +11,7 @@ use super::plan::FaultPlan;
 use super::refusal::can_happen;
 use super::rule::{Fault, Rule};
 use crate::call::{Call, Service};
+use crate::door::Skew;
 
 /// A call as its caller sent it, whether or not it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,8 @@ struct Caller {
     /// Doors up to this one belong to a dead process.
     dead_up_to: Option<u64>,
     frozen_until: Option<SystemTime>,
+    /// How its clock was set; `None`: never.
+    clock: Option<Skew>,
 }
 
 #[derive(Debug)]
@@ -161,6 +164,16 @@ impl Faults {
     pub(crate) fn freeze(&mut self, who: &Who, until: SystemTime) {
         let caller = self.callers.entry(who.caller.clone()).or_default();
         caller.frozen_until = caller.frozen_until.max(Some(until));
+    }
+
+    /// Sets the clock of a caller's machine.
+    pub(crate) fn set_clock(&mut self, caller: &str, skew: Skew) {
+        self.callers.entry(caller.to_owned()).or_default().clock = Some(skew);
+    }
+
+    /// How far it is off since it was set.
+    pub(crate) fn clock_of(&self, caller: &str) -> Option<Skew> {
+        self.callers.get(caller).and_then(|caller| caller.clock)
     }
 
     pub(crate) fn die(&mut self, who: &Who, call: SentCall, acted: bool) {

@@ -7,6 +7,7 @@ use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::types::{
     ActionCategory, ActionOwner, ActionTypeId, ExecutionDetails, FailureDetails, FailureType, JobData, JobStatus,
 };
+use aws_smithy_types::retry::RetryConfig;
 use coalmine_pipeline::ActionType;
 use coalmine_pipeline::limits::{EXTERNAL_EXECUTION_ID_CHARS, FAILURE_MESSAGE_CHARS, cut};
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,14 @@ use serde::{Deserialize, Serialize};
 use crate::aws::pipelines::{self, Definition};
 use crate::deploy::message;
 use coalmine_door::AwsError;
+use coalmine_door::clock::Clock;
+use coalmine_door::dated::Dated;
 
 /// One account's CodePipeline in one region.
 #[derive(Clone, Debug)]
 pub struct CodePipeline {
     pub(super) client: Client,
+    clock: Clock,
 }
 
 /// A job that was polled. Its `Debug` names it and shows nothing of its configuration or credentials.
@@ -144,13 +148,14 @@ pub enum FailureKind {
 }
 
 impl CodePipeline {
-    /// An adapter on a client.
+    /// An adapter on a client; by the date of its replies the clock is set right.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(client: Client, clock: Clock) -> Self {
+        Self { client, clock }
     }
 
-    /// Takes at most `most` jobs of one action type and pool.
+    /// Takes at most `most` jobs of one action type and pool. What a worker does most often also tells it AWS's date: what one
+    /// notes others read, and machines may be minutes apart.
     ///
     /// # Errors
     /// When the call fails; `ActionTypeNotFoundException` where the type was not provisioned.
@@ -163,15 +168,21 @@ impl CodePipeline {
             .version(action_type.version)
             .build()
             .map_err(|problem| AwsError::unusable(OPERATION, problem.to_string()))?;
-        let output = self
+        let (dated, sent) = (Dated::default(), self.clock.of_machine());
+        let polled = self
             .client
             .poll_for_jobs()
             .action_type_id(id)
             .query_param("Pool", pool)
             .max_batch_size(most)
+            .customize()
+            .interceptor(dated.clone())
             .send()
-            .await
-            .map_err(|error| AwsError::of(OPERATION, &error))?;
+            .await;
+        if let Some(aws) = dated.date() {
+            self.clock.hear(aws, sent);
+        }
+        let output = polled.map_err(|error| AwsError::of(OPERATION, &error))?;
         Ok(output
             .jobs
             .unwrap_or_default()
@@ -233,6 +244,25 @@ impl CodePipeline {
             .job_id(job)
             .continuation_token(token)
             .execution_details(details)
+            .send()
+            .await;
+        received(sent.map_err(|error| AwsError::of("codepipeline PutJobSuccessResult", &error)))
+    }
+
+    /// The same for a job that this worker may never have had, in a single attempt: before another one whoever was given the job
+    /// meanwhile may have it by right.
+    ///
+    /// # Errors
+    /// When the call fails. It may have been carried out all the same.
+    pub async fn give_back(&self, job: &str, token: &str, summary: &str) -> Result<Received, AwsError> {
+        let sent = self
+            .client
+            .put_job_success_result()
+            .job_id(job)
+            .continuation_token(token)
+            .execution_details(details(summary, None, None))
+            .customize()
+            .config_override(aws_sdk_codepipeline::config::Builder::new().retry_config(RetryConfig::disabled()))
             .send()
             .await;
         received(sent.map_err(|error| AwsError::of("codepipeline PutJobSuccessResult", &error)))

@@ -152,6 +152,8 @@ impl Observer {
 impl ServiceWatch {
     /// What was last seen, if it was seen after `after`; waits for it otherwise.
     pub async fn after(&mut self, after: Time) -> Seen {
+        // A date that is still to come is from before the clock was set: all that is seen from now on is newer.
+        let after = after.min(self.shared.clock.now());
         loop {
             let seen = self.receiver.borrow_and_update().clone();
             if seen.at.is_some_and(|at| at > after) {
@@ -205,8 +207,8 @@ impl AlarmWatch {
         }
         let state = self.shared.lock();
         let fresh = state.alarms_at.is_some_and(|at| {
-            let age = (self.shared.clock.now() - at).to_std().unwrap_or_default();
-            age <= ALARM_INTERVAL * 2 && self.not_before.is_none_or(|date| at >= date)
+            let age = (self.shared.clock.now() - at).to_std();
+            age.is_ok_and(|age| age <= ALARM_INTERVAL * 2) && self.not_before.is_none_or(|date| at >= date)
         });
         if !fresh || !self.names.iter().all(|name| state.alarms_asked.contains(name)) {
             return Err(state.alarm_problem.clone());
@@ -268,7 +270,7 @@ impl Shared {
     fn clusters(&self) -> BTreeMap<String, Vec<String>> {
         let mut clusters: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let (now, mut state) = (self.clock.now(), self.lock());
-        let calm = state.calm_at.is_none_or(|at| (now - at).to_std().unwrap_or_default() >= state.calm_pace);
+        let calm = is_due(state.calm_at, now, state.calm_pace);
         if calm {
             state.calm_at = Some(now);
         }
@@ -340,7 +342,7 @@ impl Shared {
             let seen = entry.sender.borrow().clone();
             let changed = seen.service.as_ref() != Some(service);
             entry.tasks_due |= changed;
-            let old = entry.deployments_at.is_none_or(|at| (now - at).to_std().unwrap_or_default() >= DETAIL_INTERVAL);
+            let old = is_due(entry.deployments_at, now, DETAIL_INTERVAL);
             let before = due.len();
             due.extend(
                 entry
@@ -384,7 +386,7 @@ impl Shared {
         let mut state = self.lock();
         let Some(entry) = state.services.get_mut(key) else { return false };
         // Only somebody who follows a deployment cares for tasks.
-        let rested = entry.tasks_at.is_none_or(|at| (now - at).to_std().unwrap_or_default() >= DETAIL_INTERVAL);
+        let rested = is_due(entry.tasks_at, now, DETAIL_INTERVAL);
         if entry.followed.is_empty() || !entry.tasks_due || !rested {
             return false;
         }
@@ -421,7 +423,7 @@ impl Shared {
             let state = self.lock();
             let fresh = state.alarms_at.is_some_and(|at| {
                 let needed = state.alarms_needed.is_some_and(|date| at < date);
-                (now - at).to_std().unwrap_or_default() < ALARM_INTERVAL && !needed
+                !is_due(Some(at), now, ALARM_INTERVAL) && !needed
             });
             let all_asked = state.alarm_names.keys().all(|name| state.alarms_asked.contains(name));
             if fresh && all_asked { Vec::new() } else { state.alarm_names.keys().cloned().collect() }
@@ -449,6 +451,12 @@ impl Shared {
 
 fn by_name(services: Vec<Service>) -> BTreeMap<String, Service> {
     services.into_iter().map(|service| (service.name.clone(), service)).collect()
+}
+
+/// Whether something that was done at a date is to be done again. A date that is still to come is from before the clock
+/// was set.
+fn is_due(done: Option<Time>, now: Time, every: Duration) -> bool {
+    done.is_none_or(|at| !(now - at).to_std().is_ok_and(|age| age < every))
 }
 
 fn is_over(status: &DeploymentStatus) -> bool {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::orphans::{FENCE, HeldJob, HeldState, SCHEMA, WorkerObject};
-use coalmine_door::clock::{Clock, Time, fresh_name};
+use coalmine_door::clock::{Clock, Moment, Time, fresh_name};
 use coalmine_door::store::{Condition, Store, StoreError};
 
 /// This worker's object, and whether its worker may act.
@@ -20,7 +20,7 @@ pub struct Held {
     /// What was written. Held while a write is under way, so that writes follow each other.
     written: AsyncMutex<Written>,
     /// When the last successful write began: the lease counts from then.
-    renewed: Mutex<Option<Time>>,
+    renewed: Mutex<Option<Moment>>,
     /// Whether the last write failed.
     in_trouble: AtomicBool,
 }
@@ -104,7 +104,7 @@ impl Held {
     #[must_use]
     pub fn may_act(&self) -> bool {
         let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        renewed.is_some_and(|at| (self.clock.now() - at).to_std().is_ok_and(|age| age < FENCE))
+        renewed.is_some_and(|at| self.clock.age(at) < FENCE)
     }
 
     /// The ids of the jobs that this worker holds or is about to acknowledge.
@@ -209,7 +209,7 @@ impl Held {
             return self.put(&mut written).await;
         }
         if let Some(version) = written.version.clone() {
-            let begin = self.clock.now();
+            let begin = self.clock.moment();
             match self.store.delete(&written.key, &version).await {
                 // A peer has cleared it away: nothing was in it.
                 Ok(()) | Err(StoreError::Changed { .. }) => written.version = None,
@@ -229,7 +229,7 @@ impl Held {
     }
 
     async fn try_put(&self, written: &mut Written) -> Result<(), HeldError> {
-        let begin = self.clock.now();
+        let begin = self.clock.moment();
         let change = self.wanted().change;
         // Plain maps of strings always serialize.
         let body = serde_json::to_vec(&self.object()).unwrap_or_default();
@@ -286,7 +286,7 @@ impl Held {
         wanted.change += 1;
     }
 
-    fn renewed_at(&self, begin: Time) {
+    fn renewed_at(&self, begin: Moment) {
         *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin);
     }
 

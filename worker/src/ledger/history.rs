@@ -80,12 +80,7 @@ impl Ran {
 /// # Errors
 /// When the ledger cannot be written.
 pub async fn note(store: &Store, (cluster, service): (&str, &str), ran: &Ran) -> Result<(), StoreError> {
-    let entry = Entry {
-        cluster: cluster.to_owned(),
-        service: service.to_owned(),
-        began: ran.began.max(0),
-        release: ran.release.clone(),
-    };
+    let entry = entry((cluster, service), ran.began, &ran.release);
     // A struct of strings and numbers always serializes.
     match store.put(&entry.key(), serde_json::to_vec(ran).unwrap_or_default(), &Condition::New).await {
         Ok(_) => {}
@@ -103,6 +98,23 @@ pub async fn note(store: &Store, (cluster, service): (&str, &str), ran: &Ran) ->
         }
     }
     Ok(())
+}
+
+/// Strikes the entry of a release that did not end well on a service after all.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub async fn strike(store: &Store, service: (&str, &str), began: i64, release: &str) -> Result<(), StoreError> {
+    let key = entry(service, began, release).key();
+    let Some(stored) = store.get(&key).await? else { return Ok(()) };
+    match store.delete(&key, &stored.version).await {
+        Ok(()) | Err(StoreError::Changed { .. }) => Ok(()),
+        Err(problem) => Err(problem),
+    }
+}
+
+fn entry((cluster, service): (&str, &str), began: i64, release: &str) -> Entry {
+    Entry { cluster: cluster.to_owned(), service: service.to_owned(), began: began.max(0), release: release.to_owned() }
 }
 
 /// Notes that the rollback which brought the newest entry of a service is over, for all services that it took back.

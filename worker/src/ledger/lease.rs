@@ -3,13 +3,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use coalmine_door::clock::{Clock, Time};
+use coalmine_door::clock::{Clock, Moment, Time};
 use coalmine_door::store::{Condition, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::canaries::Glimpse;
-use super::orphans::{DEATH, FENCE};
+use super::orphans::{DEATH, FENCE, leap};
 
 /// The version of these objects that this program writes. Only whether they change is looked at.
 const SCHEMA: u32 = 1;
@@ -23,7 +23,7 @@ pub struct Lease {
     worker: String,
     written: AsyncMutex<Written>,
     /// When the last successful write began: the lease counts from then. `None`: somebody else has it.
-    renewed: Mutex<Option<Time>>,
+    renewed: Mutex<Option<Moment>>,
     /// What its holder tells whoever reads it.
     told: Mutex<Vec<Glimpse>>,
 }
@@ -34,8 +34,17 @@ struct Written {
     version: Option<String>,
     /// A body whose write was not answered.
     attempted: Option<Vec<u8>>,
-    /// Another holder's version, and since when it has been seen.
-    other: Option<(String, Time)>,
+    /// Another holder's version.
+    other: Option<Other>,
+}
+
+#[derive(Debug)]
+struct Other {
+    version: String,
+    /// Since when it has been seen.
+    since: Time,
+    /// When it was looked at last.
+    looked: Time,
 }
 
 #[derive(Serialize)]
@@ -65,7 +74,7 @@ impl Lease {
     #[must_use]
     pub fn may_act(&self) -> bool {
         let renewed = *self.renewed();
-        renewed.is_some_and(|at| (self.clock.now() - at).to_std().is_ok_and(|age| age < FENCE))
+        renewed.is_some_and(|at| self.clock.age(at) < FENCE)
     }
 
     /// Takes the lease where nobody has it, renews it where this worker has it; whether it has it now.
@@ -74,10 +83,10 @@ impl Lease {
     /// When the ledger cannot be read or written: whose it is, is not known then.
     pub async fn keep(&self) -> Result<bool, StoreError> {
         let mut written = self.written.lock().await;
-        let begin = self.clock.now();
+        let begin = self.clock.moment();
         let condition = match written.version.clone() {
             Some(version) => Condition::Unchanged(version),
-            None => match self.vacant(&mut written, begin).await? {
+            None => match self.vacant(&mut written).await? {
                 Some(condition) => condition,
                 None => return Ok(false),
             },
@@ -124,20 +133,21 @@ impl Lease {
     }
 
     /// On which condition it may be taken: nobody has it, or its holder has not renewed it for long.
-    async fn vacant(&self, written: &mut Written, now: Time) -> Result<Option<Condition>, StoreError> {
+    async fn vacant(&self, written: &mut Written) -> Result<Option<Condition>, StoreError> {
+        let now = self.clock.now();
         let Some(stored) = self.store.get(self.key).await? else {
             written.other = None;
             return Ok(Some(Condition::New));
         };
         let own = written.attempted.as_ref() == Some(&stored.body);
-        let known = written.other.take().filter(|(version, _)| *version == stored.version);
-        let since = known.map_or(now, |(_, since)| since);
+        let known = written.other.take().filter(|other| other.version == stored.version);
+        let since = known.map_or(now, |other| other.since + leap(other.looked, now));
         let dead = (now - since).to_std().unwrap_or_default() >= DEATH;
-        written.other = Some((stored.version.clone(), since));
+        written.other = Some(Other { version: stored.version.clone(), since, looked: now });
         Ok((own || dead).then_some(Condition::Unchanged(stored.version)))
     }
 
-    fn has(&self, written: &mut Written, version: String, begin: Time) {
+    fn has(&self, written: &mut Written, version: String, begin: Moment) {
         *written = Written { version: Some(version), ..Written::default() };
         *self.renewed() = Some(begin);
     }
@@ -149,7 +159,7 @@ impl Lease {
         serde_json::to_vec(&Object { schema: SCHEMA, worker: &self.worker, renewed, held }).unwrap_or_default()
     }
 
-    fn renewed(&self) -> MutexGuard<'_, Option<Time>> {
+    fn renewed(&self) -> MutexGuard<'_, Option<Moment>> {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use coalmine_pipeline::limits::CONTINUATION_TOKEN_CHARS;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,10 @@ pub const FENCE: Duration = Duration::from_secs(20);
 /// this lie 40 seconds, more than any mutating call may take (25 s, `aws::limited`): what a worker began before its
 /// fence is over before a peer acts.
 pub const DEATH: Duration = Duration::from_secs(60);
+/// What the time between two looks counts for at most. Two looks at peers are 7.5 s apart at least, so an observer whose
+/// clock is set ahead between two takes a worker for dead at most 12.5 s too early: that still leaves room for a call that
+/// began before the fence.
+const LOOK_MOST: TimeDelta = TimeDelta::seconds(20);
 
 /// `workers/<id>.json`: the jobs that one worker holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +119,14 @@ impl Seen {
     pub fn is_dead(&self, now: Time) -> bool {
         (now - self.since).to_std().unwrap_or_default() >= DEATH
     }
+}
+
+/// What an observer's clock shows between two looks beyond the time that may have passed: so much later has been seen
+/// what was seen before. A clock that was set says nothing of whether others live.
+#[must_use]
+pub fn leap(last: Time, now: Time) -> TimeDelta {
+    let shown = now - last;
+    shown - shown.clamp(TimeDelta::zero(), LOOK_MOST)
 }
 
 /// A job to give back.
@@ -225,5 +238,15 @@ mod tests {
     fn the_times_leave_room_for_a_call_that_began_before_the_fence() {
         assert!(FENCE >= RENEWAL * 2 - Duration::from_secs(1));
         assert!(DEATH - FENCE > coalmine_door::CALL);
+        // Also where an observer's clock is set between two of its looks.
+        let early = LOOK_MOST.to_std().unwrap() - RENEWAL.mul_f64(0.75);
+        assert!(DEATH - early - FENCE > coalmine_door::CALL);
+    }
+
+    #[test]
+    fn time_that_cannot_have_passed_between_two_looks_makes_nobody_dead() {
+        for (now, expected) in [(100, 0), (112, 0), (120, 0), (121, 1), (400, 280), (99, -1), (-200, -300)] {
+            assert_eq!(leap(at(100), at(now)).num_seconds(), expected, "{now}");
+        }
     }
 }

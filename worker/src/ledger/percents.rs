@@ -223,6 +223,8 @@ fn returned_key(cluster: &str, service: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     const OWN: Percents = Percents { minimum: 100, maximum: 200 };
     const BATCH: Percents = Percents { minimum: 90, maximum: 100 };
@@ -308,5 +310,17 @@ mod tests {
         assert_eq!(parse(&body), Some(record.clone()));
         assert_eq!(parse(&serde_json::to_vec(&Record { schema: 9, ..record }).unwrap()), None);
         assert_eq!(parse(b"{}"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_with_a_damaged_byte_is_none_or_one_that_is_written_as_it_is_read(place: Index, byte: u8) {
+            let mut body = serde_json::to_vec(&noting(None, OWN, BATCH).unwrap()).unwrap();
+            let at = place.index(body.len());
+            body[at] = byte;
+            if let Some(record) = parse(&body) {
+                prop_assert_eq!(parse(&serde_json::to_vec(&record).unwrap()), Some(record));
+            }
+        }
     }
 }

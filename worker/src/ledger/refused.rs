@@ -92,6 +92,8 @@ fn key(cluster: &str, service: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     fn refused(digest: &str, by: &str) -> Refused {
         Refused { digest: digest.into(), release: "e-1".into(), at: 1, by: by.into(), why: String::new() }
@@ -126,5 +128,19 @@ mod tests {
         assert_eq!(parse(&body), Some(vec![refused("b", "ann")]));
         assert_eq!(parse(br#"{"schema":9,"refused":[]}"#), None);
         assert_eq!(parse(b"[]"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_with_a_damaged_byte_is_none_or_one_that_is_written_as_it_is_read(place: Index, byte: u8) {
+            let record = Record { schema: SCHEMA, refused: vec![refused("b", "ann"), refused("c", "bob")] };
+            let mut body = serde_json::to_vec(&record).unwrap();
+            let at = place.index(body.len());
+            body[at] = byte;
+            if let Some(refused) = parse(&body) {
+                let again = serde_json::to_vec(&Record { schema: SCHEMA, refused: refused.clone() }).unwrap();
+                prop_assert_eq!(parse(&again), Some(refused));
+            }
+        }
     }
 }

@@ -94,6 +94,8 @@ fn key(action: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     #[test]
     fn a_record_of_another_schema_is_none_of_ours() {
@@ -102,5 +104,18 @@ mod tests {
         assert_eq!(Decided::parse(&body), Some(decided.clone()));
         assert_eq!(Decided::parse(&serde_json::to_vec(&Decided { schema: 2, ..decided }).unwrap()), None);
         assert_eq!(Decided::parse(b"{}"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_with_a_damaged_byte_is_none_or_one_that_is_written_as_it_is_read(place: Index, byte: u8) {
+            let decided = Decided::new(5, Vec::new(), vec!["main/app: no release ever succeeded on it".into()]);
+            let mut body = serde_json::to_vec(&decided).unwrap();
+            let at = place.index(body.len());
+            body[at] = byte;
+            if let Some(decided) = Decided::parse(&body) {
+                prop_assert_eq!(Decided::parse(&serde_json::to_vec(&decided).unwrap()), Some(decided));
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::deploy::release::{Count, count};
 use crate::deploy::rollback::course::{Course, Done, Next, Seen, next};
 use crate::deploy::rollback::words::{End, State};
 use crate::deploy::view::{Deployment, Service};
+use crate::right::LEASE;
 use crate::rollback::record::{self, Author};
 use crate::tools::Tools;
 
@@ -370,6 +371,11 @@ impl Member {
             desired: None,
             percents: (percents != service.percents).then(|| (percents, service.configuration.clone())),
         };
+        // Writing that down took its time, and so did the service that went before: an action's worker may have been taken for
+        // dead meanwhile. A command has no job that a peer could take over.
+        if author.action.is_some() && !tools.held.may_act() {
+            return Err(AwsError::unusable(LEASE, "it is too old for another act"));
+        }
         // What it runs already, and ECS gave up, begins anew only where that is said.
         let told = if service.revision == course.to {
             tools.ecs.update_anew(&course.cluster, &course.service, change).await
@@ -466,7 +472,7 @@ impl Member {
             // A failed call is no verdict: it is looked again.
             Outcome::Failed(problem) if problem.is_passing() => {
                 warn!(error = %problem, service = self.course.service, "a call failed; going on with the next look");
-                if matches!(next, Next::Tell(_)) && problem.kind == Kind::Unavailable {
+                if matches!(next, Next::Tell(_)) && problem.kind == Kind::Unavailable && problem.operation != LEASE {
                     // It may have been carried out; telling it once more does no harm.
                     (self.state, self.after) = (State::Going, Some(now));
                 }

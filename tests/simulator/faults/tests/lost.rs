@@ -123,3 +123,20 @@ async fn a_clock_that_is_off_is_refused_where_dates_are_checked() {
         assert_eq!(scale(&Client::new(&door), 2).await, Ok(()), "{skew:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_shows_another_date_from_then_on() {
+    let simulator = account();
+    let door = simulator.sdk_config_skewed(CALLER, Skew::Ahead(Duration::from_secs(10)));
+    let right = || simulator.clock().now();
+    let shown = || door.time_source().expect("a clock").now();
+    assert_eq!(shown(), right() + Duration::from_secs(10));
+    for (skew, expected) in [
+        (Skew::Behind(Duration::from_secs(90)), right() - Duration::from_secs(90)),
+        (Skew::Ahead(Duration::from_secs(90)), right() + Duration::from_secs(90)),
+        (Skew::None, right()),
+    ] {
+        simulator.set_clock(CALLER, skew);
+        assert_eq!(shown(), expected);
+    }
+}
