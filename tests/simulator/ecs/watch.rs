@@ -48,8 +48,8 @@ pub struct TaskView {
     pub healthy: bool,
     /// Who or what stopped it, and whether it was healthy then; `None` while nobody did.
     pub stopped: Option<(StopCause, bool)>,
-    /// When its containers ended, where they have.
-    pub ended: Option<SystemTime>,
+    /// When it began to stop, where it has.
+    pub stopping: Option<SystemTime>,
     /// The digests its containers run, by container.
     pub digests: Vec<(String, Option<String>)>,
 }
@@ -101,7 +101,7 @@ impl State {
             status: task.status,
             healthy: task.healthy,
             stopped: task.stop.as_ref().map(|stop| (stop.cause, stop.was_healthy)),
-            ended: task.execution_stopped_at.or(task.stopped_at),
+            stopping: task.stopping_at.or(task.stopped_at),
             digests: task.containers.iter().map(|one| (one.name.clone(), one.digest.clone())).collect(),
         });
         view.tasks = tasks.collect();

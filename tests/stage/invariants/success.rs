@@ -98,8 +98,8 @@ fn is_elses(world: &World, names: &Names, run: &ActionRun, seen: &Seen) -> bool 
     seen.by_hand || seen.taken_back || others.count() > 0
 }
 
-/// What speaks against all tasks of a service running the release. That its tasks, which were healthy, have ended since
-/// they were counted, at most `word` ago, does not; it wanted `desired` tasks then.
+/// What speaks against all tasks of a service running the release. That its tasks, which were healthy, have begun to stop
+/// since they were counted, at most `word` ago, does not; it wanted `desired` tasks then.
 fn foreign_task(world: &World, service: &str, release: &Release, (word, desired): (Duration, u32)) -> Option<String> {
     let view = world.ecs.view(CLUSTER, service)?;
     let mut running = 0;
@@ -116,8 +116,8 @@ fn foreign_task(world: &World, service: &str, release: &Release, (word, desired)
     }
     let was_healthy = |task: &&TaskView| task.stopped.is_some_and(|(_, healthy)| healthy);
     let of_release = view.tasks.iter().filter(|task| task.revision == view.primary);
-    let ended = of_release.filter(was_healthy).filter_map(|task| task.ended);
-    let just_now = ended.max().is_some_and(|at| world.now.duration_since(at).is_ok_and(|passed| passed <= word));
+    let stopping = of_release.filter(was_healthy).filter_map(|task| task.stopping);
+    let just_now = stopping.max().is_some_and(|at| world.now.duration_since(at).is_ok_and(|passed| passed <= word));
     (running < desired && !just_now).then(|| format!("{running} of its {desired} tasks run"))
 }
 
