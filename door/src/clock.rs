@@ -191,7 +191,7 @@ mod tests {
             last = Some(shown);
             (shown.date - at(0)).num_seconds()
         };
-        dates.iter().map(|date| next(date)).collect()
+        dates.iter().map(&mut next).collect()
     }
 
     #[test]

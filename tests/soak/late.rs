@@ -252,7 +252,7 @@ mod tests {
             ..call(at, worker, "app", error)
         };
         let late = give(100, "one", FROZEN, 90);
-        assert_eq!(explained(&[late.clone()], &[], &[(900, "app", LEFT)]), [true]);
+        assert_eq!(explained(std::slice::from_ref(&late), &[], &[(900, "app", LEFT)]), [true]);
         assert_eq!(explained(&[late.clone(), give(200, "two", None, 90)], &[], &[(900, "app", LEFT)]), [false]);
         assert_eq!(explained(&[give(100, "one", FROZEN, 80)], &[], &[(900, "app", LEFT)]), [false]);
         assert_eq!(explained(&[late], &[], &[(900, "app-canary", LEFT)]), [false]);
