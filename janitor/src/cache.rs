@@ -34,7 +34,7 @@ pub struct Kept {
     pub revisions: BTreeMap<String, Revision>,
     /// The last successful deployments by service, as of a generation of its deployments.
     pub deployments: BTreeMap<String, (String, Vec<Successful>)>,
-    /// Repositories in which something is condemned: when it was asked whether ECR deletes from them by itself, and
+    /// Repositories in which something was condemned once: when it was asked whether ECR deletes from them by itself, and
     /// whether it does.
     #[serde(default)]
     pub lifecycles: BTreeMap<String, (Time, bool)>,
@@ -43,8 +43,9 @@ pub struct Kept {
     pub ledger: Records,
 }
 
-/// Whether a repository has a lifecycle policy is a notice, not a decision: it is read once, and then of a seventh of the
-/// repositories in each run, so that a change is noticed within a week of daily runs.
+/// Whether a repository has a lifecycle policy is a notice, not a decision: it is read once, and then, of those that lose
+/// something, of the seventh that was asked longest ago in each run. So a change is noticed within a week of daily runs
+/// where something is lost daily, and a few losses later elsewhere.
 const LIFECYCLES_PER_RUN: usize = 7;
 
 /// What belongs to one run.
@@ -186,15 +187,17 @@ impl Cache {
         self.kept().deployments.remove(&service.arn);
     }
 
-    /// Which of some repositories are to be asked for their lifecycle policies in this run. Others are forgotten.
+    /// Which of the repositories that lose something are to be asked for their lifecycle policies in this run. Of all
+    /// others that exist, which lose something another day, what is known stays known.
     #[must_use]
-    pub fn lifecycles_due(&self, repositories: &BTreeSet<&str>) -> Vec<String> {
+    pub fn lifecycles_due(&self, existing: &BTreeSet<&str>, losing: &BTreeSet<&str>) -> Vec<String> {
         let mut kept = self.kept();
-        kept.lifecycles.retain(|name, _| repositories.contains(name.as_str()));
-        let mut known: Vec<(Time, &String)> = kept.lifecycles.iter().map(|(name, (at, _))| (*at, name)).collect();
+        kept.lifecycles.retain(|name, _| existing.contains(name.as_str()));
+        let known = kept.lifecycles.iter().filter(|(name, _)| losing.contains(name.as_str()));
+        let mut known: Vec<(Time, &String)> = known.map(|(name, (at, _))| (*at, name)).collect();
         known.sort_unstable();
         let oldest = known.iter().take(known.len().div_ceil(LIFECYCLES_PER_RUN)).map(|(_, name)| (*name).clone());
-        let unknown = repositories.iter().filter(|name| !kept.lifecycles.contains_key(**name));
+        let unknown = losing.iter().filter(|name| !kept.lifecycles.contains_key(**name));
         unknown.map(|name| (*name).to_owned()).chain(oldest).collect()
     }
 
@@ -203,10 +206,12 @@ impl Cache {
         self.kept().lifecycles.insert(repository, (now, has));
     }
 
-    /// Repositories that have a lifecycle policy.
+    /// Those of some repositories that have a lifecycle policy.
     #[must_use]
-    pub fn lifecycles(&self) -> Vec<String> {
-        self.kept().lifecycles.iter().filter(|(_, (_, has))| *has).map(|(name, _)| name.clone()).collect()
+    pub fn lifecycles(&self, of: &BTreeSet<&str>) -> Vec<String> {
+        let kept = self.kept();
+        let having = kept.lifecycles.iter().filter(|(name, (_, has))| *has && of.contains(name.as_str()));
+        having.map(|(name, _)| name.clone()).collect()
     }
 
     /// Hands the services of a place on to the source of their deployments.

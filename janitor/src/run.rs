@@ -274,9 +274,10 @@ impl<'p> Run<'p> {
     /// Repositories that lose images and from which ECR deletes by itself, too. It is a notice: what cannot be read is left
     /// out.
     async fn lifecycles(&self, plan: &Plan<'_>) -> Vec<String> {
+        let existing: BTreeSet<&str> = plan.repositories.iter().map(|judged| judged.repository.name.as_str()).collect();
         let losing = plan.repositories.iter().filter(|judged| judged.has_condemned());
         let losing: BTreeSet<&str> = losing.map(|judged| judged.repository.name.as_str()).collect();
-        let due = if plan.is_complete() { self.cache.lifecycles_due(&losing) } else { Vec::new() };
+        let due = if plan.is_complete() { self.cache.lifecycles_due(&existing, &losing) } else { Vec::new() };
         for name in due {
             match self.ground.registry.has_lifecycle_policy(&name).await {
                 Ok(has) => self.cache.keep_lifecycle(name, self.ground.clock.now(), has),
@@ -285,7 +286,7 @@ impl<'p> Run<'p> {
                 }
             }
         }
-        self.cache.lifecycles()
+        self.cache.lifecycles(&losing)
     }
 
     fn used(&self, seen: &Seen) -> Kept {

@@ -1,5 +1,6 @@
 //! Plans of small worlds.
 
+mod access;
 mod file;
 mod images;
 mod naive;

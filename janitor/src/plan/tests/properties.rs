@@ -147,7 +147,11 @@ fn used(world: &mut World, tape: &mut Tape) -> Used {
         }
         7..10 => {
             let (revision, text) = (u32::from(tape.pick(5)) + 10, text(tape));
-            Used::Definition(world.definition("old", revision, false, 300, &text))
+            let before = world.in_use.definitions.clone();
+            let arn = world.definition("old", revision, false, 300, &text);
+            // What is registered stays as it is.
+            world.in_use.definitions.extend(before);
+            Used::Definition(arn)
         }
         10 => Used::Digest(digest(u8::try_from(tape.pick(12)).unwrap()).to_string().into()),
         _ => Used::Repository(tape.of(&REPOSITORIES).into()),
