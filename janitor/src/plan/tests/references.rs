@@ -243,6 +243,28 @@ fn a_reference_that_cannot_be_read_freezes_what_it_may_mean() {
 }
 
 #[test]
+fn a_digest_that_is_named_at_a_copy_keeps_its_image_wherever_it_is() {
+    let mut world = World::new();
+    world.image("shop/app", 1, &[], 40);
+    world.image("shop/web", 2, &[], 1);
+    let readers = "\n[[readers]]\naccount = \"123456789012\"\nregions = [\"eu-west-2\"]\n\
+        [[shared]]\nrepositories = [\"**\"]\nwith = [\"123456789012\"]";
+    world.policy = Policy::parse(&format!("{}{readers}", super::world::POLICY)).unwrap();
+    let copy = Home { account: "123456789012".into(), region: "eu-west-2".into() };
+    world.in_use.sources.extend(Source::IN_PLACES.map(|source| SourceReport {
+        source,
+        home: Some(copy.clone()),
+        reach: Reach::Complete,
+    }));
+    assert_eq!(world.deleted(), [1]);
+    world.uses(&format!("123456789012.dkr.ecr.eu-west-2.amazonaws.com/shop/web@{}", digest(1)), None);
+    for deletes in [false, true] {
+        world.replication = vec![Replication { destinations: vec![copy.clone()], prefixes: vec![], deletes }];
+        assert_eq!(world.deleted(), NOTHING, "{deletes}");
+    }
+}
+
+#[test]
 fn deletions_that_spread_need_readers_where_they_spread_to() {
     let mut world = World::new();
     world.image("shop/app", 1, &["v1"], 40);
