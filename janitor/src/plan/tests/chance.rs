@@ -63,6 +63,12 @@ fn policy(tape: &mut Tape) -> (String, Vec<Home>) {
         tape.of(&["90d", "1d"]),
         tape.one_in(8),
     );
+    let (further, readers) = others(tape);
+    (text + &further, readers)
+}
+
+/// What a policy says of others, and the places of its readers.
+fn others(tape: &mut Tape) -> (String, Vec<Home>) {
     let (mut further, mut readers) = (String::new(), Vec::new());
     for reader in [WEST, OTHER].into_iter().filter(|_| tape.one_in(2)) {
         let (account, region) = reader;
@@ -74,20 +80,21 @@ fn policy(tape: &mut Tape) -> (String, Vec<Home>) {
     }
     for _ in 0..tape.pick(3) {
         let repositories = tape.of(&["shop/*", "shop/app", "**"]);
-        let with = tape.of(&[OTHER.0, WEST.0, "codebuild.amazonaws.com", "*"]);
+        let with = tape.of(&[OTHER.0, WEST.0, WEST.0, "codebuild.amazonaws.com", "*"]);
         further += &format!("[[shared]]\nrepositories = [{repositories:?}]\nwith = [{with:?}]\n");
     }
-    (text + &further, readers)
+    (further, readers)
 }
 
 /// Somebody who may pull.
 pub(super) fn principal(tape: &mut Tape) -> Principal {
-    match tape.pick(8) {
+    match tape.pick(12) {
         0..2 => Principal::Account(home().account),
-        2..5 => Principal::Account(OTHER.0.into()),
-        5 => Principal::Account(UNREAD.0.into()),
-        6 => Principal::Service("codebuild.amazonaws.com".into()),
-        _ => tape.of(&[Principal::Everyone, Principal::Other("AIDACKCEVSQ6C2EXAMPLE".into())].each_ref()).clone(),
+        2..6 => Principal::Account(OTHER.0.into()),
+        6 => Principal::Account(UNREAD.0.into()),
+        7 => Principal::Service("codebuild.amazonaws.com".into()),
+        8..11 => Principal::Everyone,
+        _ => Principal::Other("AIDACKCEVSQ6C2EXAMPLE".into()),
     }
 }
 
@@ -103,42 +110,97 @@ pub(super) fn replication(tape: &mut Tape) -> Replication {
     }
 }
 
-/// Who may pull from which repository, and what was known of it.
-fn accesses(world: &mut World, tape: &mut Tape) {
+/// Who may pull from which repository, and what was known of it. Of so many repositories three have a policy that says so, and
+/// one has one that was not read.
+fn accesses(world: &mut World, tape: &mut Tape, of: u16) {
     for name in REPOSITORIES {
-        let access = match tape.pick(16) {
-            0..12 => Reading::None,
-            12 => Reading::NotRead,
-            13 => Reading::Some(Access { principals: BTreeSet::new(), by_registry: [principal(tape)].into() }),
-            _ => {
+        let access = match tape.pick(of) {
+            last if last + 1 == of => Reading::NotRead,
+            last if last + 2 == of => {
+                Reading::Some(Access { principals: BTreeSet::new(), by_registry: [principal(tape)].into() })
+            }
+            last if last + 4 >= of => {
                 let more = tape.one_in(3).then(|| principal(tape));
                 let principals = more.into_iter().chain([principal(tape)]).collect();
                 Reading::Some(Access { principals, by_registry: BTreeSet::new() })
             }
+            _ => Reading::None,
         };
         world.accesses.insert(name.to_owned(), access);
-        if tape.one_in(3) {
+        if tape.one_in(2) {
             let days = tape.of(&[1, 14, 15]);
             world.memory.unshared.insert(name.to_owned(), world.days_ago(days));
         }
     }
 }
 
-/// A world.
-pub(super) fn world(tape: &mut Tape) -> World {
-    let (policy, readers) = policy(tape);
-    let mut world = World::empty(&policy);
-    for home in &readers {
+/// The readers have read everything.
+fn read_by(world: &mut World, readers: &[Home]) {
+    for home in readers {
         let read = Source::IN_PLACES.into_iter();
         let read = read.map(|source| SourceReport { source, home: Some(home.clone()), reach: Reach::Complete });
         world.in_use.sources.extend(read);
     }
+}
+
+/// A world: one of many strange images, or one in which all images may go and everything depends on others.
+pub(super) fn world(tape: &mut Tape) -> World {
+    if tape.one_in(2) { among_others(tape) } else { of_images(tape) }
+}
+
+fn among_others(tape: &mut Tape) -> World {
+    let (mut others, mut readers) = others(tape);
+    // Deletions spread nowhere unless both a reader and somebody's word allow it, which chance seldom brings together.
+    let has_copies = tape.one_in(2);
+    if has_copies {
+        let (account, region) = WEST;
+        others = format!(
+            "[[readers]]\naccount = {account:?}\nregions = [{region:?}]\n\
+             [[shared]]\nrepositories = [\"**\"]\nwith = [{account:?}]\n"
+        );
+        readers = vec![place(WEST)];
+    }
+    let mut world = World::empty(&format!("{}{others}", super::world::POLICY));
+    read_by(&mut world, &readers);
+    if has_copies {
+        let prefix = tape.of(&["", "shop/", "shop/app"]);
+        let prefixes = vec![prefix.to_owned()];
+        world.replication.push(Replication { destinations: vec![place(WEST)], prefixes, deletes: true });
+    }
+    if tape.one_in(3) {
+        world.replication.push(replication(tape));
+    }
+    accesses(&mut world, tape, 8);
+    let mut n = 0;
+    for name in REPOSITORIES {
+        for days in [40, 40, 40, 1] {
+            let tag = tape.of(&TAGS);
+            world.image(name, n, &[tag], days);
+            n += 1;
+        }
+    }
+    for _ in 0..=tape.pick(3) {
+        let running = tape.one_in(3).then(|| digest(u8::try_from(tape.pick(12)).unwrap()));
+        let text = text(tape);
+        world.uses(&text, running);
+    }
+    if tape.one_in(10) {
+        let at = usize::from(tape.pick(world.in_use.sources.len().try_into().unwrap()));
+        world.in_use.sources.remove(at);
+    }
+    world
+}
+
+fn of_images(tape: &mut Tape) -> World {
+    let (policy, readers) = policy(tape);
+    let mut world = World::empty(&policy);
+    read_by(&mut world, &readers);
     if tape.one_in(3) {
         for _ in 0..=tape.pick(2) {
             world.replication.push(replication(tape));
         }
     }
-    accesses(&mut world, tape);
+    accesses(&mut world, tape, 16);
     for _ in 0..tape.pick(24) {
         image(&mut world, tape);
     }

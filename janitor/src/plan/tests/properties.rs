@@ -63,7 +63,7 @@ fn random_worlds_delete_something_often_enough() {
             *count += usize::from(case);
         }
     }
-    let enough = counts.iter().zip([60, 10, 30, 3]).all(|(count, least)| *count >= least);
+    let enough = counts.iter().zip([80, 20, 40, 6]).all(|(count, least)| *count >= least);
     assert!(enough, "of 400, and of these shared, with readers, and with copies: {counts:?}");
 }
 
