@@ -13,7 +13,9 @@ use crate::aws::ecs::{Service, Task};
 use crate::aws::ecs_deployments::{Revision, Successful};
 use crate::in_use::{Arn, Content};
 use crate::inventory::{Manifest, Manifests};
+use crate::memory::Memory;
 use crate::sources::Records;
+use crate::state;
 
 /// The cache of a run.
 #[derive(Debug, Default)]
@@ -225,23 +227,27 @@ impl Cache {
         self.run().services.get(home).cloned().unwrap_or_default()
     }
 
-    /// What to keep for the next run after a complete scan: what this one has used.
-    #[must_use]
-    pub fn used(&self, definitions: &BTreeSet<Arn>, images: &BTreeSet<Digest>, with_deployments: bool) -> Kept {
-        let (mut kept, run) = (self.kept().clone(), self.run());
+    /// Forgets what a complete scan has not used.
+    pub fn forget_unused(&self, definitions: &BTreeSet<Arn>, images: &BTreeSet<Digest>, with_deployments: bool) {
+        let (mut kept, run) = (self.kept(), self.run());
         kept.definitions.retain(|arn, _| definitions.contains(arn));
         kept.manifests.retain(|digest, _| images.contains(digest));
         if with_deployments {
             kept.revisions.retain(|arn, _| run.revisions.contains(arn));
             kept.deployments.retain(|service, _| run.deployments.contains(service));
         }
-        kept
     }
 
-    /// What to keep after a scan that was not complete: everything.
+    /// Keeps the ledger's records, which it has by itself within a run.
+    pub fn set_ledger(&self, records: Records) {
+        self.kept().ledger = records;
+    }
+
+    /// The state with this memory, as it is written. It is written from here, because a copy of all that is kept would take
+    /// about as much memory as the plan of a large registry.
     #[must_use]
-    pub fn all(&self) -> Kept {
-        self.kept().clone()
+    pub fn written(&self, memory: &Memory) -> Vec<u8> {
+        state::written(memory, &self.kept())
     }
 }
 
