@@ -37,6 +37,8 @@ const KEPT_CLEAN: &str = "[defaults]\nmin_age = \"908d\"\n[[rules]]\nrepositorie
 /// Days on which the janitor has worked when the second account is measured: it is about the days that follow, not about
 /// those on which it meets a repository for the first time.
 const TURN: usize = 11;
+/// What 20 new revisions take, in a part of an account as in all of it: their definitions and manifests.
+const NEW: usize = 40;
 /// Simulated seconds per second on the loopback mount.
 const SPEED: u32 = 10;
 
@@ -96,7 +98,8 @@ async fn huge(bench: &mut Bench, part: usize) {
     title("1,000,000 images in 2,000 repositories, 75,000 task definitions, 10,000 tasks", &estate);
     let of = if part == 1 { String::new() } else { format!(", a part of {part}") };
     line(&format!("  first run: calls that read ECS and ECR{of}"), &costs.cold().to_string(), "");
-    bench.at_most(&format!("  20 revisions later: calls that read{of}"), costs.steady(), 4_600 / part);
+    let budget = (4_600 - NEW) / part + NEW;
+    bench.at_most(&format!("  20 revisions later: calls that read{of}"), costs.steady(), budget);
     line(&format!("  repositories whose policies are read{of}"), &costs.steady["GetRepositoryPolicy"].to_string(), "");
     line(&format!("  images deleted{of}"), &costs.deleted.to_string(), "");
 }
