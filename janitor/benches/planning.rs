@@ -1,7 +1,9 @@
 //! How long a plan of a very large registry takes, and how much memory: `cargo bench -p coalmine-janitor`.
 //!
 //! A million images in 2,000 repositories, 75,000 task definitions, 10,000 tasks. Each repository has 100 releases: an
-//! index of two platforms with an attestation each. Prints the figures beside their budgets, and fails beyond them.
+//! index of two platforms with an attestation each, and most of it is condemned, as in a first clean-up. Prints the figures
+//! beside their budgets, and fails beyond them. The state that is written at the end has no budget of its own but the
+//! largest that is read again.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up fails")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 #![expect(clippy::print_stdout, reason = "a bench prints what it found")]
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use coalmine_janitor::cache::{Cache, Kept};
 use coalmine_janitor::in_use::{Content, Definition, InUse, Reach, Source, SourceReport, Step, Use, Used};
 use coalmine_janitor::inventory::{
     Child, Image, Inventory, Manifest, Manifests, MediaType, Names, Reading, Repository, Status,
@@ -18,6 +21,7 @@ use coalmine_janitor::inventory::{
 use coalmine_janitor::memory::Memory;
 use coalmine_janitor::plan::{PlanFile, Snapshot, plan};
 use coalmine_janitor::policy::Policy;
+use coalmine_janitor::state::STATE_BYTES_MAX;
 use coalmine_pipeline::{Digest, Home};
 use sha2::{Digest as _, Sha256};
 
@@ -80,6 +84,15 @@ fn main() {
         peak_mib(),
         condemned(&next)
     );
+    let begin = Instant::now();
+    let state = cache(&snapshot).written(&next).len();
+    println!(
+        "state         {:>8.2} s   {:>5} MiB   {} MB",
+        begin.elapsed().as_secs_f64(),
+        peak_mib(),
+        state / 1_000_000
+    );
+    assert!(state <= STATE_BYTES_MAX, "a state of {state} bytes could not be written");
     assert!(deletions > 0 && PlanFile::read(b"").is_err());
     assert!(time <= TIME, "planning took {time:?}");
     assert!(peak <= MEMORY_MIB, "planning took {peak} MiB");
@@ -216,6 +229,16 @@ fn in_use(now: DateTime<Utc>) -> InUse {
 
 fn arn(family: u32, revision: u32) -> Arc<str> {
     format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/service-{family}:{revision}").into()
+}
+
+/// What is kept of it between runs, shared as in a run.
+fn cache(snapshot: &Snapshot) -> Cache {
+    let definitions = snapshot.in_use.definitions.iter();
+    Cache::new(Kept {
+        definitions: definitions.map(|(arn, definition)| (Arc::clone(arn), definition.content.clone())).collect(),
+        manifests: snapshot.manifests.iter().map(|(digest, manifest)| (*digest, manifest.clone())).collect(),
+        ..Kept::default()
+    })
 }
 
 /// Every image that is old enough was found so yesterday.

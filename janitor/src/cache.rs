@@ -13,7 +13,9 @@ use crate::aws::ecs::{Service, Task};
 use crate::aws::ecs_deployments::{Revision, Successful};
 use crate::in_use::{Arn, Content};
 use crate::inventory::{Manifest, Manifests};
+use crate::memory::Memory;
 use crate::sources::Records;
+use crate::state;
 
 /// The cache of a run.
 #[derive(Debug, Default)]
@@ -34,7 +36,7 @@ pub struct Kept {
     pub revisions: BTreeMap<String, Revision>,
     /// The last successful deployments by service, as of a generation of its deployments.
     pub deployments: BTreeMap<String, (String, Vec<Successful>)>,
-    /// Repositories in which something is condemned: when it was asked whether ECR deletes from them by itself, and
+    /// Repositories in which something was condemned once: when it was asked whether ECR deletes from them by itself, and
     /// whether it does.
     #[serde(default)]
     pub lifecycles: BTreeMap<String, (Time, bool)>,
@@ -43,8 +45,9 @@ pub struct Kept {
     pub ledger: Records,
 }
 
-/// Whether a repository has a lifecycle policy is a notice, not a decision: it is read once, and then of a seventh of the
-/// repositories in each run, so that a change is noticed within a week of daily runs.
+/// Whether a repository has a lifecycle policy is a notice, not a decision: it is read once, and then, of those that lose
+/// something, of the seventh that was asked longest ago in each run. So a change is noticed within a week of daily runs
+/// where something is lost daily, and a few losses later elsewhere.
 const LIFECYCLES_PER_RUN: usize = 7;
 
 /// What belongs to one run.
@@ -186,15 +189,17 @@ impl Cache {
         self.kept().deployments.remove(&service.arn);
     }
 
-    /// Which of some repositories are to be asked for their lifecycle policies in this run. Others are forgotten.
+    /// Which of the repositories that lose something are to be asked for their lifecycle policies in this run. Of all
+    /// others that exist, which lose something another day, what is known stays known.
     #[must_use]
-    pub fn lifecycles_due(&self, repositories: &BTreeSet<&str>) -> Vec<String> {
+    pub fn lifecycles_due(&self, existing: &BTreeSet<&str>, losing: &BTreeSet<&str>) -> Vec<String> {
         let mut kept = self.kept();
-        kept.lifecycles.retain(|name, _| repositories.contains(name.as_str()));
-        let mut known: Vec<(Time, &String)> = kept.lifecycles.iter().map(|(name, (at, _))| (*at, name)).collect();
+        kept.lifecycles.retain(|name, _| existing.contains(name.as_str()));
+        let known = kept.lifecycles.iter().filter(|(name, _)| losing.contains(name.as_str()));
+        let mut known: Vec<(Time, &String)> = known.map(|(name, (at, _))| (*at, name)).collect();
         known.sort_unstable();
         let oldest = known.iter().take(known.len().div_ceil(LIFECYCLES_PER_RUN)).map(|(_, name)| (*name).clone());
-        let unknown = repositories.iter().filter(|name| !kept.lifecycles.contains_key(**name));
+        let unknown = losing.iter().filter(|name| !kept.lifecycles.contains_key(**name));
         unknown.map(|name| (*name).to_owned()).chain(oldest).collect()
     }
 
@@ -203,10 +208,12 @@ impl Cache {
         self.kept().lifecycles.insert(repository, (now, has));
     }
 
-    /// Repositories that have a lifecycle policy.
+    /// Those of some repositories that have a lifecycle policy.
     #[must_use]
-    pub fn lifecycles(&self) -> Vec<String> {
-        self.kept().lifecycles.iter().filter(|(_, (_, has))| *has).map(|(name, _)| name.clone()).collect()
+    pub fn lifecycles(&self, of: &BTreeSet<&str>) -> Vec<String> {
+        let kept = self.kept();
+        let having = kept.lifecycles.iter().filter(|(name, (_, has))| *has && of.contains(name.as_str()));
+        having.map(|(name, _)| name.clone()).collect()
     }
 
     /// Hands the services of a place on to the source of their deployments.
@@ -220,23 +227,27 @@ impl Cache {
         self.run().services.get(home).cloned().unwrap_or_default()
     }
 
-    /// What to keep for the next run after a complete scan: what this one has used.
-    #[must_use]
-    pub fn used(&self, definitions: &BTreeSet<Arn>, images: &BTreeSet<Digest>, with_deployments: bool) -> Kept {
-        let (mut kept, run) = (self.kept().clone(), self.run());
+    /// Forgets what a complete scan has not used.
+    pub fn forget_unused(&self, definitions: &BTreeSet<Arn>, images: &BTreeSet<Digest>, with_deployments: bool) {
+        let (mut kept, run) = (self.kept(), self.run());
         kept.definitions.retain(|arn, _| definitions.contains(arn));
         kept.manifests.retain(|digest, _| images.contains(digest));
         if with_deployments {
             kept.revisions.retain(|arn, _| run.revisions.contains(arn));
             kept.deployments.retain(|service, _| run.deployments.contains(service));
         }
-        kept
     }
 
-    /// What to keep after a scan that was not complete: everything.
+    /// Keeps the ledger's records, which it has by itself within a run.
+    pub fn set_ledger(&self, records: Records) {
+        self.kept().ledger = records;
+    }
+
+    /// The state with this memory, as it is written. It is written from here, because a copy of all that is kept would take
+    /// about as much memory as the plan of a large registry.
     #[must_use]
-    pub fn all(&self) -> Kept {
-        self.kept().clone()
+    pub fn written(&self, memory: &Memory) -> Vec<u8> {
+        state::written(memory, &self.kept())
     }
 }
 

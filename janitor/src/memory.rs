@@ -12,6 +12,12 @@ use crate::in_use::Arn;
 /// everywhere, and a deployment may begin in between; a day lies beyond both, and within every sensible schedule.
 pub const ACTIVE_FOR: TimeDelta = TimeDelta::hours(24);
 
+/// How long it counts that a repository's policy let in nobody whose uses are not read. While it does, the policy is not
+/// asked for where all that is condemned only waits: it is read again by the scan that lets anything go. So a repository
+/// whose policy is missing for a moment, because somebody replaces it, loses nothing to that moment: what goes has been
+/// found unshared by two scans. A fortnight, because what is released weekly then costs one call for each release, not two.
+pub const ACCESS_FOR: TimeDelta = TimeDelta::days(14);
+
 /// What the plan of one registry needs to know of earlier scans. To lose it only delays deletions.
 ///
 /// The state store keeps it, next to the caches of task definitions and manifests, which are not part of it.
@@ -30,15 +36,26 @@ pub struct Memory {
     /// When a task definition was last listed as ACTIVE, for the last day. The scan has to keep the content of these,
     /// for a revision that was deregistered a moment ago stays a root.
     pub active: BTreeMap<Arn, DateTime<Utc>>,
+    /// When the policies of a repository and the registry were last found to let in nobody whose uses are not read, for the
+    /// time of [`ACCESS_FOR`]. What was found otherwise is not in here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unshared: BTreeMap<String, DateTime<Utc>>,
 }
 
 impl Memory {
+    /// When it was last found, not too long ago, that nobody else may pull from a repository.
+    #[must_use]
+    pub fn unshared(&self, repository: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.unshared.get(repository).copied().filter(|at| now - *at <= ACCESS_FOR)
+    }
+
     /// What a scan may know of earlier ones that looks at `looks`. What others found that looked at something else was not
     /// looked for where this one looks, so all images begin to wait anew.
     #[must_use]
     pub fn looking_at(mut self, looks: &str) -> Self {
         if self.looks.as_deref() != Some(looks) {
             self.condemned.clear();
+            self.unshared.clear();
             self.looks = Some(looks.to_owned());
         }
         self
@@ -50,6 +67,7 @@ impl Memory {
     pub fn with(mut self, other: &Self) -> Self {
         if self.looks != other.looks {
             self.condemned.clear();
+            self.unshared.clear();
         }
         self.condemned.retain(|repository, images| {
             let others = other.condemned.get(repository);
@@ -64,6 +82,12 @@ impl Memory {
             let ours = self.active.entry(arn.clone()).or_insert(*at);
             *ours = *at.max(ours);
         }
+        // What one has found shared since is missing from its memory; to ask once more costs a call.
+        self.unshared.retain(|repository, at| {
+            let theirs = other.unshared.get(repository);
+            *at = theirs.map_or(*at, |theirs| *theirs.min(at));
+            theirs.is_some()
+        });
         self.scanned = self.scanned.max(other.scanned);
         self
     }
@@ -86,6 +110,7 @@ mod tests {
             ]
             .into(),
             active: [(Arn::from("a"), at(19)), (Arn::from("b"), at(20))].into(),
+            unshared: [("app".to_owned(), at(18)), ("base".to_owned(), at(20))].into(),
         };
         let theirs = Memory {
             scanned: Some(at(21)),
@@ -93,12 +118,14 @@ mod tests {
             condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(9)), (digest(5), at(9))].into())]
                 .into(),
             active: [(Arn::from("b"), at(19)), (Arn::from("c"), at(21))].into(),
+            unshared: [("app".to_owned(), at(21)), ("web".to_owned(), at(21))].into(),
         };
         let both = Memory {
             scanned: Some(at(21)),
             looks: None,
             condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(12))].into())].into(),
             active: [(Arn::from("a"), at(19)), (Arn::from("b"), at(20)), (Arn::from("c"), at(21))].into(),
+            unshared: [("app".to_owned(), at(18))].into(),
         };
         assert_eq!(ours.clone().with(&theirs), both);
         assert_eq!(theirs.with(&ours), both);
@@ -108,7 +135,12 @@ mod tests {
     fn what_another_look_has_found_is_not_known() {
         let since = "2026-11-10T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
         let condemned: BTreeMap<_, _> = [("app".to_owned(), [(Digest::from_bytes([1; 32]), since)].into())].into();
-        let found = |looks: &str| Memory { condemned: condemned.clone(), ..Memory::default().looking_at(looks) };
+        let unshared: BTreeMap<_, _> = [("app".to_owned(), since)].into();
+        let found = |looks: &str| Memory {
+            condemned: condemned.clone(),
+            unshared: unshared.clone(),
+            ..Memory::default().looking_at(looks)
+        };
         assert_eq!(found("a").looking_at("a"), found("a"));
         assert_eq!(found("a").looking_at("b"), Memory::default().looking_at("b"));
         let unnamed = Memory { condemned: condemned.clone(), ..Memory::default() };

@@ -257,6 +257,8 @@ impl<'p, 'a> Report<'p, 'a> {
             let accounts = self.plan.read_in_part(judged);
             (!accounts.is_empty()).then(|| (judged.repository.name.clone(), Value::from_iter(accounts)))
         });
+        let unasked =
+            self.ruled().filter_map(|judged| Some((judged.repository.name.clone(), json!(judged.access_asked?))));
         let guards = self.ruled().filter_map(|judged| Some((judged, judged.guard?)));
         let guards = guards.map(|(judged, guard)| (judged.repository.name.clone(), Value::from(guard.held_back)));
         json!({
@@ -272,6 +274,7 @@ impl<'p, 'a> Report<'p, 'a> {
             "kept": plan.kept_by_reason(),
             "frees": plan.freed(),
             "frozen": frozen.collect::<serde_json::Map<_, _>>(),
+            "policy_read_before": unasked.collect::<serde_json::Map<_, _>>(),
             "read_in_part": in_part.collect::<serde_json::Map<_, _>>(),
             "held_back_by_guards": guards.collect::<serde_json::Map<_, _>>(),
             "dangling": plan.dangling.iter().filter_map(|at| plan.roots.roots.get(*at as usize)).map(ToString::to_string).collect::<Vec<_>>(),
@@ -320,6 +323,18 @@ impl<'p, 'a> Report<'p, 'a> {
             if self.lifecycles.contains(name) {
                 writeln!(out, "{name} has a lifecycle policy, too: ECR deletes by that whatever is in use")?;
             }
+        }
+        // By name they would be most of the report of a large registry, each day others: --json has them.
+        let asked = || self.ruled().filter_map(|judged| judged.access_asked);
+        if let Some(first) = asked().min() {
+            let (count, day) = (asked().count(), first.format("%Y-%m-%d"));
+            let policies =
+                if count == 1 { "policy of 1 repository".into() } else { format!("policies of {count} repositories") };
+            writeln!(
+                out,
+                "Not read: the {policies}, where all that is condemned has to wait; last read on {day} or later, and read \
+                 again before anything goes"
+            )?;
         }
         let running = plan.dangling.iter().filter_map(|at| plan.roots.roots.get(*at as usize));
         for root in running.filter(|root| root.recency().is_none()).take(SHOWN_MAX) {

@@ -14,7 +14,7 @@ use coalmine_pipeline::Digest;
 use tracing::{info, warn};
 
 use crate::aws::Place;
-use crate::cache::{Cache, Kept};
+use crate::cache::Cache;
 use crate::cli::{EXIT_GUARDED, EXIT_INCOMPLETE, EXIT_OK, EXIT_PLANNED, EXIT_REFUSED};
 use crate::ground::{Ground, GroundError};
 use crate::in_use::{Arn, Source};
@@ -92,12 +92,12 @@ impl<'p> Run<'p> {
         progress: Progress,
     ) -> Result<Self, RunError> {
         let ground = Ground::open(door, policy, state, budget).await?;
-        let loaded = state::load(&ground.store, &ground.registry.home).await?;
-        let cache = Cache::new(loaded.state.cache.clone());
+        let (loaded, mut kept) = state::load(&ground.store, &ground.registry.home).await?;
         if let Some(ledger) = &ground.ledger {
-            ledger.know(loaded.state.cache.ledger.clone());
+            ledger.know(std::mem::take(&mut kept.ledger));
         }
-        let before = &loaded.state.memory;
+        let cache = Cache::new(kept);
+        let before = loaded.memory.clone().unwrap_or_default();
         let memory = before.clone().looking_at(&policy.looks(&ground.registry.home));
         if !before.condemned.is_empty() && memory.condemned.is_empty() {
             warn!(
@@ -263,20 +263,23 @@ impl<'p> Run<'p> {
         if !self.ground.is_dated {
             return Ok(plan.memory());
         }
-        let mut kept = if plan.is_complete() { self.used(seen) } else { self.cache.all() };
+        if plan.is_complete() {
+            self.forget_unused(seen);
+        }
         let ledger = self.ground.ledger.as_ref().map(|ledger| ledger.kept(plan.is_complete()));
-        kept.ledger = ledger.unwrap_or_default();
+        self.cache.set_ledger(ledger.unwrap_or_default());
+        let (store, registry) = (&self.ground.store, &self.ground.registry.home);
         let mut loaded = self.loaded.lock().await;
-        loaded.save(&self.ground.store, &self.ground.registry.home, plan.memory(), kept).await?;
-        Ok(loaded.state.memory.clone())
+        Ok(loaded.save(store, registry, plan.memory(), |memory| self.cache.written(memory)).await?)
     }
 
     /// Repositories that lose images and from which ECR deletes by itself, too. It is a notice: what cannot be read is left
     /// out.
     async fn lifecycles(&self, plan: &Plan<'_>) -> Vec<String> {
+        let existing: BTreeSet<&str> = plan.repositories.iter().map(|judged| judged.repository.name.as_str()).collect();
         let losing = plan.repositories.iter().filter(|judged| judged.has_condemned());
         let losing: BTreeSet<&str> = losing.map(|judged| judged.repository.name.as_str()).collect();
-        let due = if plan.is_complete() { self.cache.lifecycles_due(&losing) } else { Vec::new() };
+        let due = if plan.is_complete() { self.cache.lifecycles_due(&existing, &losing) } else { Vec::new() };
         for name in due {
             match self.ground.registry.has_lifecycle_policy(&name).await {
                 Ok(has) => self.cache.keep_lifecycle(name, self.ground.clock.now(), has),
@@ -285,16 +288,16 @@ impl<'p> Run<'p> {
                 }
             }
         }
-        self.cache.lifecycles()
+        self.cache.lifecycles(&losing)
     }
 
-    fn used(&self, seen: &Seen) -> Kept {
+    fn forget_unused(&self, seen: &Seen) {
         let definitions: BTreeSet<Arn> = seen.snapshot.in_use.definitions.keys().cloned().collect();
         let repositories = seen.snapshot.inventory.repositories.iter();
         let images = repositories.filter_map(|repository| repository.images.as_ref()).flat_map(|images| images.iter());
         let images: BTreeSet<Digest> = images.map(|image| image.digest).collect();
         let with_deployments = !seen.candidates.is_empty() && self.policy.reads(Source::ServiceDeployments);
-        self.cache.used(&definitions, &images, with_deployments)
+        self.cache.forget_unused(&definitions, &images, with_deployments);
     }
 
     fn measure(&self, plan: &Plan<'_>, swept: Option<&Swept>) {

@@ -1,5 +1,5 @@
-//! Prints what the janitor costs in large accounts beside what it may cost. It asserts nothing but that the runs succeed:
-//! the stories in `tests/janitor/large.rs` hold the first fixture's budgets.
+//! Prints what the janitor costs in large accounts beside what it may cost, and fails beyond that. The stories in
+//! `tests/janitor/large.rs` hold the same budgets, of the second account in a fortieth of it.
 //!
 //! ```text
 //! cargo bench -p coalmine-tests --bench janitor            both accounts, and the loopback mount
@@ -31,8 +31,14 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// The defaults, for all repositories.
 const PLAIN: &str = "[[rules]]\nrepositories = [\"**\"]\n";
 /// One release of every ninth repository has become old enough since yesterday: the history is 100 releases long, each nine
-/// days after the one before, and the repositories take turns. So it is where the janitor has worked for a while.
+/// days after the one before, and the repositories take turns. So it is where the janitor has worked for a while, and after
+/// a [`TURN`] of it every repository is known.
 const KEPT_CLEAN: &str = "[defaults]\nmin_age = \"908d\"\n[[rules]]\nrepositories = [\"**\"]\n[run]\nbudget = \"1d\"\n";
+/// Days on which the janitor has worked when the second account is measured: it is about the days that follow, not about
+/// those on which it meets a repository for the first time.
+const TURN: usize = 11;
+/// What 20 new revisions take, in a part of an account as in all of it: their definitions and manifests.
+const NEW: usize = 40;
 /// Simulated seconds per second on the loopback mount.
 const SPEED: u32 = 10;
 
@@ -44,50 +50,57 @@ fn main() -> Outcome<()> {
     }
     let small = arguments.iter().any(|argument| argument == "small");
     let virtual_time = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let mut bench = Bench::default();
     println!("{:<72} {:>10} {:>12}", "", "measured", "budget");
-    virtual_time()?.block_on(large());
-    virtual_time()?.block_on(huge(if small { 10 } else { 1 }));
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(loopback())
+    virtual_time()?.block_on(large(&mut bench));
+    virtual_time()?.block_on(huge(&mut bench, if small { 10 } else { 1 }));
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(loopback())?;
+    if bench.0.is_empty() { Ok(()) } else { Err(format!("beyond the budget: {}", bench.0.join("; ")).into()) }
+}
+
+/// Prints figures, and keeps those that are beyond their budgets.
+#[derive(Default)]
+struct Bench(Vec<String>);
+
+impl Bench {
+    fn at_most(&mut self, what: &str, measured: usize, budget: usize) {
+        line(what, &measured.to_string(), &format!("<= {budget}"));
+        self.keep(what, measured <= budget);
+    }
+
+    fn keep(&mut self, what: &str, is_within: bool) {
+        self.0.extend((!is_within).then(|| what.trim().to_owned()));
+    }
 }
 
 fn line(what: &str, measured: &str, budget: &str) {
     println!("{what:<72} {measured:>10} {budget:>12}");
 }
 
-async fn large() {
+async fn large(bench: &mut Bench) {
     let estate = Estate::large();
     let costs = Costs::of(&Yard::new(30, PLAIN), &estate, 20).await;
     title("20,000 images in 50 repositories, 3,000 task definitions, 2,000 tasks", &estate);
-    line("  first run: calls that read ECS and ECR", &costs.cold().to_string(), "<= 3400");
+    bench.at_most("  first run: calls that read ECS and ECR", costs.cold(), 3_400);
     let (took, allowed) = (costs.took.as_secs_f64(), costs.allowed());
     line("  first run: simulated time", &format!("{took:.0} s"), &format!("<= {:.0} s", allowed * 1.1));
-    line("  20 revisions later: calls that read ECS and ECR", &costs.steady().to_string(), "<= 300");
-    line("  calls for the last look before the deletes", &costs.last_looks().to_string(), "<= 180");
-    line("  calls that delete and confirm", &costs.deletes().to_string(), "<= 200");
+    bench.keep("first run: simulated time", took <= allowed * 1.1);
+    bench.at_most("  20 revisions later: calls that read ECS and ECR", costs.steady(), 300);
+    bench.at_most("  calls for the last look before the deletes", costs.last_looks(), 180);
+    bench.at_most("  calls that delete and confirm", costs.deletes(), 200);
     line("  images deleted", &costs.deleted.to_string(), "");
 }
 
 /// With `part` as the number of which it is one part; calls are then those of that part.
-async fn huge(part: usize) {
-    let mut estate = Estate::huge();
-    estate.repositories /= part;
-    estate.families /= part;
-    estate.tasks /= part;
-    estate.clusters /= part;
-    let costs = Costs::of(&Yard::new(31, KEPT_CLEAN), &estate, 20).await;
+async fn huge(bench: &mut Bench, part: usize) {
+    let estate = Estate::huge().part(part);
+    let costs = Costs::after(&Yard::new(31, KEPT_CLEAN), &estate, 20, TURN).await;
     title("1,000,000 images in 2,000 repositories, 75,000 task definitions, 10,000 tasks", &estate);
     let of = if part == 1 { String::new() } else { format!(", a part of {part}") };
     line(&format!("  first run: calls that read ECS and ECR{of}"), &costs.cold().to_string(), "");
-    line(
-        &format!("  20 revisions later: calls that read{of}"),
-        &costs.steady().to_string(),
-        &format!("<= {}", 4_600 / part),
-    );
-    line(
-        &format!("  repositories that could lose something{of}"),
-        &costs.steady["GetRepositoryPolicy"].to_string(),
-        "",
-    );
+    let budget = (4_600 - NEW) / part + NEW;
+    bench.at_most(&format!("  20 revisions later: calls that read{of}"), costs.steady(), budget);
+    line(&format!("  repositories whose policies are read{of}"), &costs.steady["GetRepositoryPolicy"].to_string(), "");
     line(&format!("  images deleted{of}"), &costs.deleted.to_string(), "");
 }
 
@@ -124,6 +137,7 @@ async fn loopback() -> Outcome<()> {
     let allowed = Duration::from_secs_f64(definitions.saturating_sub(25) as f64 / 10.0 / f64::from(SPEED));
     println!("The first account over the loopback mount, {SPEED} times faster than real time");
     line("  a first scan", &format!("{:.1} s", took.as_secs_f64()), "");
+    // Told and not held: in real time, whatever else this machine does counts as well.
     line(
         "  the part of it that AWS's rates take",
         &format!("{:.0} %", allowed.as_secs_f64() / took.as_secs_f64() * 100.0),

@@ -11,14 +11,14 @@ use crate::yard::{Ended, JANITOR_KEY, Yard};
 /// Calls by operation.
 pub(crate) type Calls = BTreeMap<String, usize>;
 
-/// What two runs in an account cost: the first of all, and one a day later that deletes.
+/// What two runs in an account cost: the first of all, and one some days later that deletes.
 #[derive(Debug)]
 pub(crate) struct Costs {
     /// Calls to ECS and ECR of the first run.
     pub(crate) cold: Calls,
     /// How long the first run took.
     pub(crate) took: Duration,
-    /// Calls to ECS and ECR of the second run, before it began to delete.
+    /// Calls to ECS and ECR of the last run, before it began to delete.
     pub(crate) steady: Calls,
     /// Those from then on.
     pub(crate) acting: Calls,
@@ -28,19 +28,28 @@ pub(crate) struct Costs {
     repositories: usize,
     /// Images that were.
     pub(crate) deleted: usize,
-    /// The second run's exit code.
+    /// The last run's exit code.
     pub(crate) code: u8,
 }
 
 impl Costs {
     /// Plays it: the account is built, scanned, left for a day in which there are some new revisions, and swept.
     pub(crate) async fn of(yard: &Yard, estate: &Estate, revisions: usize) -> Self {
+        Self::after(yard, estate, revisions, 1).await
+    }
+
+    /// The same after so many days, on each of which it is swept.
+    pub(crate) async fn after(yard: &Yard, estate: &Estate, revisions: usize, days: usize) -> Self {
         yard.build(estate);
         let begin = yard.simulator.clock().now();
         let first = yard.plan().await;
         assert_eq!(first.head()["complete"], true, "{:#}", first.head());
         let took = yard.simulator.clock().now().duration_since(begin).expect("time passes");
         let (cold, _) = calls_since(yard, 0);
+        for _ in 1..days {
+            yard.pass(1).await;
+            yard.sweep().await;
+        }
         yard.pass(1).await;
         yard.world(|world| (0..revisions).try_for_each(|family| estate.release(world, family * 7, "next").map(drop)))
             .expect("releases");
@@ -64,7 +73,7 @@ impl Costs {
         self.cold.values().sum()
     }
 
-    /// Calls that the second run reads with.
+    /// Calls that the last run reads with.
     pub(crate) fn steady(&self) -> usize {
         self.steady.values().sum()
     }

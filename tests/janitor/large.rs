@@ -12,6 +12,12 @@ use crate::yard::{DAY, JANITOR_KEY, Yard};
 /// The defaults, for all repositories.
 const PLAIN: &str = "[[rules]]\nrepositories = [\"**\"]\n";
 
+/// One release of every ninth repository has become old enough since yesterday: the history is 100 releases long, each nine
+/// days after the one before, and the repositories take turns. So it is where the janitor has worked for a while.
+const KEPT_CLEAN: &str = "[defaults]\nmin_age = \"908d\"\n[[rules]]\nrepositories = [\"**\"]\n[run]\nbudget = \"1d\"\n";
+/// Days after which every repository has had its turn, and is known.
+const TURN: usize = 11;
+
 #[tokio::test(start_paused = true)]
 async fn a_large_account_costs_what_has_changed() {
     let yard = Yard::new(30, PLAIN);
@@ -41,6 +47,24 @@ async fn a_large_account_costs_what_has_changed() {
     assert_eq!(costs.acting["DescribeImages"], 2 * estate.repositories);
     assert!(costs.deletes() <= 200, "{} calls", costs.deletes());
     assert!(costs.last_looks() <= 180, "{} calls: {:#?}", costs.last_looks(), costs.acting);
+}
+
+/// A fortieth of a million images, where the janitor has worked for a while.
+#[tokio::test(start_paused = true)]
+async fn forty_times_a_fortieth_of_a_huge_account_is_within_its_budget() {
+    const PART: usize = 40;
+    let costs = Costs::after(&Yard::new(35, KEPT_CLEAN), &Estate::huge().part(PART), 20, TURN).await;
+    assert!(costs.deleted > 0, "{costs:#?}");
+    // What does not grow with the account: what is asked once, and what the 20 new revisions take.
+    let once = |operation: &str| {
+        ["BatchGetImage", "DescribeRegistry", "DescribeTaskDefinition", "GetRegistryPolicy"].contains(&operation)
+            || operation.starts_with("ListDaemon")
+    };
+    let (once, each): (Vec<_>, Vec<_>) = costs.steady.iter().partition(|(operation, _)| once(operation));
+    let sum = |calls: Vec<(&String, &usize)>| calls.into_iter().map(|(_, count)| count).sum::<usize>();
+    let reads = sum(once) + PART * sum(each);
+    println!("{reads} reads: {:#?}", costs.steady);
+    assert!(reads <= 4_600, "{reads} reads: {:#?}", costs.steady);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ mod large;
 mod looks;
 mod oracle;
 mod permissions;
+mod pulls;
 mod readers;
 mod several;
 mod sweeps;

@@ -66,6 +66,16 @@ impl Estate {
         }
     }
 
+    /// One of so many equal parts of it: its repositories, families, tasks and clusters divided.
+    #[must_use]
+    pub const fn part(mut self, of: usize) -> Self {
+        self.repositories /= of;
+        self.families /= of;
+        self.tasks /= of;
+        self.clusters = self.clusters.div_ceil(of);
+        self
+    }
+
     /// The name of a repository, by number.
     #[must_use]
     pub fn repository(&self, number: usize) -> String {

@@ -71,8 +71,8 @@ pub enum Content {
     Read {
         /// `registeredAt`; a revision without one counts as registered just now.
         registered: Option<DateTime<Utc>>,
-        /// Container name and image, of all containers.
-        containers: Box<[(Arc<str>, Box<str>)]>,
+        /// Container name and image, of all containers. Shared, because what is kept between runs has them as well.
+        containers: Arc<[(Arc<str>, Box<str>)]>,
     },
 }
 

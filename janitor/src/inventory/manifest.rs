@@ -14,8 +14,8 @@ pub type Manifests = HashMap<Digest, Manifest>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Manifest {
-    /// It lists these; a manifest that lists none is a leaf.
-    Read(Box<[Child]>),
+    /// It lists these; a manifest that lists none is a leaf. Shared, because what is kept between runs has them as well.
+    Read(Arc<[Child]>),
     /// It was asked for and cannot be read, for instance because the image is archived. Its repository is frozen,
     /// because any image of it may be a child. Such an answer is not for ever: ask again in the next run.
     Unreadable(String),

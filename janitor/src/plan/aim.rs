@@ -126,6 +126,10 @@ impl Aimed {
                 }
             }
             Referred::Image { repository, tag, digest, is_copy } => {
+                // Of another registry only a digest says for certain which image it is, and that it may be anywhere.
+                for digest in digest.into_iter().chain(running).filter(|_| is_copy) {
+                    anywhere.entry(digest).or_insert(root);
+                }
                 let found = targets.binary_search_by(|target| target.name.cmp(&repository));
                 let Some((at, target)) = found.ok().and_then(|at| Some((at, targets.get_mut(at)?))) else {
                     self.dangling.push(root);

@@ -50,6 +50,8 @@ pub struct Judged<'a> {
     pub verdicts: Vec<Verdict>,
     /// Why it is left alone as a whole.
     pub frozen: Vec<Freeze>,
+    /// Where who may pull from it was not asked, because all that is condemned has to wait: when it was asked last.
+    pub access_asked: Option<DateTime<Utc>>,
     /// The guard that held something back.
     pub guard: Option<Guard>,
     /// The bytes that its deletions free.
@@ -142,6 +144,7 @@ fn prepare<'a>(snapshot: &'a Snapshot, repository: &'a Repository, policy: &'a P
         rule,
         verdicts: Vec::new(),
         frozen,
+        access_asked: None,
         guard: None,
         freed: Freed::default(),
         graph,
@@ -180,12 +183,19 @@ impl<'a> Judged<'a> {
             let case = Case { images, graph, rule, guards, is_frozen, is_incomplete, hits, now };
             judge(&case, |image| remembered?.get(&image.digest).copied())
         };
-        // A policy is read only where something could go, and only there it is missed.
+        // A policy is read only where something could go, and only there it is missed. What only waits could not go by any
+        // policy. It is condemned without a look at that all the same where an earlier scan has had one, not too long ago:
+        // so two scans have found that nobody else may pull from there, this earlier one and the one that lets it go.
         let others = self.frozen.iter().filter(|freeze| **freeze != Freeze::PolicyNotRead).count();
         let mut judgement = decide(others > 0);
         if others < self.frozen.len() {
+            let goes = |one: &Verdict| matches!(one, Verdict::Delete(_) | Verdict::Keep(Kept::Incomplete));
+            let asked = memory.unshared(&self.repository.name, now).filter(|_| !judgement.verdicts.iter().any(goes));
             if judgement.condemned.is_empty() {
                 self.frozen.retain(|freeze| *freeze != Freeze::PolicyNotRead);
+            } else if asked.is_some() {
+                self.frozen.retain(|freeze| *freeze != Freeze::PolicyNotRead);
+                self.access_asked = asked;
             } else {
                 judgement = decide(true);
             }
@@ -232,7 +242,7 @@ impl Plan<'_> {
     }
 
     /// Repositories in which something is old and unreferenced, and that are frozen for one reason alone: their policies
-    /// were not read.
+    /// were not read, and have to be.
     pub fn without_access(&self) -> BTreeSet<String> {
         let frozen = self.repositories.iter().filter(|judged| judged.frozen.contains(&Freeze::PolicyNotRead));
         frozen.map(|judged| judged.repository.name.clone()).collect()
@@ -302,6 +312,10 @@ impl Plan<'_> {
                 condemned.insert(judged.repository.name.clone(), kept);
             }
         }
+        let unshared = self.repositories.iter().filter_map(|judged| {
+            let at = self.unshared(judged)?;
+            Some((judged.repository.name.clone(), at))
+        });
         let mut active = before.active.clone();
         active.retain(|_, at| self.now - *at <= ACTIVE_FOR);
         let is_active = |root: &&Root<'_>| !matches!(root.recency(), None | Some(Recency::WasActive(_)));
@@ -309,6 +323,20 @@ impl Plan<'_> {
             active.extend(root.arn().map(|arn| (arn.clone(), self.now)));
         }
         let scanned = if self.is_complete() { Some(self.now) } else { before.scanned };
-        Memory { scanned, looks: before.looks.clone(), condemned, active }
+        Memory { scanned, looks: before.looks.clone(), condemned, active, unshared: unshared.collect() }
+    }
+
+    /// When it was last found that nobody may pull from a repository whose uses are not read: now, or in an earlier scan
+    /// where this one did not ask. An incomplete scan finds nothing, but what it finds shared is so. An account that is read
+    /// in part is told of in each report, so it is asked for again.
+    fn unshared(&self, judged: &Judged<'_>) -> Option<DateTime<Utc>> {
+        let known = self.memory.unshared(&judged.repository.name, self.now);
+        let is_shared = |one: &Freeze| matches!(one, Freeze::SharedWith(_) | Freeze::SharedByRegistry(_));
+        match judged.repository.access {
+            Reading::NotRead => known,
+            _ if judged.frozen.iter().any(is_shared) || !self.read_in_part(judged).is_empty() => None,
+            _ if self.is_complete() => Some(self.now),
+            _ => known,
+        }
     }
 }

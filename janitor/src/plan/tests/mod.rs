@@ -1,5 +1,7 @@
 //! Plans of small worlds.
 
+mod access;
+mod chance;
 mod file;
 mod images;
 mod naive;

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use coalmine_pipeline::{Digest, ImageReference};
+use coalmine_pipeline::{Digest, Home, ImageReference};
 
 use super::world::home;
 use crate::in_use::{Content, Definition, InUse, Reach, Source, Used};
-use crate::inventory::{Image, Manifest, Reading, Repository, Status};
+use crate::inventory::{Image, Manifest, Principal, Reading, Repository, Status};
 use crate::memory::Memory;
 use crate::plan::Snapshot;
 use crate::policy::Policy;
@@ -45,7 +45,10 @@ impl Naive<'_> {
 
     /// Everything that could go with no guard, whatever refers to it.
     pub(super) fn eligible(&self, repository: &Repository) -> BTreeSet<Digest> {
-        let may_go = |image: &&Image| self.may_go(repository, image) && self.is_over(repository, image);
+        if self.is_frozen(repository) {
+            return BTreeSet::new();
+        }
+        let may_go = |image: &&Image| self.could_go(repository, image) && self.is_over(repository, image);
         let may_go: BTreeSet<Digest> = self.images(repository).filter(may_go).map(|image| image.digest).collect();
         let others = self.images(repository).map(|image| image.digest).filter(|digest| !may_go.contains(digest));
         let kept = self.closed(repository, others.collect());
@@ -62,13 +65,16 @@ impl Naive<'_> {
     }
 
     fn is_complete(&self) -> bool {
-        let reads =
-            |source: Source| self.policy.reads(source) && source != Source::KeepLists && source != Source::Manifests;
-        let complete = |source: &Source| {
-            let reports = || self.snapshot.in_use.sources.iter().filter(|report| report.source == *source);
-            reports().any(|report| report.reach == Reach::Complete)
-                && reports().all(|report| report.reach == Reach::Complete)
+        let reports = &self.snapshot.in_use.sources;
+        let is_there = |source: Source, place: Option<&Home>| {
+            !self.policy.reads(source) || reports.iter().any(|one| one.source == source && one.home.as_ref() == place)
         };
+        let home = home();
+        let places = self.read().into_iter().chain([home.clone()]);
+        let sources = reports.iter().all(|report| report.reach == Reach::Complete)
+            && is_there(Source::Registry, Some(&home))
+            && is_there(Source::Ledger, None)
+            && places.into_iter().all(|at| Source::IN_PLACES.into_iter().all(|source| is_there(source, Some(&at))));
         let manifests = self.snapshot.inventory.repositories.iter().all(|repository| {
             let unread = |image: &Image| {
                 image.media_type.may_have_children() && !self.snapshot.manifests.contains_key(&image.digest)
@@ -79,10 +85,7 @@ impl Naive<'_> {
             !self.images(repository).any(unread) || self.images(repository).all(|image| stays.contains(&image.digest))
         });
         let clock = self.memory.scanned.is_none_or(|scanned| scanned <= self.now + TimeDelta::minutes(10));
-        Source::ALL.iter().filter(|source| reads(**source)).all(complete)
-            && manifests
-            && clock
-            && self.wanted().is_some()
+        sources && manifests && clock && self.wanted().is_some()
     }
 
     /// What any definition or use wants; `None` if something is not known.
@@ -100,7 +103,7 @@ impl Naive<'_> {
         }
         for (arn, definition) in definitions {
             let remembered = self.memory.active.get(arn).is_some_and(|at| self.now - *at <= TimeDelta::hours(24));
-            if self.is_recent(definition) || (remembered && !definition.is_active) {
+            if self.is_recent(arn, definition) || (remembered && !definition.is_active) {
                 needed.push(Some(definition));
             }
         }
@@ -125,15 +128,23 @@ impl Naive<'_> {
         Some(wanted)
     }
 
-    fn is_recent(&self, definition: &Definition) -> bool {
+    /// Newer ACTIVE revisions of a family, in its place.
+    fn newer(&self, arn: &str, definition: &Definition) -> Vec<(&str, &Definition)> {
+        let family = |arn: &str| arn.split(':').take(6).collect::<Vec<_>>().join(":");
+        let all = self.snapshot.in_use.definitions.iter().map(|(arn, definition)| (&**arn, definition));
+        let newer = all
+            .filter(|(other, one)| one.is_active && family(other) == family(arn) && one.revision > definition.revision);
+        newer.collect()
+    }
+
+    fn is_recent(&self, arn: &str, definition: &Definition) -> bool {
         let recent = &self.policy.recent;
-        let newer = self.snapshot.in_use.definitions.values().filter(|other| {
-            other.is_active && other.family == definition.family && other.revision > definition.revision
-        });
-        let newer: Vec<&Definition> = newer.collect();
+        let newer = self.newer(arn, definition);
         let is_old = |definition: &Definition, at: DateTime<Utc>| matches!(&definition.content, Content::Read { registered: Some(registered), .. } if at - *registered > recent.window);
-        let has_old_above =
-            newer.iter().any(|other| self.rank(other) >= recent.keep_revisions as usize && is_old(other, self.now));
+        let rank = |arn: &str, definition: &Definition| self.newer(arn, definition).len();
+        let has_old_above = newer
+            .iter()
+            .any(|(arn, other)| rank(arn, other) >= recent.keep_revisions as usize && is_old(other, self.now));
         definition.is_active
             && (recent.all_active
                 || newer.len() < recent.keep_revisions as usize
@@ -143,10 +154,28 @@ impl Naive<'_> {
                 })
     }
 
-    fn rank(&self, definition: &Definition) -> usize {
-        let all = self.snapshot.in_use.definitions.values();
-        all.filter(|other| other.is_active && other.family == definition.family && other.revision > definition.revision)
-            .count()
+    /// Where readers read.
+    fn read(&self) -> Vec<Home> {
+        let readers = self.policy.readers.iter();
+        let places = readers.flat_map(|reader| {
+            reader.regions.iter().map(|region| Home { account: reader.account.clone(), region: region.clone() })
+        });
+        places.collect()
+    }
+
+    /// Where deletions in a repository spread to.
+    fn copies(&self, repository: &str) -> Vec<Home> {
+        let rules = self.snapshot.inventory.replication.iter();
+        let rules = rules.filter(|rule| {
+            let is_named = rule.prefixes.iter().any(|prefix| repository.strip_prefix(prefix.as_str()).is_some());
+            rule.deletes && (is_named || rule.prefixes.is_empty())
+        });
+        rules.flat_map(|rule| rule.destinations.clone()).collect()
+    }
+
+    /// Whether the policy answers for somebody.
+    fn answers(&self, repository: &str, who: &str) -> bool {
+        self.policy.shares(repository, who)
     }
 
     /// Digests that roots lead to, with the indexes that list what runs.
@@ -157,11 +186,13 @@ impl Naive<'_> {
             let digest = digest.and_then(|digest| Digest::parse(&digest).ok());
             let reference = ImageReference::parse(&text).ok();
             let ecr = reference.as_ref().and_then(|reference| reference.ecr());
-            let is_here = ecr.is_some_and(|ecr| {
-                (&ecr.account, &ecr.region, &ecr.repository) == (&home().account, &home().region, &repository.name)
-            });
-            let is_ours = ecr.is_some_and(|ecr| (&ecr.account, &ecr.region) == (&home().account, &home().region));
-            if !is_ours {
+            let at = ecr.map(|ecr| Home { account: ecr.account.clone(), region: ecr.region.clone() });
+            let name = ecr.map(|ecr| ecr.repository.as_str()).unwrap_or_default();
+            let is_copy = at.as_ref().is_some_and(|at| self.copies(name).contains(at));
+            let is_home = at == Some(home());
+            let is_here = (is_home || is_copy) && name == repository.name;
+            // A digest of another registry may be one of this one behind another name.
+            if !is_home {
                 running.extend(digest);
                 running.extend(reference.as_ref().and_then(|reference| reference.digest()));
             }
@@ -231,26 +262,60 @@ impl Naive<'_> {
         }
     }
 
-    /// Whether rule and nature of an image let it go.
-    fn may_go(&self, repository: &Repository, image: &Image) -> bool {
-        self.could_go(repository, image) && !self.is_frozen(repository)
-    }
-
     fn is_frozen(&self, repository: &Repository) -> bool {
         let unreadable =
             |image: &Image| matches!(self.snapshot.manifests.get(&image.digest), Some(Manifest::Unreadable(_)));
-        let unclear = self.wanted().unwrap_or_default().into_iter().any(|(text, _)| {
-            text.starts_with(super::world::HOST)
-                && ImageReference::parse(&text).is_err()
+        let all_copies = self.snapshot.inventory.replication.iter().filter(|rule| rule.deletes);
+        let hosts = all_copies.flat_map(|rule| rule.destinations.clone()).chain([home()]);
+        let hosts: Vec<String> =
+            hosts.map(|at| format!("{}.dkr.ecr.{}.amazonaws.com/", at.account, at.region)).collect();
+        let wanted = self.wanted().unwrap_or_default();
+        let unclear = wanted.iter().any(|(text, _)| {
+            hosts.iter().any(|host| text.starts_with(host.as_str()))
+                && ImageReference::parse(text).is_err()
                 && text.contains(&repository.name)
         });
+        let copies = self.copies(&repository.name);
+        let spreads = copies
+            .iter()
+            .any(|at| (*at != home() && !self.read().contains(at)) || !self.answers(&repository.name, &at.account));
         let kept = |one: &crate::in_use::Use| one.of == Used::Repository(repository.name.as_str().into());
-        repository.access != Reading::None
+        self.is_shared(repository)
             || self.images(repository).any(|image| image.media_type.may_have_children() && unreadable(image))
             || unclear
+            || spreads
+            || wanted.iter().any(|(text, _)| self.is_only_at_a_copy(repository, text, &copies))
             || self.snapshot.in_use.uses.iter().any(kept)
     }
 
+    /// Whether somebody may pull whose uses are not read, or nobody knows.
+    fn is_shared(&self, repository: &Repository) -> bool {
+        let access = match &repository.access {
+            Reading::NotRead => return true,
+            Reading::None => return false,
+            Reading::Some(access) => access,
+        };
+        access.principals.iter().chain(&access.by_registry).any(|principal| match principal {
+            Principal::Account(id) => {
+                let is_read = *id == home().account || self.policy.readers.iter().any(|reader| reader.account == *id);
+                !is_read && !self.answers(&repository.name, id)
+            }
+            Principal::Service(name) => !self.answers(&repository.name, name),
+            Principal::Everyone | Principal::Other(_) => !self.answers(&repository.name, "*"),
+        })
+    }
+
+    /// Whether a text names a copy by a tag that the original does not have.
+    fn is_only_at_a_copy(&self, repository: &Repository, text: &str, copies: &[Home]) -> bool {
+        let Ok(reference) = ImageReference::parse(text) else { return false };
+        let Some(ecr) = reference.ecr().filter(|ecr| ecr.repository == repository.name) else { return false };
+        let at = Home { account: ecr.account.clone(), region: ecr.region.clone() };
+        let tag = reference.tag().unwrap_or("latest");
+        let has = |image: &Image| image.tags.iter().any(|this| **this == *tag);
+        at != home() && copies.contains(&at) && reference.digest().is_none() && !self.images(repository).any(has)
+    }
+
+    /// Whether rule and nature of an image let it go.
     fn could_go(&self, repository: &Repository, image: &Image) -> bool {
         let Some((_, rule)) = self.policy.rule(&repository.name) else { return false };
         let Some(latest) = self.latest(repository, image, 0) else { return false };

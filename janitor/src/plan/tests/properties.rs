@@ -1,6 +1,4 @@
 //! What holds for every world, tried on random ones.
-//!
-//! A world is read off a tape of random numbers, so that a failing one shrinks to few facts and small numbers.
 
 use std::collections::BTreeSet;
 
@@ -8,151 +6,13 @@ use chrono::TimeDelta;
 use coalmine_pipeline::Digest;
 use proptest::prelude::*;
 
+use super::chance::{REPOSITORIES, Tape, principal, replication, tape, used, world};
 use super::naive::Naive;
-use super::world::{HOST, World, digest};
-use crate::in_use::{Content, Reach, Step, Use, Used};
-use crate::inventory::{Child, Manifest, MediaType, Reading, Status};
+use super::world::World;
+use crate::in_use::{Step, Use};
+use crate::inventory::{Access, Manifest, Reading};
 use crate::memory::Memory;
 use crate::plan::{Plan, PlanFile, Snapshot, plan};
-
-const REPOSITORIES: [&str; 3] = ["shop/app", "shop/web", "base/java"];
-const TAGS: [&str; 5] = ["latest", "v1", "v2", "v3", "prod-1"];
-
-/// Random numbers, and noughts at the end of the tape.
-struct Tape(std::vec::IntoIter<u16>);
-
-impl Tape {
-    fn pick(&mut self, below: u16) -> u16 {
-        self.0.next().unwrap_or(0) % below
-    }
-
-    fn one_in(&mut self, n: u16) -> bool {
-        self.pick(n) == n - 1
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[usize::from(self.pick(all.len().try_into().unwrap()))]
-    }
-}
-
-fn policy(tape: &mut Tape) -> String {
-    format!(
-        "[defaults]\nmin_age = \"{}\"\nkeep_newest = {}\nprotect_tags = [\"prod-*\"]\n\
-         [guards]\nmax_percent = {}\nmax_images = {}\nquarantine = \"{}\"\n\
-         [references]\nkeep_revisions = {}\nwindow = \"{}\"\nall_active = {}\n\
-         [[rules]]\nrepositories = [\"shop/*\"]\n",
-        tape.of(&["30d", "1d"]),
-        tape.of(&[1, 2, 4]),
-        tape.of(&[100, 100, 50, 20]),
-        tape.of(&[500, 500, 2]),
-        tape.of(&["20h", "1m"]),
-        tape.of(&[1, 2, 10]),
-        tape.of(&["90d", "1d"]),
-        tape.one_in(8),
-    )
-}
-
-fn world(tape: &mut Tape) -> World {
-    let mut world = World::empty(&policy(tape));
-    for _ in 0..tape.pick(24) {
-        image(&mut world, tape);
-    }
-    for _ in 0..tape.pick(5) {
-        let of = used(&mut world, tape);
-        world.in_use.uses.push(Use { by: vec![Step::Other("a use".into())], of });
-    }
-    for revision in 0..tape.pick(5) {
-        let days = tape.of(&[200, 91, 90, 5, 1, 0]);
-        let (active, text) = (!tape.one_in(4), text(tape));
-        let arn = world.definition("app", u32::from(revision), active, days, &text);
-        if tape.one_in(10) {
-            world.in_use.definitions.get_mut(&arn).unwrap().content =
-                tape.of(&[Content::Gone, Content::NotRead].each_ref()).clone();
-        }
-        if tape.one_in(5) {
-            let hours = tape.of(&[1, 24, 25]);
-            world.memory.active.insert(arn, world.now - TimeDelta::hours(hours));
-        }
-    }
-    if tape.one_in(20) {
-        let at = usize::from(tape.pick(world.in_use.sources.len().try_into().unwrap()));
-        world.in_use.sources[at].reach = Reach::Incomplete { why: "throttled".into() };
-    }
-    if tape.one_in(12) {
-        world.access = Reading::NotRead;
-    }
-    world
-}
-
-fn image(world: &mut World, tape: &mut Tape) {
-    let (repository, n) = (tape.of(&REPOSITORIES), u8::try_from(tape.pick(12)).unwrap());
-    if world.images.get(repository).is_some_and(|images| images.iter().any(|image| image.digest == digest(n))) {
-        return;
-    }
-    let days = tape.of(&[40, 40, 90, 31, 30, 29, 3, 1, 0]);
-    let now = world.now;
-    let image = world.image(repository, n, &[], days);
-    let mut tags: BTreeSet<String> = BTreeSet::new();
-    for _ in 0..tape.pick(3) {
-        let about = digest(u8::try_from(tape.pick(12)).unwrap());
-        tags.insert(if tape.one_in(4) { format!("sha256-{}.sig", about.hex()) } else { tape.of(&TAGS).to_owned() });
-    }
-    image.tags = tags.iter().map(|tag| Box::from(tag.as_str())).collect();
-    image.pushed = image.pushed.filter(|_| !tape.one_in(15));
-    image.pulled = tape.one_in(5).then(|| now - TimeDelta::days(tape.of(&[50, 30, 2])));
-    image.status = if tape.one_in(10) { tape.of(&[Status::Archived, Status::Unknown]) } else { Status::Active };
-    image.subject = tape.one_in(5).then(|| digest(u8::try_from(tape.pick(12)).unwrap()));
-    if tape.one_in(3) {
-        image.media_type = if tape.one_in(8) { MediaType::Absent } else { MediaType::OciIndex };
-        // Digests make circles impossible: an index lists what was there before it.
-        let mut children = Vec::new();
-        for _ in 0..tape.pick(4) {
-            let child = u8::try_from(tape.pick(12)).unwrap();
-            children.extend((child > n).then(|| Child { digest: digest(child), platform: None }));
-        }
-        match tape.pick(40) {
-            39 => {}
-            38 => {
-                world.manifests.insert(digest(n), Manifest::Unreadable("archived".into()));
-            }
-            _ => {
-                world.manifests.insert(digest(n), Manifest::Read(children.into()));
-            }
-        }
-    }
-    if tape.one_in(4) {
-        let since = tape.of(&[None, Some(0), Some(19), Some(20), Some(-50)]);
-        world.since.insert(digest(n), since.map(|hours| now - TimeDelta::hours(hours)));
-    }
-}
-
-fn text(tape: &mut Tape) -> String {
-    let host = tape.of(&[HOST, HOST, HOST, HOST, "210987654321.dkr.ecr.eu-west-1.amazonaws.com", "mirror.example.com"]);
-    let (repository, tag) = (tape.of(&REPOSITORIES), tape.of(&TAGS));
-    let pinned = digest(u8::try_from(tape.pick(12)).unwrap());
-    match tape.pick(12) {
-        0..5 => format!("{host}/{repository}:{tag}"),
-        5..8 => format!("{host}/{repository}@{pinned}"),
-        8..10 => format!("{host}/{repository}:{tag}@{pinned}"),
-        10 => format!("{host}/{repository}"),
-        _ => format!("{HOST}/{repository}:"),
-    }
-}
-
-fn used(world: &mut World, tape: &mut Tape) -> Used {
-    match tape.pick(12) {
-        0..7 => {
-            let running = tape.one_in(3).then(|| digest(u8::try_from(tape.pick(12)).unwrap()).to_string().into());
-            Used::Image { text: text(tape).into(), digest: running }
-        }
-        7..10 => {
-            let (revision, text) = (u32::from(tape.pick(5)) + 10, text(tape));
-            Used::Definition(world.definition("old", revision, false, 300, &text))
-        }
-        10 => Used::Digest(digest(u8::try_from(tape.pick(12)).unwrap()).to_string().into()),
-        _ => Used::Repository(tape.of(&REPOSITORIES).into()),
-    }
-}
 
 /// Names of what a plan deletes.
 fn deleted(plan: &Plan<'_>) -> BTreeSet<(String, Digest)> {
@@ -174,27 +34,37 @@ fn naive<'a>(world: &'a World, snapshot: &'a Snapshot, memory: &'a Memory) -> Na
     Naive { snapshot, policy: &world.policy, memory, now: world.now }
 }
 
-fn tape() -> impl Strategy<Value = Vec<u16>> {
-    proptest::collection::vec(any::<u16>(), 0..400)
-}
-
 /// As many as `PROPTEST_CASES` says, halved: the naive planner takes its time.
 fn cases() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig { cases: default.cases / 2, ..default }
 }
 
-/// A property that holds because nothing ever happens would be worth nothing.
+/// A property that holds because nothing ever happens would be worth nothing: random worlds delete something, also where
+/// others may pull, where readers read elsewhere, and where deletions spread.
 #[test]
 fn random_worlds_delete_something_often_enough() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let deletes = (0..400).filter(|_| {
+    let mut counts = [0; 4];
+    for _ in 0..400 {
         let tape = tape().new_tree(&mut runner).unwrap().current();
-        !world(&mut Tape(tape.into_iter())).planned(deleted).is_empty()
-    });
-    let share = deletes.count();
-    assert!(share >= 60, "{share} of 400");
+        let world = world(&mut Tape::of_numbers(tape));
+        let gone = world.planned(deleted);
+        let any = |is_meant: &dyn Fn(&str) -> bool| gone.iter().any(|(name, _)| is_meant(name));
+        let spreads = |name: &str| world.replication.iter().any(|rule| rule.deletes && rule.names(name));
+        let cases = [
+            any(&|_| true),
+            any(&|name| matches!(world.accesses.get(name), Some(Reading::Some(_)))),
+            any(&|_| !world.policy.readers.is_empty()),
+            any(&spreads),
+        ];
+        for (count, case) in counts.iter_mut().zip(cases) {
+            *count += usize::from(case);
+        }
+    }
+    let enough = counts.iter().zip([80, 20, 40, 6]).all(|(count, least)| *count >= least);
+    assert!(enough, "of 400, and of these shared, with readers, and with copies: {counts:?}");
 }
 
 proptest! {
@@ -202,7 +72,7 @@ proptest! {
 
     #[test]
     fn the_planner_deletes_what_the_naive_one_deletes(tape in tape()) {
-        let world = world(&mut Tape(tape.into_iter()));
+        let world = world(&mut Tape::of_numbers(tape));
         let (snapshot, memory) = (world.snapshot(), world.remembered());
         let planned = plan(&snapshot, &world.policy, &memory, world.now);
         prop_assert_eq!(deleted(&planned), naive(&world, &snapshot, &memory).deleted());
@@ -216,7 +86,7 @@ proptest! {
 
     #[test]
     fn nothing_that_a_root_reaches_is_deleted(tape in tape()) {
-        let world = world(&mut Tape(tape.into_iter()));
+        let world = world(&mut Tape::of_numbers(tape));
         let (snapshot, memory) = (world.snapshot(), world.remembered());
         let deleted = deleted(&plan(&snapshot, &world.policy, &memory, world.now));
         for repository in &snapshot.inventory.repositories {
@@ -228,7 +98,7 @@ proptest! {
 
     #[test]
     fn a_reference_more_never_deletes_more(tape in tape()) {
-        let mut tape = Tape(tape.into_iter());
+        let mut tape = Tape::of_numbers(tape);
         let mut world = world(&mut tape);
         let before = world.planned(deleted);
         let of = used(&mut world, &mut tape);
@@ -237,11 +107,32 @@ proptest! {
     }
 
     #[test]
+    fn somebody_more_who_may_pull_and_a_copy_more_never_delete_more(tape in tape()) {
+        let mut tape = Tape::of_numbers(tape);
+        let mut world = world(&mut tape);
+        let before = world.planned(deleted);
+        if tape.one_in(2) {
+            world.replication.push(replication(&mut tape));
+        } else {
+            let name = tape.of(&REPOSITORIES).to_owned();
+            let access = world.accesses.get(&name).unwrap_or(&world.access).clone();
+            if let Reading::None | Reading::Some(_) = access {
+                let mut access = if let Reading::Some(access) = access { access } else { Access::default() };
+                let group = if tape.one_in(2) { &mut access.by_registry } else { &mut access.principals };
+                group.insert(principal(&mut tape));
+                world.accesses.insert(name, Reading::Some(access));
+            }
+        }
+        prop_assert!(world.planned(deleted).is_subset(&before));
+    }
+
+    #[test]
     fn the_order_of_the_input_means_nothing_and_a_re_run_is_byte_identical(tape in tape()) {
-        let world = world(&mut Tape(tape.into_iter()));
+        let world = world(&mut Tape::of_numbers(tape));
         let (snapshot, memory) = (world.snapshot(), world.remembered());
         let mut turned = snapshot.clone();
         turned.inventory.repositories.reverse();
+        turned.inventory.replication.reverse();
         turned.in_use.uses.reverse();
         turned.in_use.sources.reverse();
         for repository in &mut turned.inventory.repositories {
@@ -259,7 +150,7 @@ proptest! {
     /// comparison with AWS's clock helps. Neither deletes more than the guards allow.
     #[test]
     fn a_clock_that_is_off_in_one_scan_deletes_nothing_that_no_other_scan_has_found(tape in tape(), hours in -2_000_i64..2_000) {
-        let mut world = world(&mut Tape(tape.into_iter()));
+        let mut world = world(&mut Tape::of_numbers(tape));
         let (snapshot, memory, right) = (world.snapshot(), world.remembered(), world.now);
         world.now = right + TimeDelta::hours(hours);
         let planned = plan(&snapshot, &world.policy, &memory, world.now);
@@ -282,7 +173,7 @@ proptest! {
     /// Two scans that far apart delete exactly what both find; memory that is lost only delays.
     #[test]
     fn memory_that_is_lost_only_delays(tape in tape()) {
-        let world = world(&mut Tape(tape.into_iter()));
+        let world = world(&mut Tape::of_numbers(tape));
         let snapshot = world.snapshot();
         let lost = Memory { active: world.memory.active.clone(), ..Memory::default() };
         let first = plan(&snapshot, &world.policy, &lost, world.now);
@@ -299,7 +190,7 @@ proptest! {
     /// deletion comes behind all deletions that it has to wait for.
     #[test]
     fn parents_come_first(tape in tape()) {
-        let world = world(&mut Tape(tape.into_iter()));
+        let world = world(&mut Tape::of_numbers(tape));
         let (snapshot, memory) = (world.snapshot(), world.remembered());
         let file = plan(&snapshot, &world.policy, &memory, world.now).file();
         for repository in &file.repositories {

@@ -5,7 +5,7 @@ use coalmine_pipeline::Home;
 
 use super::world::{World, digest, reference};
 use crate::in_use::{Content, Definition, Reach, Source, SourceReport, Step, Use, Used};
-use crate::inventory::{Access, Manifest, Reading, RegistryAccess, Replication};
+use crate::inventory::{Manifest, Replication};
 use crate::plan::{Freeze, Gap, Kept, Verdict};
 use crate::policy::Policy;
 
@@ -243,50 +243,25 @@ fn a_reference_that_cannot_be_read_freezes_what_it_may_mean() {
 }
 
 #[test]
-fn whoever_else_may_pull_freezes_a_repository() {
+fn a_digest_that_is_named_at_a_copy_keeps_its_image_wherever_it_is() {
     let mut world = World::new();
     world.image("shop/app", 1, &[], 40);
-    let policy = |who: &str| {
-        let text =
-            format!(r#"{{"Statement": {{"Effect": "Allow", "Action": "ecr:*", "Principal": {{"AWS": "{who}"}}}}}}"#);
-        Reading::Some(Access::read(&text))
-    };
-    world.access = policy("210987654321");
-    assert_eq!(world.deleted(), NOTHING);
-    assert!(world.why(1).contains("its policy lets account 210987654321 pull"), "{}", world.why(1));
-    world.access = policy("123456789012");
+    world.image("shop/web", 2, &[], 1);
+    let readers = "\n[[readers]]\naccount = \"123456789012\"\nregions = [\"eu-west-2\"]\n\
+        [[shared]]\nrepositories = [\"**\"]\nwith = [\"123456789012\"]";
+    world.policy = Policy::parse(&format!("{}{readers}", super::world::POLICY)).unwrap();
+    let copy = Home { account: "123456789012".into(), region: "eu-west-2".into() };
+    world.in_use.sources.extend(Source::IN_PLACES.map(|source| SourceReport {
+        source,
+        home: Some(copy.clone()),
+        reach: Reach::Complete,
+    }));
     assert_eq!(world.deleted(), [1]);
-    world.access = Reading::NotRead;
-    assert_eq!(world.deleted(), NOTHING);
-    let shared = "\n[[shared]]\nrepositories = [\"shop/*\"]\nwith = [\"210987654321\"]";
-    world.policy = Policy::parse(&format!("{}{shared}", super::world::POLICY)).unwrap();
-    world.access = policy("210987654321");
-    assert_eq!(world.deleted(), [1]);
-    world.access = policy("*");
-    assert_eq!(world.deleted(), NOTHING);
-}
-
-#[test]
-fn whoever_may_pull_by_the_registrys_policy_freezes_a_repository() {
-    let mut world = World::new();
-    world.image("shop/app", 1, &[], 40);
-    let statement = r#"{"Effect": "Allow", "Action": "ecr:*", "Principal": {"AWS": "210987654321"}, "Resource": "*"}"#;
-    let registry = RegistryAccess::read(&format!(r#"{{"Statement": [{statement}]}}"#));
-    world.access = registry.added_to(Reading::None, "shop/app");
-    assert_eq!(world.deleted(), NOTHING);
-    assert!(world.why(1).contains("the registry's policy lets account 210987654321 pull"), "{}", world.why(1));
-    let shared = "\n[[shared]]\nrepositories = [\"shop/*\"]\nwith = [\"210987654321\"]";
-    world.policy = Policy::parse(&format!("{}{shared}", super::world::POLICY)).unwrap();
-    assert_eq!(world.deleted(), [1]);
-}
-
-#[test]
-fn a_policy_that_was_not_read_freezes_only_where_something_could_go() {
-    let mut world = World::new();
-    world.access = Reading::NotRead;
-    world.planned(|plan| assert_eq!(plan.repositories[0].frozen, []));
-    world.image("shop/app", 1, &[], 40);
-    world.planned(|plan| assert_eq!(plan.repositories[0].frozen, [Freeze::PolicyNotRead]));
+    world.uses(&format!("123456789012.dkr.ecr.eu-west-2.amazonaws.com/shop/web@{}", digest(1)), None);
+    for deletes in [false, true] {
+        world.replication = vec![Replication { destinations: vec![copy.clone()], prefixes: vec![], deletes }];
+        assert_eq!(world.deleted(), NOTHING, "{deletes}");
+    }
 }
 
 #[test]

@@ -38,7 +38,9 @@ pub(super) struct World {
     pub(super) images: BTreeMap<String, Vec<Image>>,
     pub(super) manifests: Manifests,
     pub(super) in_use: InUse,
+    /// Who may pull from repositories that are not in `accesses`.
     pub(super) access: Reading<crate::inventory::Access>,
+    pub(super) accesses: BTreeMap<String, Reading<crate::inventory::Access>>,
     pub(super) replication: Vec<crate::inventory::Replication>,
     /// Of images that are not in here, that they were found old and unreferenced ten days ago.
     pub(super) since: BTreeMap<Digest, Option<DateTime<Utc>>>,
@@ -63,6 +65,7 @@ impl World {
             manifests: Manifests::new(),
             in_use: InUse { sources: sources.collect(), ..InUse::default() },
             access: Reading::None,
+            accesses: BTreeMap::new(),
             replication: Vec::new(),
             since: BTreeMap::new(),
             memory: Memory::default(),
@@ -114,7 +117,21 @@ impl World {
 
     /// A task definition of one container; its ARN.
     pub(super) fn definition(&mut self, family: &str, revision: u32, active: bool, days: i64, image: &str) -> Arc<str> {
-        let arn: Arc<str> = format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/{family}:{revision}").into();
+        self.definition_in(&home(), family, revision, active, days, image)
+    }
+
+    /// The same in another place.
+    pub(super) fn definition_in(
+        &mut self,
+        place: &Home,
+        family: &str,
+        revision: u32,
+        active: bool,
+        days: i64,
+        image: &str,
+    ) -> Arc<str> {
+        let Home { account, region } = place;
+        let arn: Arc<str> = format!("arn:aws:ecs:{region}:{account}:task-definition/{family}:{revision}").into();
         let content = Content::Read {
             registered: Some(self.days_ago(days)),
             containers: [(Arc::from("web"), Box::from(image))].into(),
@@ -135,7 +152,7 @@ impl World {
             name: name.clone(),
             created: None,
             tag_mutability: "MUTABLE".into(),
-            access: self.access.clone(),
+            access: self.accesses.get(name).unwrap_or(&self.access).clone(),
             images: Some(images.iter().cloned().collect()),
         });
         let inventory =
