@@ -104,6 +104,25 @@ pub(crate) fn honest(whole: &Played, played: &Played) -> Result<(), String> {
     ))
 }
 
+/// Whether a disturbed tale ended as without the disturbance, whatever was deployed on the way: that took so long that the
+/// canary may have gone back to what the full service runs by now.
+pub(crate) fn same_but_for_history(whole: &Played, played: &Played) -> Result<(), String> {
+    let without = |end: &End| {
+        let services = end.services.iter().map(|(name, service)| (name.clone(), service.without_deployments()));
+        End { services: services.collect(), ..end.clone() }
+    };
+    let (mut whole, end) = (without(&whole.end), without(&played.end));
+    let runs = end.services["app"].images.clone();
+    if let Some(canary) = whole.services.get_mut("app-canary").filter(|_| end.services["app-canary"].images == runs) {
+        canary.images = runs;
+    }
+    if whole == end {
+        return Ok(());
+    }
+    let messages = &played.messages;
+    Err(format!("undisturbed it ends as {whole:#?}\nbut then as {end:#?}\nsaying {messages:#?}"))
+}
+
 /// Reads the end of a tale.
 pub(crate) async fn end(story: &Story, app: &Application) -> End {
     let (executions, actions) = story.world(|world| history(world, app));

@@ -5,8 +5,7 @@ use std::time::Duration;
 use simulator::Skew;
 use simulator::faults::FaultPlan;
 
-use crate::end::honest;
-use crate::kinds::{ALL, Claim, Kind};
+use crate::kinds::{ALL, Kind};
 use crate::play::{Cast, Disturbance, Played, play, undisturbed};
 use crate::points::{Extent, Tally};
 use crate::stage::WORKER_KEY;
@@ -14,7 +13,8 @@ use crate::tales::Tale;
 
 /// Tries one kind of fault at the calls of the tales that it can happen to; in a sample, in one tale.
 #[expect(clippy::disallowed_methods, reason = "how long the matrices may take is the caller's to say")]
-fn each_call(Kind { name, cast, claim, rule }: Kind, seed: u64) {
+fn each_call(kind: Kind, seed: u64) {
+    let Kind { name, cast, rule, .. } = kind;
     let usual = std::env::var_os("COALMINE_FAULTS").is_none();
     let extent = Extent::told("COALMINE_FAULTS", 1);
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -32,10 +32,7 @@ fn each_call(Kind { name, cast, claim, rule }: Kind, seed: u64) {
             let plan = FaultPlan::seeded(seed).rule(rule.caller(WORKER_KEY));
             let what = format!("{tale:?}, {cast:?}, {name} at {call}");
             let played = play(tale, cast, &Disturbance::of(plan));
-            match claim {
-                Claim::Same => tally.same_end(&whole, played, &what),
-                Claim::Honest => tally.count(played, &what, |played: &Played| honest(&whole, played)),
-            }
+            tally.as_claimed(kind.claim_of(tale), &whole, played, &what);
         }
     }
     tally.close(name);

@@ -6,6 +6,7 @@ use simulator::faults::{Fault, Freeze, Moment, Rule, SentCall};
 use simulator::{ErrorReply, Service};
 
 use crate::play::{Cast, LAG};
+use crate::tales::Tale;
 
 /// How many attempts the SDK makes before it gives a call up.
 const ATTEMPTS: u64 = 3;
@@ -18,6 +19,8 @@ const FREEZE: Duration = Duration::from_secs(80);
 pub(crate) enum Claim {
     /// As without.
     Same,
+    /// As without, but for deployments in between: what somebody else deployed was overtaken by a frozen call, and came back.
+    CameBack,
     /// As without, or given up, and so said.
     Honest,
 }
@@ -36,6 +39,12 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// How a tale may end with it.
+    pub(crate) fn claim_of(&self, tale: Tale) -> Claim {
+        let freezes = self.name.starts_with("frozen");
+        if freezes && tale == Tale::Superseded { Claim::CameBack } else { self.claim }
+    }
+
     /// What tells one kind's sample from another's.
     pub(crate) fn seed(&self) -> u64 {
         self.name.bytes().map(u64::from).sum()

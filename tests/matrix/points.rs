@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use simulator::Service;
 use simulator::faults::SentCall;
 
+use crate::end::{honest, same_but_for_history};
+use crate::kinds::Claim;
 use crate::play::Played;
 use crate::stage::story::READS;
 
@@ -105,6 +107,15 @@ impl Tally {
             let Played { end, messages, .. } = played;
             Err(format!("undisturbed it ends as {:#?}\nbut then as {end:#?}\nsaying {messages:#?}", undisturbed.end))
         });
+    }
+
+    /// Counts one that must end as is claimed.
+    pub(crate) fn as_claimed(&mut self, claim: Claim, whole: &Played, disturbed: Result<Played, String>, what: &str) {
+        match claim {
+            Claim::Same => self.same_end(whole, disturbed, what),
+            Claim::CameBack => self.count(disturbed, what, |played| same_but_for_history(whole, played)),
+            Claim::Honest => self.count(disturbed, what, |played| honest(whole, played)),
+        }
     }
 
     /// Counts one that must end as `judge` says.

@@ -9,7 +9,7 @@ use simulator::cloudwatch::{AlarmSpec, AlarmState, add_alarm};
 use simulator::ecr::{Behaviour, ImageSpec};
 use simulator::{Simulator, World};
 
-use crate::stage::{Application, CLUSTER, Story};
+use crate::stage::{Application, CLUSTER, Story, WORKER_KEY};
 
 /// An alarm without dimensions, which people set.
 const ALARM: &str = "shop-5xx";
@@ -197,6 +197,10 @@ impl Tale {
             Self::Superseded if release.turns_over().await => {
                 // So slow that a worker is back before its end: the canary goes back to what was successful by then.
                 story.somebody_deploys(app, "app", Behaviour::SlowStart(Duration::from_secs(300))).await;
+                // The call that it stands in may still come, and take the place of that.
+                if story.simulator.is_frozen(WORKER_KEY) {
+                    story.expect_late_calls("app");
+                }
             }
             Self::ImageVanishes if release.begins().await => {
                 release.behave(Behaviour::CannotBePulled);

@@ -2,8 +2,7 @@
 
 use simulator::faults::{Fault, FaultPlan, Moment, SentCall};
 
-use crate::end::honest;
-use crate::kinds::{ALL, Claim, Kind};
+use crate::kinds::{ALL, Kind};
 use crate::play::{Cast, Disturbance, Played, play, undisturbed};
 use crate::points::{Extent, Tally};
 use crate::stage::WORKER_KEY;
@@ -54,10 +53,7 @@ fn goes_wrong(tally: &mut Tally, Kind { name, cast, claim, rule }: Kind, seed: u
             let Some(rule) = rule(call) else { continue };
             let played = play(tale, cast, &Disturbance::of(FaultPlan::seeded(seed).rule(rule.caller(WORKER_KEY))));
             let what = format!("{tale:?}, {cast:?}, {name} at {call}");
-            match claim {
-                Claim::Same => tally.same_end(&whole, played, &what),
-                Claim::Honest => tally.count(played, &what, |played: &Played| honest(&whole, played)),
-            }
+            tally.as_claimed(claim, &whole, played, &what);
         }
     }
 }

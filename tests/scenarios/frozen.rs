@@ -228,6 +228,34 @@ async fn a_canary_that_a_retry_deploys_is_left_to_it_by_a_worker_that_wakes() {
     }
 }
 
+/// The call that begins the turnover arrives when a peer has made it, and somebody else has deployed after that: the peer,
+/// which was about to leave the service to them, gives theirs its place back.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_deployed_comes_back_where_a_frozen_call_took_its_place() {
+    let app = Application::web("app", 2).canary_with("BakeTime", "0s").full_with("BakeTime", "10s");
+    let at = |rule: Rule| rule.operation("UpdateService").subject("app");
+    let (story, _peer) = frozen_at(&app, 1016, Freeze::WhileSending, 90, at);
+    let execution = story.release_to_full(&app, "v2", Behaviour::Good).await;
+    story
+        .until("a new task beside an old one", |world| {
+            matches!(world.ecs.view(CLUSTER, "app").expect("a service").new_and_old(), (1.., 1..))
+        })
+        .await;
+    story.somebody_deploys(&app, "app", Behaviour::SlowStart(Duration::from_secs(120))).await;
+    let theirs = story.runs("app");
+    assert!(story.simulator.is_frozen(WORKER_KEY), "the call is still to come");
+    story.expect_late_calls("app");
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("app", &execution, "Full");
+    assert!(message.contains("then a call of a worker that had stood still brought app:2 once more"), "{message}");
+    assert!(message.contains(&format!("main/app runs {theirs} again")), "{message}");
+    story.pass(Duration::from_secs(1_200)).await;
+    story.runs_image(&app, "app", "by-hand");
+    assert_eq!((story.runs("app"), story.percents("app")), (theirs, (100, 200)));
+    assert_eq!(story.final_results(&execution, "Full"), 1);
+    story.each_job_has_one_accepted_result();
+}
+
 /// Somebody deletes the worker's object: nobody took its jobs over, so it gives them back itself.
 #[tokio::test(start_paused = true)]
 async fn a_frozen_worker_whose_object_was_lost_gives_its_job_back() {

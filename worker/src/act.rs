@@ -7,6 +7,7 @@ use crate::aws::ecs::Change;
 use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Step, Update, Which};
 use crate::deploy::earlier::Lender;
+use crate::deploy::overtaken;
 use crate::deploy::progress::{Phase, Target};
 use crate::deploy::release::count;
 use crate::deploy::restore::{self, Restore};
@@ -58,6 +59,7 @@ pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<(), AwsError>
         Step::Update(update) => change(turn, update).await,
         Step::RollBack => roll_back(turn).await,
         Step::PlanRestore => plan_restore(turn).await,
+        Step::GiveWay => give_way(turn).await,
         Step::Wait | Step::Undo(_) | Step::Succeed | Step::Fail => Ok(()),
     }
 }
@@ -94,6 +96,26 @@ async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
         }
         None => turn.view.searched = true,
     }
+    Ok(())
+}
+
+/// Looks for what somebody else deployed last, which a late call of this action has taken the place of.
+async fn give_way(turn: &mut Turn<'_>) -> Result<(), AwsError> {
+    let (Some(former), Some(ours)) = (turn.progress.former.clone(), turn.progress.revision.clone()) else {
+        return Ok(());
+    };
+    let (service, ecs) = (turn.view.service()?, &turn.tools.ecs);
+    let floor = former.at.unwrap_or(turn.progress.started - CLOCK_SKEW_SECONDS);
+    let since = coalmine_door::clock::Time::from_timestamp(floor, 0);
+    let mut overtaken = None;
+    for listed in ecs.list_deployments(&service.cluster, &service.name, since, false).await? {
+        let target = ecs.service_revision(&listed.target).await?.revision;
+        if target != ours && target != former.revision {
+            overtaken = Some(target);
+            break;
+        }
+    }
+    overtaken::give_way(&mut turn.progress, overtaken, turn.tools.clock.now().timestamp());
     Ok(())
 }
 

@@ -46,6 +46,8 @@ pub enum Step {
     Undo(Cause),
     /// Find out what the canary goes back to.
     PlanRestore,
+    /// Find out what a late call of this action has taken the place of, and go back to that.
+    GiveWay,
     /// The action succeeded.
     Succeed,
     /// The action failed; what could be undone is undone.

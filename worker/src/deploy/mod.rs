@@ -20,6 +20,7 @@ pub mod hold;
 pub mod message;
 pub mod nearest;
 pub mod outlook;
+pub mod overtaken;
 pub mod preflight;
 pub mod progress;
 pub mod release;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::deploy::batch::{CANARY_PERCENTS, Percents};
 use crate::deploy::decision::{Decision, Role, Sight, Step, Terms, Update, Which, elapsed};
+use crate::deploy::overtaken;
 use crate::deploy::progress::{Cause, CauseKind, Former, Phase, Progress, Target};
 use crate::deploy::rollout::{keep_percents, settle};
 use crate::deploy::view::{DeploymentStatus, Service};
@@ -134,6 +135,10 @@ pub fn canary(
 ) -> Decision {
     let (canary, which) = match terms.role {
         Role::Canary => (sight.service, Which::Own),
+        Role::Full if overtaken::is_back(progress, sight.service) => {
+            let (label, ours) = (sight.service.label(), &sight.service.revision);
+            return Decision::new(Step::GiveWay, format!("a late call has told {label} to run {ours} once more"));
+        }
         Role::Full => (sight.partner, Which::Partner),
     };
     let decision = canary_back(terms, progress, sight, (canary, which), (target, told, own), now);
