@@ -6,7 +6,7 @@ use simulator::Skew;
 use simulator::faults::FaultPlan;
 
 use crate::kinds::{ALL, Kind};
-use crate::play::{Cast, Disturbance, Played, play, undisturbed};
+use crate::play::{Cast, Disturbance, play, undisturbed};
 use crate::points::{Extent, Tally};
 use crate::stage::WORKER_KEY;
 use crate::tales::Tale;
