@@ -138,8 +138,8 @@ impl Clock {
         Moment { date: self.now(), instant: Instant::now() }
     }
 
-    /// How long ago a moment was, or less: a machine that slept tells it by the date, one whose clock was set back by the
-    /// program's own time.
+    /// How long ago a moment was, or longer, where the clock was set ahead since: a machine that slept tells it by the
+    /// date, one whose clock was set back by the program's own time.
     #[must_use]
     pub fn age(&self, moment: Moment) -> Duration {
         let by_date = (self.now() - moment.date).to_std().unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::deploy::batch::Percents;
 use crate::deploy::decision::{Role, Step, Update, Which};
 use crate::deploy::earlier::Lender;
 use crate::deploy::overtaken;
-use crate::deploy::progress::{Phase, Target};
+use crate::deploy::progress::{Phase, Progress, Target};
 use crate::deploy::release::count;
 use crate::deploy::restore::{self, Restore};
 use crate::deploy::revision::Revision;
@@ -21,6 +21,7 @@ use crate::observe::deployment_arn;
 use crate::tools::Tools;
 use crate::turn::Turn;
 use coalmine_door::AwsError;
+use coalmine_door::clock::Time;
 
 /// How far the clocks of AWS and of this worker may differ, when deployments are searched by date.
 const CLOCK_SKEW_SECONDS: i64 = 60;
@@ -64,23 +65,29 @@ pub(crate) async fn act(turn: &mut Turn<'_>, step: Step) -> Result<(), AwsError>
     }
 }
 
+/// When the action began, in epoch seconds: its deployments come after that. Where AWS's date, which theirs are as well, is
+/// not known, this worker's own has to do.
+fn began(progress: &Progress) -> i64 {
+    let dated = progress.former.as_ref().and_then(|former| former.at);
+    dated.unwrap_or(progress.started - CLOCK_SKEW_SECONDS)
+}
+
 /// Finds the service deployment that brings our revision: among those created since the action began, or, where the
 /// service runs the revision already, the current one. A stage that is retried may bring the revision of its first try,
 /// whose deployment is over.
 async fn bind(turn: &mut Turn<'_>) -> Result<(), AwsError> {
     let Some(ours) = turn.progress.revision.clone() else { return Ok(()) };
     let service = turn.view.service()?.clone();
-    // Both dates are AWS's own, however far this worker's clock is off; where the begin is not known, its own has to do.
-    let began = turn.progress.former.as_ref().and_then(|former| former.at);
-    let floor = began.unwrap_or(turn.progress.started - CLOCK_SKEW_SECONDS);
-    let since = coalmine_door::clock::Time::from_timestamp(floor, 0);
+    let is_dated = turn.progress.former.as_ref().is_some_and(|former| former.at.is_some());
+    let floor = began(&turn.progress);
+    let since = Time::from_timestamp(floor, 0);
     let ecs = &turn.tools.ecs;
     let mut found = None;
     for listed in ecs.list_deployments(&service.cluster, &service.name, since, false).await? {
         let earlier = listed.created.is_none_or(|created| created.timestamp() < floor);
         let over = !matches!(listed.status, DeploymentStatus::Running | DeploymentStatus::Successful);
         let before = listed.created.is_some_and(|created| created.timestamp() < turn.progress.started);
-        let first_try = earlier || began.is_none() && before && over;
+        let first_try = earlier || !is_dated && before && over;
         if !first_try && ecs.service_revision(&listed.target).await?.revision == ours {
             found = Some(listed.arn);
             break;
@@ -105,8 +112,7 @@ async fn give_way(turn: &mut Turn<'_>) -> Result<(), AwsError> {
         return Ok(());
     };
     let (service, ecs) = (turn.view.service()?, &turn.tools.ecs);
-    let floor = former.at.unwrap_or(turn.progress.started - CLOCK_SKEW_SECONDS);
-    let since = coalmine_door::clock::Time::from_timestamp(floor, 0);
+    let since = Time::from_timestamp(began(&turn.progress), 0);
     let mut overtaken = None;
     for listed in ecs.list_deployments(&service.cluster, &service.name, since, false).await? {
         let target = ecs.service_revision(&listed.target).await?.revision;
