@@ -8,7 +8,6 @@
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 #![expect(clippy::print_stdout, reason = "a bench prints what it found")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use coalmine_janitor::in_use::{Content, Definition, InUse, Reach, Source, Source
 use coalmine_janitor::inventory::{
     Child, Image, Inventory, Manifest, Manifests, MediaType, Names, Reading, Repository, Status,
 };
-use coalmine_janitor::memory::Memory;
+use coalmine_janitor::memory::{Memory, Waiting};
 use coalmine_janitor::plan::{PlanFile, Snapshot, plan};
 use coalmine_janitor::policy::Policy;
 use coalmine_janitor::state::STATE_BYTES_MAX;
@@ -114,7 +113,7 @@ impl std::io::Write for Counter {
 }
 
 fn condemned(memory: &Memory) -> usize {
-    memory.condemned.values().map(BTreeMap::len).sum()
+    memory.condemned.values().map(Waiting::len).sum()
 }
 
 /// The most memory that this process ever had, by the kernel.

@@ -92,14 +92,15 @@ impl<'p> Run<'p> {
         progress: Progress,
     ) -> Result<Self, RunError> {
         let ground = Ground::open(door, policy, state, budget).await?;
-        let (loaded, mut kept) = state::load(&ground.store, &ground.registry.home).await?;
+        let (loaded, before, mut kept) = state::load(&ground.store, &ground.registry.home).await?;
         if let Some(ledger) = &ground.ledger {
             ledger.know(std::mem::take(&mut kept.ledger));
         }
         let cache = Cache::new(kept);
-        let before = loaded.memory.clone().unwrap_or_default();
-        let memory = before.clone().looking_at(&policy.looks(&ground.registry.home));
-        if !before.condemned.is_empty() && memory.condemned.is_empty() {
+        let before = before.unwrap_or_default();
+        let had_condemned = !before.condemned.is_empty();
+        let memory = before.looking_at(&policy.looks(&ground.registry.home));
+        if had_condemned && memory.condemned.is_empty() {
             warn!(
                 "earlier scans looked for references elsewhere than this policy says: every image begins to wait anew"
             );
@@ -113,9 +114,8 @@ impl<'p> Run<'p> {
     /// # Errors
     /// When the registry cannot be read.
     pub async fn scan(&self, out: &mut impl Write, json: bool) -> Result<u8, RunError> {
-        let memory = self.memory.clone();
-        let seen = self.look(&memory).await?;
-        let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
+        let seen = self.look().await?;
+        let plan = plan(&seen.snapshot, self.policy, &self.memory, seen.began);
         Report::of(&plan, self.ground.counts.get()).scan(out, json).map_err(RunError::Output)?;
         self.measure(&plan, None);
         Ok(if plan.is_complete() { EXIT_OK } else { EXIT_INCOMPLETE })
@@ -126,9 +126,8 @@ impl<'p> Run<'p> {
     /// # Errors
     /// When the registry cannot be read, or the memory or plan cannot be written.
     pub async fn plan(&self, out: &mut impl Write, json: bool, file: Option<&Path>) -> Result<u8, RunError> {
-        let memory = self.memory.clone();
-        let seen = self.look(&memory).await?;
-        let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
+        let seen = self.look().await?;
+        let plan = plan(&seen.snapshot, self.policy, &self.memory, seen.began);
         let lifecycles = self.lifecycles(&plan).await;
         self.remember(&plan, &seen).await?;
         if let Some(path) = file {
@@ -159,9 +158,8 @@ impl<'p> Run<'p> {
             let own = agreed.repositories.iter().map(|repository| repository.name.as_str()).collect();
             self.check(agreed, &own)?;
         }
-        let memory = self.memory.clone();
-        let seen = self.look(&memory).await?;
-        let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
+        let seen = self.look().await?;
+        let plan = plan(&seen.snapshot, self.policy, &self.memory, seen.began);
         let lifecycles = self.lifecycles(&plan).await;
         let remembered = self.remember(&plan, &seen).await?;
         let mut report = Report::of(&plan, self.ground.counts.get()).with_lifecycles(lifecycles);
@@ -198,8 +196,8 @@ impl<'p> Run<'p> {
         let waited = (self.ground.clock.now() - asked).to_std().unwrap_or_default();
         let places: Vec<Place> = self.ground.places.iter().map(|place| place.later(waited)).collect();
         let registry = self.ground.registry.later(waited);
-        let scanner = Scan { registry: &registry, places: &places, ..self.scanner(&memory) };
-        let mut swept = scanner.sweep(&todo, &memory).await;
+        let scanner = Scan { registry: &registry, places: &places, ..self.scanner() };
+        let mut swept = scanner.sweep(&todo, &self.memory).await;
         for (repository, digest) in acquitted {
             let kept = Outcome::Kept { why: ACQUITTED.to_owned() };
             swept.outcomes.entry(repository).or_default().push((digest, kept));
@@ -215,9 +213,8 @@ impl<'p> Run<'p> {
     /// # Errors
     /// When the registry cannot be read, or there is no such image.
     pub async fn why(&self, out: &mut impl Write, json: bool, image: &str) -> Result<u8, RunError> {
-        let memory = self.memory.clone();
-        let seen = self.look(&memory).await?;
-        let plan = plan(&seen.snapshot, self.policy, &memory, seen.began);
+        let seen = self.look().await?;
+        let plan = plan(&seen.snapshot, self.policy, &self.memory, seen.began);
         let is_told = Report::of(&plan, self.ground.counts.get()).why(out, json, image).map_err(RunError::Output)?;
         if is_told { Ok(EXIT_OK) } else { Err(RunError::NoImage(image.to_owned())) }
     }
@@ -236,12 +233,12 @@ impl<'p> Run<'p> {
         agreed.check(registry, self.policy.hash(), repositories, now).map_err(RunError::Refused)
     }
 
-    fn scanner<'a>(&'a self, memory: &'a Memory) -> Scan<'a> {
+    fn scanner(&self) -> Scan<'_> {
         Scan {
             registry: &self.ground.registry,
             places: &self.ground.places,
             policy: self.policy,
-            memory,
+            memory: &self.memory,
             cache: &self.cache,
             ledger: self.ground.ledger.as_ref(),
             keep_lists: &self.ground.keep_lists,
@@ -251,8 +248,8 @@ impl<'p> Run<'p> {
         }
     }
 
-    async fn look(&self, memory: &Memory) -> Result<Seen, RunError> {
-        let seen = self.scanner(memory).all().await;
+    async fn look(&self) -> Result<Seen, RunError> {
+        let seen = self.scanner().all().await;
         self.progress.end();
         seen.map_err(RunError::Registry)
     }

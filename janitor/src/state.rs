@@ -1,7 +1,13 @@
-//! What is remembered between runs: one object per registry, in S3 or a folder. To lose it only delays deletions.
+//! What is remembered between runs: one object per registry, in S3 or a folder, JSON packed by gzip. To lose it only delays
+//! deletions.
+
+use std::io::{BufReader, Read};
 
 use coalmine_door::store::{Condition, Store, StoreError};
 use coalmine_pipeline::{Digest, Home};
+use flate2::Compression;
+use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
@@ -9,12 +15,13 @@ use tracing::warn;
 use crate::cache::Kept;
 use crate::memory::Memory;
 
-/// The largest state, 512 MiB. A first clean-up remembers most: with a million images, of which 850,000 are condemned, 75,000
-/// task definitions and 200,000 indexes it takes 218 MB (`cargo bench -p coalmine-janitor` says so); what is larger is not
-/// written, and without a memory nothing is ever deleted.
-pub const STATE_BYTES_MAX: usize = 512 << 20;
+/// The largest state as it is stored, 256 MiB. A first clean-up remembers most (`cargo bench -p coalmine-janitor` says how
+/// much); what is larger is not written, and without a memory nothing is ever deleted.
+pub const STATE_BYTES_MAX: usize = 256 << 20;
+/// The largest state as it is read, 1 GiB: what is packed may be far larger than what it is packed in.
+const UNPACKED_BYTES_MAX: u64 = 1 << 30;
 /// The form of what is written. Another one is set aside.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// How often a write is tried again that another janitor came before.
 const TRIES: usize = 5;
 
@@ -29,43 +36,39 @@ struct State {
     cache: Kept,
 }
 
-/// The memory as it was read, and what a write of it depends on. What was read before and never changes is not in here: of a
-/// large registry one copy of it is enough.
+/// What a write of the state depends on. What was read is not in here: of a large registry one copy of it is enough.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What was remembered; `None` where there is nothing, or nothing that can be understood.
-    pub memory: Option<Memory>,
     key: String,
     condition: Condition,
     /// Of the state as it stands in the store.
     sum: Option<Digest>,
 }
 
-/// Reads the state of a registry: the memory, and what was read before and never changes. One that cannot be understood is
-/// set aside, and the run begins without.
+/// Reads the state of a registry: the memory, and what was read before and never changes. Without a memory there was nothing, or
+/// nothing that could be understood: that is set aside.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn load(store: &Store, registry: &Home) -> Result<(Loaded, Kept), StoreError> {
-    let key = format!("janitor/{}-{}.json", registry.account, registry.region);
-    let mut loaded = Loaded { memory: None, key, condition: Condition::New, sum: None };
-    let Some(stored) = store.get(&loaded.key).await? else { return Ok((loaded, Kept::default())) };
+pub async fn load(store: &Store, registry: &Home) -> Result<(Loaded, Option<Memory>, Kept), StoreError> {
+    let key = format!("janitor/{}-{}.json.gz", registry.account, registry.region);
+    let mut loaded = Loaded { key, condition: Condition::New, sum: None };
+    let Some(stored) = store.get(&loaded.key).await? else { return Ok((loaded, None, Kept::default())) };
     loaded.condition = Condition::Unchanged(stored.version.clone());
-    match serde_json::from_slice::<State>(&stored.body) {
+    match read(&stored.body) {
         Ok(state) if state.schema == SCHEMA => {
             loaded.sum = Some(sum(&stored.body));
-            loaded.memory = Some(state.memory);
-            Ok((loaded, state.cache))
+            Ok((loaded, Some(state.memory), state.cache))
         }
         found => {
             let why = found.err().map_or_else(|| String::from("another schema"), |problem| problem.to_string());
-            let aside = format!("unreadable/{}-{}.json", registry.account, &stored.version.replace('"', ""));
+            let aside = format!("unreadable/{}-{}.json.gz", registry.account, &stored.version.replace('"', ""));
             warn!(
                 key = loaded.key,
                 aside, why, "the janitor's memory cannot be understood: it is set aside, and deletions are delayed"
             );
             match store.put(&aside, stored.body, &Condition::New).await {
-                Ok(_) | Err(StoreError::Changed { .. }) => Ok((loaded, Kept::default())),
+                Ok(_) | Err(StoreError::Changed { .. }) => Ok((loaded, None, Kept::default())),
                 Err(problem) => Err(problem),
             }
         }
@@ -81,7 +84,15 @@ pub fn written(memory: &Memory, cache: &Kept) -> Vec<u8> {
         memory: &'a Memory,
         cache: &'a Kept,
     }
-    serde_json::to_vec(&State { schema: SCHEMA, memory, cache }).unwrap_or_default()
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    // Memory takes all that is written.
+    let _ = serde_json::to_writer(&mut packed, &State { schema: SCHEMA, memory, cache });
+    packed.finish().unwrap_or_default()
+}
+
+/// The other way.
+fn read(body: &[u8]) -> serde_json::Result<State> {
+    serde_json::from_reader(BufReader::new(GzDecoder::new(body).take(UNPACKED_BYTES_MAX)))
 }
 
 fn sum(body: &[u8]) -> Digest {
@@ -112,14 +123,14 @@ impl Loaded {
                 Ok(version) => {
                     self.condition = Condition::Unchanged(version);
                     self.sum = Some(sum);
-                    self.memory = Some(memory.clone());
                     return Ok(memory);
                 }
                 Err(StoreError::Changed { key }) => {
                     warn!(key, "another janitor has written its memory meanwhile: both become one");
-                    (*self, _) = load(store, registry).await?;
+                    let (now, theirs, _) = load(store, registry).await?;
+                    *self = now;
                     // Where it is gone, or was set aside, there is nothing of another's to keep.
-                    if let Some(theirs) = &self.memory {
+                    if let Some(theirs) = &theirs {
                         memory = memory.with(theirs);
                     }
                 }
@@ -137,34 +148,55 @@ mod tests {
     use super::*;
     use crate::in_use::Content;
     use crate::inventory::{Child, Manifest};
+    use crate::memory::Waiting;
 
-    /// What cannot be written is never remembered, and what is not remembered never goes.
-    #[test]
-    fn the_memory_of_a_first_clean_up_of_a_million_images_can_be_written() {
-        let digest = |kind: u8, n: u8| Digest::from_bytes([[kind; 16], [n; 16]].concat().try_into().unwrap());
+    /// A state of about so many images as a first clean-up leaves it: all are condemned.
+    fn large(images: u64) -> (Memory, Kept) {
+        let digest =
+            |kind: u64, n: u64| Digest::from_bytes(Sha256::digest([kind, n].map(u64::to_be_bytes).concat()).into());
         let since = "2026-11-20T12:00:00.123456789Z".parse().unwrap();
-        let children =
-            |n: u8| (1..=4).map(move |kind| Child { digest: digest(kind, n), platform: Some("linux/arm64".into()) });
-        let (name, image) = (
-            "some-team/some-service",
-            "123456789012.dkr.ecr.eu-central-1.amazonaws.com/some-team/some-service:build-00123",
-        );
-        let mut memory = Memory::default();
-        let mut size = |kept: Kept, condemned: u8| {
-            memory.condemned = [(name.to_owned(), (0..condemned).map(|n| (digest(5, n), since)).collect())].into();
-            written(&memory, &kept).len() / 100
+        let image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/some-team/some-service:build-00123";
+        let releases = 0..images / 5;
+        let children = |n| {
+            let child = |kind| Child { digest: digest(kind, n), platform: Some("linux/arm64".into()) };
+            Manifest::Read((1..5).map(child).collect())
         };
-        let manifests = (0..100).map(|n| (digest(0, n), Manifest::Read(children(n).collect()))).collect();
-        let definitions = (0..100).map(|n| {
+        let definitions = releases.clone().step_by(3).map(|n| {
             let containers: Arc<[(Arc<str>, Box<str>)]> =
                 [("web".into(), image.into()), ("proxy".into(), image.into())].into();
             let arn = format!("arn:aws:ecs:eu-central-1:123456789012:task-definition/some-service:{n}");
             (Arc::from(arn), Content::Read { registered: Some(since), containers })
         });
-        let of_image = size(Kept::default(), 100);
-        let of_index = size(Kept { manifests, ..Kept::default() }, 0);
-        let of_definition = size(Kept { definitions: definitions.collect(), ..Kept::default() }, 0);
-        let all = 1_000_000 * of_image + 200_000 * of_index + 75_000 * of_definition;
-        assert!(all <= STATE_BYTES_MAX, "{all}: {of_image}, {of_index}, {of_definition}");
+        let cache = Kept {
+            manifests: releases.clone().map(|n| (digest(0, n), children(n))).collect(),
+            definitions: definitions.collect(),
+            ..Kept::default()
+        };
+        let waiting: Waiting = releases.flat_map(|n| (0..5).map(move |kind| (digest(kind, n), since))).collect();
+        (Memory { condemned: [("some-team/some-service".to_owned(), waiting)].into(), ..Memory::default() }, cache)
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let (memory, cache) = large(100);
+        let body = written(&memory, &cache);
+        assert_eq!(body, written(&memory, &cache));
+        let state = read(&body).unwrap();
+        assert_eq!((state.schema, state.memory, state.cache), (SCHEMA, memory, cache));
+        // A part of it is nothing, and neither is what was never packed.
+        for part in [&body[..body.len() - 1], &body[..body.len() / 2], b"", b"{}"] {
+            assert!(read(part).is_err());
+        }
+    }
+
+    /// What cannot be written is never remembered, and what is not remembered never goes.
+    #[test]
+    fn the_memory_of_a_first_clean_up_of_a_million_images_can_be_written() {
+        const PART: usize = 1_000;
+        let (memory, cache) = large(1_000_000 / PART as u64);
+        let all = written(&memory, &cache).len() * PART;
+        assert!(all <= STATE_BYTES_MAX, "{all}");
+        let unpacked = serde_json::to_vec(&memory).unwrap().len() + serde_json::to_vec(&cache).unwrap().len();
+        assert!((unpacked * PART) as u64 <= UNPACKED_BYTES_MAX, "{unpacked}");
     }
 }

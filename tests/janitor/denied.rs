@@ -6,7 +6,6 @@ use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{ErrorReply, Service};
 
 use crate::furnished::{self, POLICY};
-use crate::grants::{BUCKET, MEMORY};
 use crate::yard::{EAGER, HOST, JANITOR_KEY, Yard, definition};
 
 /// Old releases, a young one, and something that could go.
@@ -50,7 +49,7 @@ async fn a_revision_that_is_listed_as_active_and_cannot_be_described_stops_all_d
     yard.plan().await;
     let mut memory = yard.memory();
     memory["cache"]["definitions"] = json!({});
-    yard.world(|world| world.s3.put(BUCKET, MEMORY, memory.to_string().into(), world.now));
+    yard.set_memory(&memory);
     yard.pass(1).await;
     let listed =
         "task definitions were not read, the first of them arn:aws:ecs:eu-central-1:123456789012:task-definition/job:1";
@@ -108,7 +107,7 @@ async fn whatever_is_listed_and_denied_in_a_furnished_account_stops_all_deletion
         for of in ["revisions", "deployments"] {
             memory["cache"][of] = json!({});
         }
-        yard.world(|world| world.s3.put(BUCKET, MEMORY, memory.to_string().into(), world.now));
+        yard.set_memory(&memory);
         yard.pass(1).await;
         stops(&yard, told, rule).await;
     }

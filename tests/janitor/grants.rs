@@ -11,7 +11,7 @@ pub(crate) const SWEEP: &str = include_str!("../../terraform/policies/janitor-sw
 /// Where the module puts the state, beside the worker's ledger.
 pub(crate) const BUCKET: &str = "coalmine-worker-ledger-123456789012-eu-central-1";
 /// Where in it a janitor remembers.
-pub(crate) const MEMORY: &str = "janitor/janitor/123456789012-eu-central-1.json";
+pub(crate) const MEMORY: &str = "janitor/janitor/123456789012-eu-central-1.json.gz";
 /// What encrypts both.
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000";
 

@@ -4,7 +4,7 @@ use coalmine_janitor::cli::EXIT_OK;
 use serde_json::Value;
 
 use crate::grants::{BUCKET, MEMORY};
-use crate::yard::{EAGER, JANITOR_KEY, Yard};
+use crate::yard::{EAGER, JANITOR_KEY, Yard, condemned, packed};
 
 fn with_policy(seed: u64, further: &str) -> Yard {
     let yard = Yard::new(seed, &format!("{EAGER}{further}"));
@@ -59,8 +59,8 @@ async fn what_another_janitor_has_found_in_use_since_is_not_deleted() {
     yard.pass(1).await;
     let kept = yard.world(|world| world.ecr.digest("app", "v2").expect("v2"));
     let mut other: Value = yard.memory();
-    other["memory"]["condemned"]["app"].as_object_mut().expect("images").remove(&kept);
-    let mut other = Some(other.to_string());
+    condemned(&mut other, "app").for_each(|digests| digests.retain(|digest| *digest != kept));
+    let mut other = Some(packed(&other));
     yard.simulator.before_call(move |worlds, call| {
         let writes = call.access_key == JANITOR_KEY && call.operation == "PutObject";
         if let Some(body) = writes.then(|| other.take()).flatten() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use simulator::Service;
 
 use crate::grants::BUCKET;
-use crate::yard::{EAGER, HOST, JANITOR_KEY, Yard};
+use crate::yard::{EAGER, HOST, JANITOR_KEY, Yard, condemned, packed};
 
 fn with_policy(seed: u64, further: &str) -> Yard {
     let yard = Yard::new(seed, &format!("{EAGER}{further}"));
@@ -260,20 +260,18 @@ async fn a_ledger_without_releases_is_told_of_and_one_that_is_not_there_stops_al
 async fn of_two_janitors_the_one_that_writes_later_drops_nothing_that_the_other_found() {
     let yard = with_policy(89, "");
     yard.plan().await;
-    let condemned = |memory: &Value, digest: &str| memory["memory"]["condemned"]["app"].get(digest).is_some();
-    let memory = || -> Value {
-        let body = yard.world(|world| world.s3.get(BUCKET, crate::grants::MEMORY).expect("a memory").body.clone());
-        serde_json::from_slice(&body).expect("JSON")
+    let is_condemned = |memory: &mut Value, digest: &str| {
+        condemned(memory, "app").any(|digests| digests.iter().any(|one| one == digest))
     };
     let (kept, gone) =
         yard.world(|world| (world.ecr.digest("app", "v2").expect("v2"), world.ecr.digest("app", "v3").expect("v3")));
-    let before = memory();
-    assert!(condemned(&before, &kept) && condemned(&before, &gone));
+    let mut before = yard.memory();
+    assert!(is_condemned(&mut before, &kept) && is_condemned(&mut before, &gone));
     yard.pass(1).await;
     // Right before it writes, another one has written that v2 is in use.
     let mut other = before.clone();
-    other["memory"]["condemned"]["app"].as_object_mut().expect("images").remove(&kept);
-    let other = std::sync::Mutex::new(Some(other.to_string()));
+    condemned(&mut other, "app").for_each(|digests| digests.retain(|digest| *digest != kept));
+    let other = std::sync::Mutex::new(Some(packed(&other)));
     yard.simulator.before_call(move |worlds, call| {
         let writes = call.access_key == JANITOR_KEY && call.operation == "PutObject";
         if let Some(body) = writes.then(|| other.lock().expect("a lock").take()).flatten() {
@@ -282,6 +280,6 @@ async fn of_two_janitors_the_one_that_writes_later_drops_nothing_that_the_other_
         }
     });
     yard.plan().await;
-    let after = memory();
-    assert!(!condemned(&after, &kept) && condemned(&after, &gone), "{after:#}");
+    let mut after = yard.memory();
+    assert!(!is_condemned(&mut after, &kept) && is_condemned(&mut after, &gone), "{after:#}");
 }

@@ -224,7 +224,12 @@ impl Yard {
     /// What the janitor remembers, as JSON.
     pub(crate) fn memory(&self) -> Value {
         let body = self.world(|world| world.s3.get(grants::BUCKET, grants::MEMORY).expect("a memory").body.clone());
-        serde_json::from_slice(&body).expect("JSON")
+        serde_json::from_reader(flate2::read::GzDecoder::new(&body[..])).expect("packed JSON")
+    }
+
+    /// Lets it remember something else.
+    pub(crate) fn set_memory(&self, memory: &Value) {
+        self.world(|world| world.s3.put(grants::BUCKET, grants::MEMORY, packed(memory).into(), world.now));
     }
 
     /// All images of all repositories, by digest.
@@ -271,4 +276,18 @@ impl Drop for Yard {
         let refused = self.simulator.take_refusals();
         assert!(refused.is_empty() || std::thread::panicking(), "refused by the policy: {refused:#?}");
     }
+}
+
+/// A memory as it is kept.
+pub(crate) fn packed(memory: &Value) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    serde_json::to_writer(&mut packed, memory)
+        .and_then(|()| packed.finish().map_err(serde_json::Error::io))
+        .expect("memory")
+}
+
+/// The lists of images of a repository that a memory condemns, one for each date.
+pub(crate) fn condemned<'m>(memory: &'m mut Value, repository: &str) -> impl Iterator<Item = &'m mut Vec<Value>> {
+    let by_date = memory["memory"]["condemned"][repository].as_object_mut().expect("dates");
+    by_date.values_mut().map(|digests| digests.as_array_mut().expect("digests"))
 }

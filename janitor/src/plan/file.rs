@@ -151,8 +151,8 @@ impl PlanFile {
         for repository in &mut self.repositories {
             let condemned = memory.condemned.get(&repository.name);
             repository.deletions.retain(|deletion| {
-                let since = condemned.and_then(|images| images.get(&deletion.digest));
-                let stands = since.is_some_and(|since| now - *since >= quarantine);
+                let since = condemned.and_then(|images| images.since(&deletion.digest));
+                let stands = since.is_some_and(|since| now - since >= quarantine);
                 acquitted.extend((!stands).then(|| (repository.name.clone(), deletion.digest)));
                 stands
             });

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use coalmine_pipeline::Digest;
 
 use super::Snapshot;
 use super::aim::{Aimed, Hit, Target, aim};
@@ -16,7 +15,7 @@ use super::size::Freed;
 use super::verdict::{Kept, Verdict};
 use crate::in_use::{Recency, Registries, Root, Roots};
 use crate::inventory::{Image, Images, Inventory, Manifest, Manifests, Principal, Reading, Repository, Status};
-use crate::memory::{ACTIVE_FOR, Memory};
+use crate::memory::{ACTIVE_FOR, Memory, Waiting};
 use crate::policy::{Policy, Rule};
 
 /// What is to be done with each image, and why.
@@ -181,7 +180,7 @@ impl<'a> Judged<'a> {
         let decide = |is_frozen| {
             let (graph, rule, guards) = (&self.graph, self.rule, &policy.guards);
             let case = Case { images, graph, rule, guards, is_frozen, is_incomplete, hits, now };
-            judge(&case, |image| remembered?.get(&image.digest).copied())
+            judge(&case, |image| remembered?.since(&image.digest))
         };
         // A policy is read only where something could go, and only there it is missed. What only waits could not go by any
         // policy. It is condemned without a look at that all the same where an earlier scan has had one, not too long ago:
@@ -298,15 +297,15 @@ impl Plan<'_> {
     /// What the next scan has to know. An incomplete scan condemns nothing new, but what it finds in use is acquitted.
     pub fn memory(&self) -> Memory {
         let before = self.memory;
-        let mut condemned: BTreeMap<String, BTreeMap<Digest, DateTime<Utc>>> = BTreeMap::new();
+        let mut condemned: BTreeMap<String, Waiting> = BTreeMap::new();
         for judged in &self.repositories {
             let images = judged.listed();
             let known = before.condemned.get(&judged.repository.name);
-            let kept: BTreeMap<Digest, DateTime<Utc>> = judged
+            let kept: Waiting = judged
                 .condemned
                 .iter()
                 .filter_map(|(at, since)| Some((images.get(*at as usize)?.digest, *since)))
-                .filter(|(digest, _)| self.is_complete() || known.is_some_and(|known| known.contains_key(digest)))
+                .filter(|(digest, _)| self.is_complete() || known.is_some_and(|known| known.since(digest).is_some()))
                 .collect();
             if !kept.is_empty() {
                 condemned.insert(judged.repository.name.clone(), kept);

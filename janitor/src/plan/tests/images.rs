@@ -253,8 +253,8 @@ fn two_complete_scans_have_to_lie_far_enough_apart() {
     world.since.insert(digest(3), None);
     assert_eq!(world.deleted(), [1]);
     let memory = world.planned(|plan| plan.memory());
-    assert_eq!(memory.condemned["shop/app"][&digest(3)], world.now);
-    assert_eq!(memory.condemned["shop/app"][&digest(1)], world.now - TimeDelta::hours(20));
+    assert_eq!(memory.condemned["shop/app"].since(&digest(3)), Some(world.now));
+    assert_eq!(memory.condemned["shop/app"].since(&digest(1)), Some(world.now - TimeDelta::hours(20)));
 }
 
 #[test]

@@ -354,8 +354,8 @@ impl Naive<'_> {
 
     /// Whether the quarantine is over.
     fn is_over(&self, repository: &Repository, image: &Image) -> bool {
-        let since = self.memory.condemned.get(&repository.name).and_then(|known| known.get(&image.digest));
-        since.is_some_and(|since| self.now - *since >= self.policy.guards.quarantine)
+        let since = self.memory.condemned.get(&repository.name).and_then(|known| known.since(&image.digest));
+        since.is_some_and(|since| self.now - since >= self.policy.guards.quarantine)
     }
 
     /// What the guards choose of what is eligible.

@@ -161,7 +161,7 @@ proptest! {
                 deleted(&planned).into_iter().filter(|(repository, _)| repository == name).map(|(_, digest)| digest).collect();
             let limit = judged.images().count() * world.policy.guards.max_percent as usize / 100;
             prop_assert!(gone.len() <= limit.min(world.policy.guards.max_images as usize));
-            let remembered = |digest: &Digest| memory.condemned.get(name).is_some_and(|known| known.contains_key(digest));
+            let remembered = |digest: &Digest| memory.condemned.get(name).is_some_and(|known| known.since(digest).is_some());
             prop_assert!(gone.iter().all(remembered));
             if hours <= 0 {
                 prop_assert!(gone.is_subset(&wrong.eligible(judged.repository)));
@@ -182,7 +182,7 @@ proptest! {
         let memory = first.memory();
         let second = plan(&snapshot, &world.policy, &memory, later);
         for (repository, digest) in deleted(&second) {
-            prop_assert!(memory.condemned[&repository].contains_key(&digest));
+            prop_assert!(memory.condemned[&repository].since(&digest).is_some());
         }
     }
 

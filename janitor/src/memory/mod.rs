@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use coalmine_pipeline::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::in_use::Arn;
+
+mod waiting;
+
+pub use waiting::Waiting;
 
 /// How long a revision counts that is not listed as ACTIVE any more. Deregistration takes up to ten minutes to be seen
 /// everywhere, and a deployment may begin in between; a day lies beyond both, and within every sensible schedule.
@@ -30,9 +33,9 @@ pub struct Memory {
     /// known of what they found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks: Option<String>,
-    /// Since when an image has been found old and unreferenced, in every complete scan: repository → digest → first
-    /// scan. An image that was found in use in between is not in here.
-    pub condemned: BTreeMap<String, BTreeMap<Digest, DateTime<Utc>>>,
+    /// Since when images of a repository have been found old and unreferenced, in every complete scan. An image that was
+    /// found in use in between is not in here.
+    pub condemned: BTreeMap<String, Waiting>,
     /// When a task definition was last listed as ACTIVE, for the last day. The scan has to keep the content of these,
     /// for a revision that was deregistered a moment ago stays a root.
     pub active: BTreeMap<Arn, DateTime<Utc>>,
@@ -70,12 +73,7 @@ impl Memory {
             self.unshared.clear();
         }
         self.condemned.retain(|repository, images| {
-            let others = other.condemned.get(repository);
-            images.retain(|digest, since| {
-                let theirs = others.and_then(|others| others.get(digest));
-                *since = theirs.map_or(*since, |theirs| *theirs.max(since));
-                theirs.is_some()
-            });
+            *images = other.condemned.get(repository).map(|others| images.with(others)).unwrap_or_default();
             !images.is_empty()
         });
         for (arn, at) in &other.active {
@@ -95,18 +93,22 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use coalmine_pipeline::Digest;
+
     use super::*;
 
     #[test]
     fn of_two_memories_either_acquits_and_either_shows_what_was_active() {
         let at = |day: u32| format!("2026-11-{day:02}T12:00:00Z").parse::<DateTime<Utc>>().unwrap();
-        let digest = |n: u8| Digest::from_bytes([n; 32]);
+        let waiting = |images: &[(u8, u32)]| -> Waiting {
+            images.iter().map(|(n, day)| (Digest::from_bytes([*n; 32]), at(*day))).collect()
+        };
         let ours = Memory {
             scanned: Some(at(20)),
             looks: None,
             condemned: [
-                ("app".to_owned(), [(digest(1), at(10)), (digest(2), at(11)), (digest(3), at(12))].into()),
-                ("base".to_owned(), [(digest(4), at(12))].into()),
+                ("app".to_owned(), waiting(&[(1, 10), (2, 11), (3, 12)])),
+                ("base".to_owned(), waiting(&[(4, 12)])),
             ]
             .into(),
             active: [(Arn::from("a"), at(19)), (Arn::from("b"), at(20))].into(),
@@ -115,15 +117,14 @@ mod tests {
         let theirs = Memory {
             scanned: Some(at(21)),
             looks: None,
-            condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(9)), (digest(5), at(9))].into())]
-                .into(),
+            condemned: [("app".to_owned(), waiting(&[(1, 13), (3, 9), (5, 9)]))].into(),
             active: [(Arn::from("b"), at(19)), (Arn::from("c"), at(21))].into(),
             unshared: [("app".to_owned(), at(21)), ("web".to_owned(), at(21))].into(),
         };
         let both = Memory {
             scanned: Some(at(21)),
             looks: None,
-            condemned: [("app".to_owned(), [(digest(1), at(13)), (digest(3), at(12))].into())].into(),
+            condemned: [("app".to_owned(), waiting(&[(1, 13), (3, 12)]))].into(),
             active: [(Arn::from("a"), at(19)), (Arn::from("b"), at(20)), (Arn::from("c"), at(21))].into(),
             unshared: [("app".to_owned(), at(18))].into(),
         };
@@ -134,7 +135,8 @@ mod tests {
     #[test]
     fn what_another_look_has_found_is_not_known() {
         let since = "2026-11-10T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
-        let condemned: BTreeMap<_, _> = [("app".to_owned(), [(Digest::from_bytes([1; 32]), since)].into())].into();
+        let condemned: BTreeMap<_, _> =
+            [("app".to_owned(), [(Digest::from_bytes([1; 32]), since)].into_iter().collect())].into();
         let unshared: BTreeMap<_, _> = [("app".to_owned(), since)].into();
         let found = |looks: &str| Memory {
             condemned: condemned.clone(),
