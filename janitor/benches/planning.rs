@@ -2,12 +2,13 @@
 //!
 //! A million images in 2,000 repositories, 75,000 task definitions, 10,000 tasks. Each repository has 100 releases: an
 //! index of two platforms with an attestation each, and most of it is condemned, as in a first clean-up. Prints the figures
-//! beside their budgets, and fails beyond them. The state that is written at the end has no budget of its own but the
-//! largest that is read again.
+//! beside their budgets, and fails beyond them. The state that is written at the end is in the same memory, and may be as large
+//! as what is read again.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up fails")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 #![expect(clippy::print_stdout, reason = "a bench prints what it found")]
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,9 +62,11 @@ fn main() {
     );
     let file = planned.file();
     let deletions: usize = file.repositories.iter().map(|repository| repository.deletions.len()).sum();
-    let peak = peak_mib();
-    println!("budget        {:>8.2} s   {MEMORY_MIB:>5} MiB", TIME.as_secs_f64());
-    println!("deletions                {peak:>5} MiB   {deletions} of {} images", REPOSITORIES * RELEASES * IMAGES);
+    println!(
+        "deletions                {:>5} MiB   {deletions} of {} images",
+        peak_mib(),
+        REPOSITORIES * RELEASES * IMAGES
+    );
     drop(file);
 
     let begin = Instant::now();
@@ -91,10 +94,12 @@ fn main() {
         peak_mib(),
         state / 1_000_000
     );
+    let peak = peak_mib();
+    println!("budget        {:>8.2} s   {MEMORY_MIB:>5} MiB", TIME.as_secs_f64());
     assert!(state <= STATE_BYTES_MAX, "a state of {state} bytes could not be written");
     assert!(deletions > 0 && PlanFile::read(b"").is_err());
     assert!(time <= TIME, "planning took {time:?}");
-    assert!(peak <= MEMORY_MIB, "planning took {peak} MiB");
+    assert!(peak <= MEMORY_MIB, "it took {peak} MiB");
 }
 
 /// Counts bytes and forgets them.
@@ -160,11 +165,9 @@ fn snapshot(now: DateTime<Utc>) -> Snapshot {
                     pushed: Some(pushed),
                     pulled: (image < 2).then_some(pushed + TimeDelta::hours(5)),
                     activated: None,
-                    archived: None,
                     status: Status::Active,
-                    size_bytes: Some(150_000_000 + u64::from(release) * 1_000),
+                    size_bytes: NonZeroU64::new(150_000_000 + u64::from(release) * 1_000),
                     media_type: if image == 0 { MediaType::OciIndex } else { MediaType::OciManifest },
-                    artifact_type: None,
                     subject: None,
                 });
             }

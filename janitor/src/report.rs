@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
@@ -57,11 +58,11 @@ impl<'p, 'a> Report<'p, 'a> {
         let mut table = table(&["Repository", "Images", "Size", "Referred to", "Rule"]);
         for judged in &self.plan.repositories {
             let images = judged.images();
-            let size: u64 = images.filter_map(|(image, _)| image.size_bytes).sum();
+            let size: u64 = images.filter_map(|(image, _)| image.size_bytes).map(NonZeroU64::get).sum();
             let referred = judged.kept_by_reason().get("in_use").copied().unwrap_or_default();
             let listed = judged.images().count();
             table.add_row(match judged.rule {
-                Some((_, rule)) => [
+                Some(rule) => [
                     judged.repository.name.clone(),
                     listed.to_string(),
                     bytes(size),

@@ -147,13 +147,12 @@ impl Scan<'_> {
         self.progress.begin("images");
         let replication = self.registry.replication().await?;
         let mut repositories = self.registry.repositories().await?;
-        let names = Mutex::new(Names::default());
         let ruled: Vec<&mut Repository> =
             repositories.iter_mut().filter(|repository| self.policy.rule(&repository.name).is_some()).collect();
         self.progress.expect(ruled.len());
         let mut reading = stream::iter(ruled)
             .map(|repository| async {
-                repository.images = self.registry.images(&repository.name, &names).await?;
+                repository.images = self.registry.images(&repository.name).await?;
                 self.progress.step();
                 Ok::<(), AwsError>(())
             })

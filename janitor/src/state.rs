@@ -1,7 +1,7 @@
 //! What is remembered between runs: one object per registry, in S3 or a folder, JSON packed by gzip. To lose it only delays
 //! deletions.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, BufWriter, Read};
 
 use coalmine_door::store::{Condition, Store, StoreError};
 use coalmine_pipeline::{Digest, Home};
@@ -84,10 +84,13 @@ pub fn written(memory: &Memory, cache: &Kept) -> Vec<u8> {
         memory: &'a Memory,
         cache: &'a Kept,
     }
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    // Digests look like chance: to search for repetitions in them takes long and finds little.
+    let packed = GzEncoder::new(Vec::new(), Compression::new(3));
+    // JSON comes in scraps of a few bytes.
+    let mut packed = BufWriter::with_capacity(64 << 10, packed);
     // Memory takes all that is written.
     let _ = serde_json::to_writer(&mut packed, &State { schema: SCHEMA, memory, cache });
-    packed.finish().unwrap_or_default()
+    packed.into_inner().map_or_else(|_| Vec::new(), |packed| packed.finish().unwrap_or_default())
 }
 
 /// The other way.

@@ -139,7 +139,7 @@ impl Scan<'_> {
     /// All images of a repository.
     async fn list(&self, plan: &RepositoryPlan) -> Result<Listing, AwsError> {
         let at = self.clock.now();
-        let images = self.registry.images(&plan.name, &Mutex::default()).await?.unwrap_or_default();
+        let images = self.registry.images(&plan.name).await?.unwrap_or_default();
         let manifests = self.manifests(plan, &images).await?;
         Ok(Listing { images, manifests, at, not_again: BTreeSet::new() })
     }

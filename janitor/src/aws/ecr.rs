@@ -1,5 +1,6 @@
 //! Amazon ECR: images and manifests, and deleting.
 
+use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ impl Place {
     ///
     /// # Errors
     /// When not every page can be read, or an image has no digest that can be understood.
-    pub async fn images(&self, repository: &str, names: &Mutex<Names>) -> Result<Option<Images>, AwsError> {
+    pub async fn images(&self, repository: &str) -> Result<Option<Images>, AwsError> {
         const OPERATION: &str = "ecr DescribeImages";
         let pages = self.calls.pages(Bucket::RegistryRead, OPERATION, |token| async {
             let request = self.ecr.describe_images().registry_id(&self.home.account).repository_name(repository);
@@ -54,10 +55,7 @@ impl Place {
             Ok((output.image_details.unwrap_or_default(), output.next_token))
         });
         match pages.await {
-            Ok(details) => {
-                let names = &mut *names.lock().unwrap_or_else(PoisonError::into_inner);
-                details.iter().map(|detail| image(detail, names)).collect::<Result<_, _>>().map(Some)
-            }
+            Ok(details) => details.iter().map(image).collect::<Result<_, _>>().map(Some),
             Err(error) if error.is("RepositoryNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }
@@ -76,7 +74,7 @@ impl Place {
     ) -> Result<Vec<Image>, AwsError> {
         let pages = count.div_ceil(PAGE.unsigned_abs() as usize).max(1);
         if pages < calls_if_all_are_gone(digests.len()) {
-            let listed = self.images(repository, &Mutex::default()).await?.unwrap_or_default();
+            let listed = self.images(repository).await?.unwrap_or_default();
             return Ok(digests.iter().filter_map(|digest| listed.get(digest)).cloned().collect());
         }
         self.images_by_digest(repository, digests).await
@@ -114,7 +112,7 @@ impl Place {
             match asked.await {
                 Ok(output) => {
                     for detail in output.image_details() {
-                        found.push(image(detail, &mut Names::default())?);
+                        found.push(image(detail)?);
                     }
                 }
                 Err(error) if error.is("ImageNotFoundException") => {
@@ -217,7 +215,7 @@ const fn calls_if_all_are_gone(digests: usize) -> usize {
     (2 * digests).saturating_sub(1)
 }
 
-fn image(detail: &ImageDetail, names: &mut Names) -> Result<Image, AwsError> {
+fn image(detail: &ImageDetail) -> Result<Image, AwsError> {
     const OPERATION: &str = "ecr DescribeImages";
     let digest = |text: &str| {
         Digest::parse(text).map_err(|problem| AwsError::unusable(OPERATION, format!("a digest is {problem}")))
@@ -229,11 +227,9 @@ fn image(detail: &ImageDetail, names: &mut Names) -> Result<Image, AwsError> {
         pushed: detail.image_pushed_at().and_then(time),
         pulled: detail.last_recorded_pull_time().and_then(time),
         activated: detail.last_activated_at().and_then(time),
-        archived: detail.last_archived_at().and_then(time),
         status: Status::of(detail.image_status().map(|status| status.as_str())),
-        size_bytes: detail.image_size_in_bytes().and_then(|size| u64::try_from(size).ok()),
+        size_bytes: detail.image_size_in_bytes().and_then(|size| NonZeroU64::new(u64::try_from(size).ok()?)),
         media_type: MediaType::of(detail.image_manifest_media_type()),
-        artifact_type: detail.artifact_media_type().map(|name| names.get(name)),
-        subject: detail.subject_manifest_digest().map(digest).transpose()?,
+        subject: detail.subject_manifest_digest().map(digest).transpose()?.map(Box::new),
     })
 }

@@ -1,5 +1,7 @@
 //! Images as `DescribeImages` tells of them.
 
+use std::num::NonZeroU64;
+
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::Digest;
 
@@ -19,18 +21,14 @@ pub struct Image {
     pub pulled: Option<DateTime<Utc>>,
     /// `lastActivatedAt`: when it was last restored from the archive.
     pub activated: Option<DateTime<Utc>>,
-    /// `lastArchivedAt`.
-    pub archived: Option<DateTime<Utc>>,
     /// `imageStatus`.
     pub status: Status,
-    /// `imageSizeInBytes`: of an index, the largest of its children.
-    pub size_bytes: Option<u64>,
+    /// `imageSizeInBytes`: of an index, the largest of its children. An image of no bytes is one of unknown size.
+    pub size_bytes: Option<NonZeroU64>,
     /// `imageManifestMediaType`.
     pub media_type: MediaType,
-    /// `artifactMediaType`, for reports. Shared between images by [`Names`](super::Names).
-    pub artifact_type: Option<std::sync::Arc<str>>,
-    /// `subjectManifestDigest`: what a signature or SBOM is about.
-    pub subject: Option<Digest>,
+    /// `subjectManifestDigest`: what a signature or SBOM is about. Most images have none, and a registry has a million.
+    pub subject: Option<Box<Digest>>,
 }
 
 /// `imageStatus`.
@@ -141,14 +139,12 @@ fn merge(first: &mut Image, other: &Image) {
     first.pushed = first.pushed.zip(other.pushed).map(|(a, b)| a.max(b));
     first.pulled = first.pulled.max(other.pulled);
     first.activated = first.activated.max(other.activated);
-    first.archived = first.archived.max(other.archived);
     first.size_bytes = first.size_bytes.max(other.size_bytes);
     first.status = first.status.max(other.status);
     if first.media_type != other.media_type {
         first.media_type = MediaType::Absent;
     }
-    first.artifact_type = first.artifact_type.take().max(other.artifact_type.clone());
-    first.subject = first.subject.max(other.subject);
+    first.subject = first.subject.take().max(other.subject.clone());
 }
 
 #[cfg(test)]
@@ -162,11 +158,9 @@ mod tests {
             pushed: Some("2026-01-01T00:00:00Z".parse().unwrap()),
             pulled: None,
             activated: None,
-            archived: None,
             status: Status::Active,
             size_bytes: None,
             media_type: MediaType::OciManifest,
-            artifact_type: None,
             subject: None,
         }
     }

@@ -31,7 +31,7 @@ pub struct Child {
     pub platform: Option<Arc<str>>,
 }
 
-/// One copy of each short text that a million images share: platforms, artifact types.
+/// One copy of each platform that a million children share.
 #[derive(Debug, Clone, Default)]
 pub struct Names(HashSet<Arc<str>>);
 

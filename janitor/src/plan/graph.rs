@@ -74,7 +74,12 @@ impl Graph {
                     }
                 }
             }
-            let subjects = image.subject.into_iter().chain(image.tags.iter().filter_map(|tag| subject_of_tag(tag)));
+            let subjects = image
+                .subject
+                .as_deref()
+                .copied()
+                .into_iter()
+                .chain(image.tags.iter().filter_map(|tag| subject_of_tag(tag)));
             subjects
                 .filter_map(|subject| place(images, &subject))
                 .for_each(|subject| bind(subject, at, Bond::Referrer));

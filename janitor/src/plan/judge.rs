@@ -17,8 +17,8 @@ use crate::policy::{AGE_FLOOR, Guards, Rule};
 pub(super) struct Case<'a> {
     pub(super) images: &'a Images,
     pub(super) graph: &'a Graph,
-    /// The rule that names the repository, with its place.
-    pub(super) rule: Option<(u32, &'a Rule)>,
+    /// The rule that names the repository.
+    pub(super) rule: Option<&'a Rule>,
     pub(super) guards: &'a Guards,
     pub(super) is_frozen: bool,
     /// Whether the scan lacks something.
@@ -157,7 +157,7 @@ fn spread(graph: &Graph, kept: &mut [Option<Kept>], from: Vec<u32>) {
 }
 
 fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -> Vec<Standing> {
-    let Some((place, rule)) = case.rule else {
+    let Some(rule) = case.rule else {
         return vec![Standing::Stays(Kept::Untouched); case.images.len()];
     };
     if case.is_frozen {
@@ -181,7 +181,7 @@ fn standings(case: &Case<'_>, since: impl Fn(&Image) -> Option<DateTime<Utc>>) -
         } else {
             // A clock that was ahead once has left dates that are still to come.
             let since = since(image).unwrap_or(case.now).min(case.now);
-            Standing::MayGo(Condemned { rule: place, life, since })
+            Standing::MayGo(Condemned { life, since })
         }
     };
     let images = (0..).zip(case.images.iter().zip(latest));

@@ -43,8 +43,8 @@ pub struct Plan<'a> {
 pub struct Judged<'a> {
     /// The repository.
     pub repository: &'a Repository,
-    /// The rule that names it, with its place in the policy.
-    pub rule: Option<(u32, &'a Rule)>,
+    /// The rule that names it.
+    pub rule: Option<&'a Rule>,
     /// One verdict per image of [`Repository::images`].
     pub verdicts: Vec<Verdict>,
     /// Why it is left alone as a whole.
@@ -73,7 +73,7 @@ pub fn candidates(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) ->
 
 /// Whether the policy alone condemns anything. A manifest that is not read only adds to that: its children stand for
 /// themselves then, grow old by themselves, and crowd others out of the newest.
-fn has_candidates(images: &Images, graph: &Graph, rule: (u32, &Rule), policy: &Policy, now: DateTime<Utc>) -> bool {
+fn has_candidates(images: &Images, graph: &Graph, rule: &Rule, policy: &Policy, now: DateTime<Utc>) -> bool {
     let guards = &policy.guards;
     let case = Case { images, graph, rule: Some(rule), guards, is_frozen: false, is_incomplete: false, hits: &[], now };
     !judge(&case, |_| None).condemned.is_empty()

@@ -1,6 +1,7 @@
 //! How many bytes deletions free, as honestly as sizes allow.
 
 use std::iter::Sum;
+use std::num::NonZeroU64;
 use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ impl Freed {
         let leaves = || images.iter().zip(verdicts).filter(|(image, _)| !image.media_type.is_index());
         let sizes = |goes: bool| {
             let these = leaves().filter(move |(_, verdict)| matches!(verdict, Verdict::Delete(_)) == goes);
-            these.map(|(image, _): (&Image, _)| image.size_bytes)
+            these.map(|(image, _): (&Image, _)| image.size_bytes.map(NonZeroU64::get))
         };
         let stays = sizes(false).try_fold(0_u64, |sum, size| sum.checked_add(size?));
         let largest = sizes(true).flatten().max().unwrap_or(0);

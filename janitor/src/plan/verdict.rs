@@ -67,8 +67,6 @@ impl Kept {
 /// Why an image goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Condemned {
-    /// The rule's place in the policy.
-    pub rule: u32,
     /// Its last sign of life.
     pub life: (Life, DateTime<Utc>),
     /// Since when it is known to be old and unreferenced.

@@ -65,7 +65,7 @@ impl Plan<'_> {
     }
 
     fn reason(&self, judged: &Judged<'_>, at: usize, kept: Kept) -> String {
-        let rule = judged.rule.map(|(_, rule)| rule);
+        let rule = judged.rule;
         match kept {
             Kept::Root(root) => {
                 self.roots.roots.get(root as usize).map_or_else(|| "a root".to_owned(), ToString::to_string)
@@ -108,7 +108,7 @@ impl Plan<'_> {
     }
 
     fn condemned(&self, judged: &Judged<'_>, condemned: &Condemned) -> String {
-        let rule = judged.rule.map(|(_, rule)| rule);
+        let rule = judged.rule;
         let age = rule.and_then(|rule| rule.min_age.to_std().ok()).map(duration::show_long).unwrap_or_default();
         format!(
             "rule {:?}: {} {}, longer than {age} ago; unreferenced since {} or longer",

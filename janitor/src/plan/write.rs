@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 
 use chrono::{DateTime, Utc};
 use coalmine_pipeline::{Digest, Home};
@@ -98,7 +99,7 @@ impl Plan<'_> {
             tags: image.tags.iter().map(|tag| tag.to_string()).collect(),
             after: after.into_iter().collect(),
             latest: condemned.life.1,
-            size_bytes: image.size_bytes,
+            size_bytes: image.size_bytes.map(NonZeroU64::get),
             why: reasons.get(&self.why(judged, at as usize)),
         })
     }

@@ -157,9 +157,9 @@ impl Policy {
         !self.off.contains(&source)
     }
 
-    /// The rule for a repository, and its place in [`Policy::rules`]; `None`: the repository is not touched.
-    pub fn rule(&self, repository: &str) -> Option<(u32, &Rule)> {
-        (0..).zip(&self.rules).find(|(_, rule)| rule.names.contain(repository))
+    /// The rule for a repository; `None`: the repository is not touched.
+    pub fn rule(&self, repository: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.names.contain(repository))
     }
 
     /// Every place in which references have to be read, the registry's own first, each once.

@@ -21,7 +21,7 @@ fn the_comments_of_the_shown_policy_are_a_policy_too() {
         |line: &str| line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
     let uncommented = shown.iter().map(|line| line.strip_prefix("# ").filter(|rest| is_toml(rest)).unwrap_or(line));
     let policy = Policy::parse(&uncommented.collect::<Vec<_>>().join("\n")).unwrap();
-    let (_, rule) = policy.rule("shop/app").unwrap();
+    let rule = policy.rule("shop/app").unwrap();
     assert_eq!((rule.name.as_str(), rule.min_age, rule.keep_newest), ("shop", TimeDelta::days(60), 20));
     assert!(rule.protects("latest") && !rule.protects("v1"));
     assert!(policy.rule("shop/base").is_none());
@@ -132,7 +132,7 @@ fn protected_tags_are_globs_and_expressions() {
     let text = "[defaults]\nprotect_tags = [\"prod-*\"]\nprotect_tags_matching = [\"^v[0-9]+$\"]\n\
         [[rules]]\nrepositories = [\"a*\"]\n[[rules]]\nrepositories = [\"b*\"]\nprotect_tags = []";
     let policy = Policy::parse(text).unwrap();
-    let protects = |repository: &str, tag: &str| policy.rule(repository).unwrap().1.protects(tag);
+    let protects = |repository: &str, tag: &str| policy.rule(repository).unwrap().protects(tag);
     assert!(
         protects("aa", "prod-7") && protects("aa", "v7") && !protects("aa", "v7-rc") && !protects("aa", "my-prod-7")
     );

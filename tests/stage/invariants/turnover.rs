@@ -17,7 +17,7 @@ pub(super) struct Turnover {
     /// The percents, and the desired count at which they were set.
     counted: Option<((i32, i32), u32)>,
     desired: u32,
-    /// Tasks that were missing when the desired count changed, and still are.
+    /// Tasks that were missing when the desired count or the percents changed, and still are.
     carried: u32,
 }
 
@@ -58,11 +58,13 @@ impl Turnover {
 
     fn no_more_than_a_batch(&mut self, run: &ActionRun, names: &Names, seen: &Seen) -> Result<(), Finding> {
         let (desired, missing) = (seen.view.desired, seen.view.shortfall.turnover);
-        if self.counted.is_none_or(|(percents, _)| percents != seen.shape.percents) {
+        let is_new = self.counted.is_none_or(|(percents, _)| percents != seen.shape.percents);
+        if is_new {
             self.counted = Some((seen.shape.percents, desired));
         }
         let counted = self.counted.map_or(desired, |(_, desired)| desired);
-        self.carried = if desired == self.desired { self.carried.min(missing) } else { missing };
+        // A worker whose calls time out follows late: what the percents let ECS take before then comes back task by task.
+        self.carried = if desired == self.desired && !is_new { self.carried.min(missing) } else { missing };
         self.desired = desired;
         let mut batch = self.batch(run, desired).max(self.batch(run, counted)).max(self.carried);
         if desired != counted {

@@ -250,7 +250,7 @@ fn image(world: &mut World, tape: &mut Tape) {
     image.pushed = image.pushed.filter(|_| !tape.one_in(15));
     image.pulled = tape.one_in(5).then(|| now - TimeDelta::days(tape.of(&[50, 30, 2])));
     image.status = if tape.one_in(10) { tape.of(&[Status::Archived, Status::Unknown]) } else { Status::Active };
-    image.subject = tape.one_in(5).then(|| digest(u8::try_from(tape.pick(12)).unwrap()));
+    image.subject = tape.one_in(5).then(|| Box::new(digest(u8::try_from(tape.pick(12)).unwrap())));
     if tape.one_in(3) {
         image.media_type = if tape.one_in(8) { MediaType::Absent } else { MediaType::OciIndex };
         // Digests make circles impossible: an index lists what was there before it.

@@ -1,5 +1,7 @@
 //! The tricky cases of images, each in a few lines: age, tags, indexes, signatures, quarantine, guards.
 
+use std::num::NonZeroU64;
+
 use chrono::TimeDelta;
 
 use super::world::{World, digest, reference};
@@ -304,7 +306,7 @@ fn freed_bytes_are_a_range_that_counts_an_index_as_nothing() {
     let mut world = World::new();
     world.index("shop/app", 1, &[], 40, &[2, 3]);
     world.image("shop/app", 2, &[], 40);
-    world.image("shop/app", 3, &[], 40).size_bytes = Some(100_000);
+    world.image("shop/app", 3, &[], 40).size_bytes = NonZeroU64::new(100_000);
     world.image("shop/app", 4, &[], 40).size_bytes = None;
     world.planned(|plan| {
         let freed = plan.freed();

@@ -240,7 +240,8 @@ impl Naive<'_> {
     fn is_about(&self, image: &Image, subject: &Image) -> bool {
         let named = format!("sha256-{}", subject.digest.hex());
         image.digest != subject.digest
-            && (image.subject == Some(subject.digest) || image.tags.iter().any(|tag| tag.starts_with(&named)))
+            && (image.subject.as_deref() == Some(&subject.digest)
+                || image.tags.iter().any(|tag| tag.starts_with(&named)))
     }
 
     /// With everything that it keeps, round after round.
@@ -317,7 +318,7 @@ impl Naive<'_> {
 
     /// Whether rule and nature of an image let it go.
     fn could_go(&self, repository: &Repository, image: &Image) -> bool {
-        let Some((_, rule)) = self.policy.rule(&repository.name) else { return false };
+        let Some(rule) = self.policy.rule(&repository.name) else { return false };
         let Some(latest) = self.latest(repository, image, 0) else { return false };
         let parents = |image: &Image| self.parents(repository, image);
         let is_top = |image: &&Image| {

@@ -2,6 +2,7 @@
 //! was so in an earlier scan.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -84,11 +85,9 @@ impl World {
             pushed: Some(self.days_ago(days)),
             pulled: None,
             activated: None,
-            archived: None,
             status: Status::Active,
-            size_bytes: Some(u64::from(n) * 1_000),
+            size_bytes: NonZeroU64::new(u64::from(n) * 1_000),
             media_type: MediaType::OciManifest,
-            artifact_type: None,
             subject: None,
         };
         let images = self.images.entry(repository.to_owned()).or_default();
@@ -105,7 +104,7 @@ impl World {
 
     /// A signature or the like of another image.
     pub(super) fn referrer(&mut self, repository: &str, n: u8, days: i64, subject: u8) {
-        self.image(repository, n, &[], days).subject = Some(digest(subject));
+        self.image(repository, n, &[], days).subject = Some(Box::new(digest(subject)));
     }
 
     /// Something that uses an image by name, and the digest that it runs.
