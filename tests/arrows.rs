@@ -17,13 +17,13 @@ const ARROWS: [(&str, &[&str]); 5] = [
 /// What the contract crate may use: values and their texts. No async, no SDK, no I/O.
 const CONTRACT_USES: [&str; 4] = ["serde", "serde_json", "thiserror", "unicode-segmentation"];
 
-/// Where the decisions are: folders, and single files.
+/// Where the decisions are.
 const DECISIONS: [&str; 7] = [
     "worker/src/deploy",
     "worker/src/drift",
     "janitor/src/in_use",
     "janitor/src/inventory",
-    "janitor/src/memory.rs",
+    "janitor/src/memory",
     "janitor/src/plan",
     "janitor/src/policy",
 ];
@@ -61,9 +61,6 @@ fn dependencies(package: &str) -> Vec<String> {
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    if folder.is_file() {
-        return vec![(folder.to_owned(), fs::read_to_string(folder).expect("a source file"))];
-    }
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
