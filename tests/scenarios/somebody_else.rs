@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use simulator::ecr::Behaviour;
+use simulator::faults::{Fault, FaultPlan, Moment, Rule};
 use simulator::{Settings, Simulator};
 
-use crate::stage::{Application, Story};
+use crate::stage::{Application, Story, WORKER_KEY};
 
 /// Claims that the worker answered within one observation of two seconds, and the calls that it takes: among them those
 /// that put the failure on record (a read and a write), which come before the answer.
@@ -161,5 +162,22 @@ async fn a_canary_that_is_superseded_gets_its_former_percents_back() {
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
     assert_eq!(story.percents("app-canary"), (0, 150));
     assert_eq!(story.runs("app-canary"), other);
+    story.each_job_has_one_result();
+}
+
+/// The SDK would send the same call once more, and so take the place of what was deployed meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_answer_is_lost_is_not_repeated_over_what_somebody_else_has_deployed_since() {
+    let app = Application::web("app", 4);
+    let story = Story::begin(Simulator::new(Settings::seeded(43)), &[&app]);
+    let lost = Rule::new(Fault::TimeOut(Moment::AfterTheAct)).caller(WORKER_KEY).operation("UpdateService");
+    story.simulator.inject(FaultPlan::seeded(43).rule(lost.subject("app").times(1)));
+    let execution = story.release_to_full(&app, "v2", Behaviour::Good).await;
+    story.rolling("app").await;
+    let other = story.somebody_deploys(&app, "app", Behaviour::Good).await;
+    assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
+    let message = story.failure("app", &execution, "Full");
+    assert!(message.contains("main/app was superseded"), "{message}");
+    assert_eq!(story.runs("app"), other);
     story.each_job_has_one_result();
 }

@@ -10,6 +10,7 @@ use aws_types::SdkConfig;
 use serde_json::{Value, json};
 
 use crate::aws::ecs_views;
+use crate::aws::once::Once;
 use crate::deploy::batch::Percents;
 use crate::deploy::revision::Revision;
 use crate::deploy::task_definition::{Copy, TaskDefinition};
@@ -344,6 +345,7 @@ impl Ecs {
                     raw::edit(http, |body| body["deploymentConfiguration"] = configuration.clone());
                 }
             })
+            .config_override(aws_sdk_ecs::config::Builder::new().retry_classifier(Once))
             .send()
             .await
             .map_err(|error| AwsError::of(UPDATE, &error))?;

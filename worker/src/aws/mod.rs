@@ -12,6 +12,7 @@ pub mod executions;
 pub mod logs;
 pub mod observed;
 pub mod observer;
+mod once;
 pub mod pipelines;
 pub mod s3;
 pub mod webhook;
