@@ -173,7 +173,11 @@ async fn a_call_whose_answer_is_lost_is_not_repeated_over_what_somebody_else_has
     let lost = Rule::new(Fault::TimeOut(Moment::AfterTheAct)).caller(WORKER_KEY).operation("UpdateService");
     story.simulator.inject(FaultPlan::seeded(43).rule(lost.subject("app").times(1)));
     let execution = story.release_to_full(&app, "v2", Behaviour::Good).await;
-    story.rolling("app").await;
+    let told = || story.simulator.calls_of(WORKER_KEY);
+    story
+        .until_so("the call", || told().iter().any(|call| call.operation == "UpdateService" && call.subject == "app"))
+        .await;
+    story.pass(Duration::from_secs(1)).await;
     let other = story.somebody_deploys(&app, "app", Behaviour::Good).await;
     assert_eq!(story.ended("app", &execution).await, PipelineExecutionStatus::Failed);
     let message = story.failure("app", &execution, "Full");
