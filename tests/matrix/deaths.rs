@@ -4,7 +4,6 @@ use simulator::faults::{Fault, FaultPlan, Moment};
 
 use crate::play::{Cast, Disturbance, play, undisturbed};
 use crate::points::{Extent, Tally};
-use crate::stage::WORKER_KEY;
 use crate::tales::Tale;
 
 /// How many calls of each tale are tried in `cargo test`.
@@ -22,11 +21,13 @@ fn whoever_dies(tale: Tale) {
     let mut tally = Tally::default();
     for cast in casts {
         let whole = undisturbed(tale, cast);
-        for call in extent.of(whole.calls.iter(), seed) {
-            for moment in moments.iter().copied() {
-                let plan = FaultPlan::at(WORKER_KEY, call.number, Fault::Kill(moment));
-                let what = format!("{tale:?}, {cast:?}, killed {moment} {call}");
-                tally.same_end(&whole, play(tale, cast, &Disturbance::of(plan)), &what);
+        for (worker, calls) in &whole.calls {
+            for call in extent.of(calls.iter(), seed) {
+                for moment in moments.iter().copied() {
+                    let plan = FaultPlan::at(worker, call.number, Fault::Kill(moment));
+                    let what = format!("{tale:?}, {cast:?}, {worker} killed {moment} {call}");
+                    tally.same_end(&whole, play(tale, cast, &Disturbance::of(plan)), &what);
+                }
             }
         }
     }

@@ -8,7 +8,6 @@ use simulator::faults::FaultPlan;
 use crate::kinds::{ALL, Kind};
 use crate::play::{Cast, Disturbance, play, undisturbed};
 use crate::points::{Extent, Tally};
-use crate::stage::WORKER_KEY;
 use crate::tales::Tale;
 
 /// Tries one kind of fault at the calls of the tales that it can happen to; in a sample, in one tale.
@@ -26,13 +25,15 @@ fn each_call(kind: Kind, seed: u64) {
             break;
         }
         let whole = undisturbed(tale, cast);
-        let possible = whole.calls.iter().filter(|call| rule(call).is_some());
-        for call in extent.of(possible, seed + tale as u64) {
-            let Some(rule) = rule(call) else { continue };
-            let plan = FaultPlan::seeded(seed).rule(rule.caller(WORKER_KEY));
-            let what = format!("{tale:?}, {cast:?}, {name} at {call}");
-            let played = play(tale, cast, &Disturbance::of(plan));
-            tally.as_claimed(kind.claim_of(tale), &whole, played, &what);
+        for (worker, calls) in &whole.calls {
+            let possible = calls.iter().filter(|call| rule(call).is_some());
+            for call in extent.of(possible, seed + tale as u64) {
+                let Some(rule) = rule(call) else { continue };
+                let plan = FaultPlan::seeded(seed).rule(rule.caller(*worker));
+                let what = format!("{tale:?}, {cast:?}, {name} at {worker}'s {call}");
+                let played = play(tale, cast, &Disturbance::of(plan));
+                tally.as_claimed(kind.claim_of(tale), &whole, played, &what);
+            }
         }
     }
     tally.close(name);

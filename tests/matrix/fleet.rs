@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use aws_sdk_codepipeline::types::PipelineExecutionStatus;
 use coalmine_worker::cli::{EXIT_NOT_BACK, EXIT_NOT_POSSIBLE, EXIT_OK, EXIT_SURROUNDINGS};
-use simulator::faults::{Fault, FaultPlan, Rule, SentCall};
+use simulator::faults::{Fault, FaultPlan, Rule};
 use simulator::{Settings, Simulator};
 use tokio::runtime::Builder;
 
-use crate::play::{Cast, LAG, PEER_KEY, said};
+use crate::play::{Calls, Cast, LAG, PEER_KEY, calls_of, said};
 use crate::stage::story::prepare;
 use crate::stage::{Application, OPERATOR_KEY, Story, WORKER_KEY, Worker, order, settings};
 
@@ -68,8 +68,8 @@ pub(crate) struct Played {
     pub(crate) tries: Vec<String>,
     /// The services at the end.
     pub(crate) services: Vec<ServiceEnd>,
-    /// The calls of who rolled back.
-    pub(crate) calls: Vec<SentCall>,
+    /// The calls of who rolled back: of both workers, and of the first operator.
+    pub(crate) calls: Calls,
 }
 
 /// Applications ran `v1`, `v2` and `v3`, and are returned to `v2`. Every other one has percents of its own.
@@ -100,7 +100,8 @@ async fn tell(roller: Roller, size: usize, cast: Cast, plan: Option<FaultPlan>) 
         Roller::Action => by_action(&story, &apps, cast).await,
         Roller::Operator => by_operators(&story, &apps, cast).await,
     };
-    let calls = simulator.calls_of(roller.key());
+    let rollers = [roller.key(), PEER_KEY];
+    let calls = calls_of(&simulator, if roller == Roller::Action { &rollers } else { &rollers[..1] });
     story.pass(AFTERWARDS).await;
     let mut services = Vec::new();
     for app in &apps {

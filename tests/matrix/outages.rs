@@ -35,8 +35,9 @@ fn each_operation(
         let whole = undisturbed(*tale, Cast::One);
         for moment in moments.iter().take(if extent.is_whole() { moments.len() } else { 1 }) {
             let mut calls: Vec<&SentCall> = Vec::new();
-            for call in whole.calls.iter().filter(|call| possible(call)) {
-                let of_its_kind: Vec<&SentCall> = whole.calls.iter().filter(|other| is_same(call, other)).collect();
+            for call in whole.calls_of_one().iter().filter(|call| possible(call)) {
+                let of_its_kind: Vec<&SentCall> =
+                    whole.calls_of_one().iter().filter(|other| is_same(call, other)).collect();
                 let chosen = moment.of(&of_its_kind);
                 let new = extent.is_whole() || done.insert((call.service.name(), call.operation.clone()));
                 if !calls.iter().any(|other| is_same(call, other)) && new {
@@ -134,7 +135,7 @@ fn a_ledger_that_is_away_for_a_while_changes_no_end() {
     let mut tally = Tally::default();
     for tale in if all { &Tale::ALL[..] } else { &[Tale::RedInTheBake] } {
         let whole = undisturbed(*tale, Cast::One);
-        let took = whole.calls.last().map(|last| last.at.duration_since(whole.begin).unwrap_or_default());
+        let took = whole.calls_of_one().last().map(|last| last.at.duration_since(whole.begin).unwrap_or_default());
         let took = took.unwrap_or_default();
         let faults = [Fault::Throttle, Fault::TimeOut(Moment::BeforeTheAct), Fault::AccessDenied];
         for (part, fault) in (1..).zip(faults).skip(if all { 0 } else { 2 }) {

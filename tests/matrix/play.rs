@@ -57,6 +57,15 @@ impl Disturbance {
     }
 }
 
+/// The calls that each worker made which made any: of two workers either may have done most of the work.
+pub(crate) type Calls = BTreeMap<&'static str, Vec<SentCall>>;
+
+/// What the workers have called until now.
+pub(crate) fn calls_of(simulator: &Simulator, workers: &[&'static str]) -> Calls {
+    let calls = workers.iter().map(|worker| (*worker, simulator.calls_of(worker)));
+    calls.filter(|(_, calls)| !calls.is_empty()).collect()
+}
+
 /// A tale that was told to its end.
 #[derive(Clone, Debug)]
 pub(crate) struct Played {
@@ -66,10 +75,17 @@ pub(crate) struct Played {
     pub(crate) messages: Vec<String>,
     /// The services before anything happened.
     pub(crate) before: BTreeMap<String, ServiceEnd>,
-    /// The calls of the first worker until the last execution ended.
-    pub(crate) calls: Vec<SentCall>,
+    /// The workers' calls until the last execution ended.
+    pub(crate) calls: Calls,
     /// The date of its begin.
     pub(crate) begin: SystemTime,
+}
+
+impl Played {
+    /// The calls of the first worker, where it works alone.
+    pub(crate) fn calls_of_one(&self) -> &[SentCall] {
+        self.calls.get(WORKER_KEY).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// Tells a tale.
@@ -129,7 +145,7 @@ async fn tell(tale: Tale, cast: Cast, disturbance: &Disturbance) -> Played {
         Some(Worker::start_skewed(&again, PEER_KEY, settings("default", 20), skew))
     });
     tale.tell(&story, &app, execution).await;
-    let calls = simulator.calls_of(WORKER_KEY);
+    let calls = calls_of(&simulator, &[WORKER_KEY, PEER_KEY]);
     come_to_rest(&story, &[&app.name, &app.canary_name()]).await;
     story.pass(AFTERWARDS).await;
     let messages = story.world(|world| messages(world, &app));

@@ -74,8 +74,9 @@ impl Tally {
 fn whoever_dies(roller: Roller) {
     let whole = undisturbed(roller, MANY, Cast::One);
     let mut tally = Tally::default();
-    let last = whole.calls.last().map(|call| call.number);
-    for call in Extent::told("COALMINE_KILLS", 2).of(whole.calls.iter(), 5) {
+    let calls = whole.calls.get(roller.key()).map(Vec::as_slice).unwrap_or_default();
+    let last = calls.last().map(|call| call.number);
+    for call in Extent::told("COALMINE_KILLS", 2).of(calls.iter(), 5) {
         for moment in [Moment::BeforeTheAct, Moment::AfterTheAct] {
             // With its last act a command is over for all services: given again, it means one release further.
             if roller == Roller::Operator && moment == Moment::AfterTheAct && Some(call.number) == last {
@@ -95,14 +96,16 @@ fn whatever_goes_wrong(roller: Roller) {
     for kind in ALL {
         let Kind { name, cast, claim, rule } = kind;
         let whole = undisturbed(roller, FEW, cast);
-        let possible = whole.calls.iter().filter(|call| rule(call).is_some());
-        for call in Extent::told("COALMINE_FAULTS", 1).of(possible, kind.seed()) {
-            let Some(rule) = rule(call) else { continue };
-            let plan = FaultPlan::seeded(kind.seed()).rule(rule.caller(roller.key()));
-            // An operator is told at once what AWS does not answer before anything is touched.
-            let may_give_up = claim == Claim::Honest || roller == Roller::Operator;
-            let what = format!("{roller:?}, {cast:?}, {name} at {call}");
-            tally.count(&whole, play(roller, FEW, cast, Some(plan)), may_give_up, &what);
+        for (who, calls) in &whole.calls {
+            let possible = calls.iter().filter(|call| rule(call).is_some());
+            for call in Extent::told("COALMINE_FAULTS", 1).of(possible, kind.seed()) {
+                let Some(rule) = rule(call) else { continue };
+                let plan = FaultPlan::seeded(kind.seed()).rule(rule.caller(*who));
+                // An operator is told at once what AWS does not answer before anything is touched.
+                let may_give_up = claim == Claim::Honest || roller == Roller::Operator;
+                let what = format!("{roller:?}, {cast:?}, {name} at {who}'s {call}");
+                tally.count(&whole, play(roller, FEW, cast, Some(plan)), may_give_up, &what);
+            }
         }
     }
     tally.close(&format!("faults in a rollback, {roller:?}"));

@@ -5,16 +5,19 @@ use simulator::faults::{Fault, FaultPlan, Moment, SentCall};
 use crate::kinds::{ALL, Kind};
 use crate::play::{Cast, Disturbance, Played, play, undisturbed};
 use crate::points::{Extent, Tally};
-use crate::stage::WORKER_KEY;
 use crate::tales::Tale;
 
 /// The tales in which the watch returns the canary.
 const TALES: [Tale; 3] = [Tale::Rejected, Tale::AbandonedWhileHeld, Tale::RedWhileHeld];
 
-/// The calls that the first worker makes once nobody holds a job any more.
-fn of_the_watch(whole: &Played) -> &[SentCall] {
-    let told = whole.calls.iter().rposition(|call| call.operation == "PutJobSuccessResult");
-    told.and_then(|told| whole.calls.get(told + 1..)).unwrap_or_default()
+/// The calls that each worker makes once nobody holds a job any more.
+fn of_the_watch(whole: &Played) -> impl Iterator<Item = (&'static str, &[SentCall])> {
+    let told = whole.calls.values().flatten().filter(|call| call.operation == "PutJobSuccessResult");
+    let told = told.map(|call| call.at).max();
+    whole.calls.iter().map(move |(worker, calls)| {
+        let before = calls.partition_point(|call| Some(call.at) <= told);
+        (*worker, calls.get(before..).unwrap_or_default())
+    })
 }
 
 #[test]
@@ -30,10 +33,12 @@ fn a_canary_that_waits_goes_back_whoever_dies() {
         ] {
             let whole = undisturbed(tale, cast);
             let seed = 10 * place as u64 + u64::from(cast == Cast::Two);
-            for call in extent.of(of_the_watch(&whole).iter(), seed) {
-                let plan = FaultPlan::at(WORKER_KEY, call.number, Fault::Kill(moment));
-                let what = format!("{tale:?}, {cast:?}, killed {moment} {call}");
-                tally.same_end(&whole, play(tale, cast, &Disturbance::of(plan)), &what);
+            for (worker, calls) in of_the_watch(&whole) {
+                for call in extent.of(calls.iter(), seed) {
+                    let plan = FaultPlan::at(worker, call.number, Fault::Kill(moment));
+                    let what = format!("{tale:?}, {cast:?}, {worker} killed {moment} {call}");
+                    tally.same_end(&whole, play(tale, cast, &Disturbance::of(plan)), &what);
+                }
             }
         }
     }
@@ -48,12 +53,14 @@ fn goes_wrong(tally: &mut Tally, Kind { name, cast, claim, rule }: Kind, seed: u
     for turn in 0..if usual { 1 } else { TALES.len() } {
         let Some(tale) = TALES.get((first + turn) % TALES.len()).copied() else { continue };
         let whole = undisturbed(tale, cast);
-        let possible = of_the_watch(&whole).iter().filter(|call| rule(call).is_some());
-        for call in Extent::told("COALMINE_FAULTS", 1).of(possible, seed) {
-            let Some(rule) = rule(call) else { continue };
-            let played = play(tale, cast, &Disturbance::of(FaultPlan::seeded(seed).rule(rule.caller(WORKER_KEY))));
-            let what = format!("{tale:?}, {cast:?}, {name} at {call}");
-            tally.as_claimed(claim, &whole, played, &what);
+        for (worker, calls) in of_the_watch(&whole) {
+            let possible = calls.iter().filter(|call| rule(call).is_some());
+            for call in Extent::told("COALMINE_FAULTS", 1).of(possible, seed) {
+                let Some(rule) = rule(call) else { continue };
+                let played = play(tale, cast, &Disturbance::of(FaultPlan::seeded(seed).rule(rule.caller(worker))));
+                let what = format!("{tale:?}, {cast:?}, {name} at {worker}'s {call}");
+                tally.as_claimed(claim, &whole, played, &what);
+            }
         }
     }
 }

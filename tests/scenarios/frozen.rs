@@ -282,3 +282,22 @@ async fn a_frozen_worker_whose_object_was_lost_gives_its_job_back() {
     assert!(took < Duration::from_secs(600), "{took:?}");
     assert_eq!((story.deployments("app-canary").await, story.deployments("app").await), (2, 2));
 }
+
+/// Between reading what stands there and noting that the canary waits. Its peer does that meanwhile; whoever wakes leaves it.
+#[tokio::test(start_paused = true)]
+async fn a_worker_frozen_before_it_notes_that_a_canary_waits_leaves_its_peers_note() {
+    let key = "ledger/coalmine/held/main/app-canary.json";
+    for seconds in [75, 80, 110] {
+        let app = Application::web("app", 2).canary_with("BakeTime", "20s");
+        let at = |rule: Rule| rule.operation("GetObject").subject(key).nth(3);
+        let (story, _peer) = frozen_at(&app, 1012, Freeze::AfterSending, seconds, at);
+        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+        story.held(&app.pipeline).await;
+        assert_eq!(story.final_results(&execution, "Canary"), 1, "{seconds} s");
+        story.pass(Duration::from_secs(120)).await;
+        assert_eq!(story.waiting(), ["held/main/app-canary.json"], "{seconds} s");
+        story.answer("app", "Release", ApprovalStatus::Rejected).await;
+        story.until_so("an empty ledger", || story.waiting().is_empty()).await;
+        story.runs_image(&app, "app-canary", "v1");
+    }
+}

@@ -16,6 +16,9 @@ use crate::record::{self, Brought};
 use crate::report::Ending;
 use crate::turn::{Pass, Turn, configuration};
 
+/// How often it is noted again that a canary waits, where somebody else has noted something meanwhile.
+const TRIES: usize = 5;
+
 impl Turn<'_> {
     /// Before the success of a canary is told: it is on record that it waits for people. What cannot be noted is not
     /// told yet: nobody would return the canary of a release that is rejected.
@@ -45,18 +48,37 @@ impl Turn<'_> {
             summary: summary.clone(),
             ..Canary::new(names, &self.progress, self.tools.clock.now().timestamp())
         };
-        let store = self.tools.held.store();
-        let noted = canaries::note(store, &canary).await;
-        let version = noted.map_err(|problem| unnoted(problem.to_string()))?;
+        let noted = self.note(&canary).await.map_err(|problem| unnoted(problem.to_string()))?;
         if !is_taken_over(self.tools, &self.job.id).await {
             return Ok(());
         }
         // Written by a worker that had been frozen, and perhaps after a turnover had taken the record that its peer wrote.
-        match canaries::strike(store, &canaries::key(&canary.cluster, &canary.service), &version).await {
-            Ok(()) | Err(StoreError::Changed { .. }) => {}
-            Err(problem) => warn!(error = %problem, "a record that came too late could not be struck"),
+        if let Some(version) = noted {
+            let key = canaries::key(&canary.cluster, &canary.service);
+            match canaries::strike(self.tools.held.store(), &key, &version).await {
+                Ok(()) | Err(StoreError::Changed { .. }) => {}
+                Err(problem) => warn!(error = %problem, "a record that came too late could not be struck"),
+            }
         }
         Err(unnoted("a peer has taken the job over".to_owned()))
+    }
+
+    /// The version of the record. `None`: another one stands there, and the job was taken over: a worker that had been frozen
+    /// leaves what its peers have noted meanwhile.
+    async fn note(&self, canary: &Canary) -> Result<Option<String>, StoreError> {
+        let (store, key) = (self.tools.held.store(), canaries::key(&canary.cluster, &canary.service));
+        for _ in 0..TRIES {
+            let standing = store.get(&key).await?;
+            // Asked after the read: a peer takes a job over before it notes anything.
+            if standing.is_some() && is_taken_over(self.tools, &self.job.id).await {
+                return Ok(None);
+            }
+            match canaries::note(store, canary, standing).await {
+                Err(StoreError::Changed { .. }) => {}
+                other => return other.map(Some),
+            }
+        }
+        Err(StoreError::Changed { key })
     }
 
     /// While everything is checked: whether the watch is returning the canary. `Some`: it is waited for; a release that is to

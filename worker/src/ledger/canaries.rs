@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use coalmine_door::store::{Condition, Listed, Store, StoreError};
+use coalmine_door::store::{self, Condition, Listed, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::hold::Why;
@@ -24,8 +24,6 @@ const SCHEMA: u32 = 1;
 pub const PREFIX: &str = "held/";
 /// The lease of the worker that watches them.
 pub const LEASE: &str = "held/watch.json";
-/// How often a write is tried again that somebody else came before.
-const TRIES: usize = 5;
 
 /// A canary that waits for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,30 +234,22 @@ pub async fn read(store: &Store, key: &str) -> Result<Option<Stored>, StoreError
     }
 }
 
-/// Notes that a canary waits, instead of whatever was noted of its service before; the version of the record. Who finds that
-/// another worker has noted the same notes it anew, so that each knows its own record from the other's.
+/// Notes that a canary waits, instead of `standing`, which was read as its service's record just now; the version of the new
+/// one. Who finds that another worker has noted the same notes it anew, so that each knows its own record from the other's.
 ///
 /// # Errors
-/// When the ledger cannot be read or written.
-pub async fn note(store: &Store, canary: &Canary) -> Result<String, StoreError> {
+/// When somebody else came before, or the ledger cannot be written.
+pub async fn note(store: &Store, canary: &Canary, standing: Option<store::Stored>) -> Result<String, StoreError> {
     let key = key(&canary.cluster, &canary.service);
-    for _ in 0..TRIES {
-        let stored = store.get(&key).await?;
-        match stored.as_ref().map(|stored| Canary::parse(&stored.body)) {
-            Some(Some(known)) if known.restoring.is_some() && known.action_execution == canary.action_execution => {
-                return Ok(String::new());
-            }
-            Some(None) => keep_a_copy(store, &key, &stored, canary.since).await?,
-            _ => {}
+    match standing.as_ref().map(|standing| Canary::parse(&standing.body)) {
+        Some(Some(known)) if known.restoring.is_some() && known.action_execution == canary.action_execution => {
+            return Ok(String::new());
         }
-        let condition = stored.map_or(Condition::New, |stored| Condition::Unchanged(stored.version));
-        match store.put(&key, canary.body(), &condition).await {
-            Ok(version) => return Ok(version),
-            Err(StoreError::Changed { .. }) => {}
-            Err(problem) => return Err(problem),
-        }
+        Some(None) => keep_a_copy(store, &key, &standing, canary.since).await?,
+        _ => {}
     }
-    Err(StoreError::Changed { key })
+    let condition = standing.map_or(Condition::New, |standing| Condition::Unchanged(standing.version));
+    store.put(&key, canary.body(), &condition).await
 }
 
 /// Writes a record that has still this version; its new version.
