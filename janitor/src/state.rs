@@ -55,13 +55,13 @@ pub async fn load(store: &Store, registry: &Home) -> Result<(Loaded, Option<Memo
     let mut loaded = Loaded { key, condition: Condition::New, sum: None };
     let Some(stored) = store.get(&loaded.key).await? else { return Ok((loaded, None, Kept::default())) };
     loaded.condition = Condition::Unchanged(stored.version.clone());
-    match read(&stored.body) {
+    match read(&stored.body, UNPACKED_BYTES_MAX) {
         Ok(state) if state.schema == SCHEMA => {
             loaded.sum = Some(sum(&stored.body));
             Ok((loaded, Some(state.memory), state.cache))
         }
         found => {
-            let why = found.err().map_or_else(|| String::from("another schema"), |problem| problem.to_string());
+            let why = found.err().unwrap_or_else(|| String::from("another schema"));
             let aside = format!("unreadable/{}-{}.json.gz", registry.account, &stored.version.replace('"', ""));
             warn!(
                 key = loaded.key,
@@ -93,9 +93,13 @@ pub fn written(memory: &Memory, cache: &Kept) -> Vec<u8> {
     packed.into_inner().map_or_else(|_| Vec::new(), |packed| packed.finish().unwrap_or_default())
 }
 
-/// The other way.
-fn read(body: &[u8]) -> serde_json::Result<State> {
-    serde_json::from_reader(BufReader::new(GzDecoder::new(body).take(UNPACKED_BYTES_MAX)))
+/// The other way, or why not.
+fn read(body: &[u8], most: u64) -> Result<State, String> {
+    let mut unpacked = GzDecoder::new(body).take(most);
+    serde_json::from_reader(BufReader::new(&mut unpacked)).map_err(|problem| match unpacked.limit() {
+        0 => format!("unpacked it takes more than {most} bytes, which is more than is read"),
+        _ => problem.to_string(),
+    })
 }
 
 fn sum(body: &[u8]) -> Digest {
@@ -184,12 +188,21 @@ mod tests {
         let (memory, cache) = large(100);
         let body = written(&memory, &cache);
         assert_eq!(body, written(&memory, &cache));
-        let state = read(&body).unwrap();
+        let state = read(&body, UNPACKED_BYTES_MAX).unwrap();
         assert_eq!((state.schema, state.memory, state.cache), (SCHEMA, memory, cache));
         // A part of it is nothing, and neither is what was never packed.
         for part in [&body[..body.len() - 1], &body[..body.len() / 2], b"", b"{}"] {
-            assert!(read(part).is_err());
+            assert!(read(part, UNPACKED_BYTES_MAX).is_err());
         }
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_is_told_from_a_broken_one() {
+        let (memory, cache) = large(100);
+        let body = written(&memory, &cache);
+        assert_eq!(read(&body, 99).unwrap_err(), "unpacked it takes more than 99 bytes, which is more than is read");
+        let broken = read(&body[..body.len() / 2], UNPACKED_BYTES_MAX).unwrap_err();
+        assert!(!broken.contains("unpacked"), "{broken}");
     }
 
     /// What cannot be written is never remembered, and what is not remembered never goes.

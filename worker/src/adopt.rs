@@ -192,7 +192,8 @@ impl Peers {
     }
 }
 
-/// The jobs that other workers' objects name now.
+/// The jobs that other workers' objects name now. One that cannot be understood names none here: to let go of a job that
+/// nobody has would block its stage; one that is given back though somebody has it only changes hands.
 async fn named_by_others(tools: &Tools) -> Result<BTreeSet<String>, StoreError> {
     let own = tools.held.key().await;
     let store = tools.held.store();

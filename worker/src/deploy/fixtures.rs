@@ -1,6 +1,9 @@
 //! Small worlds for the tests of the decisions.
 
+use std::collections::BTreeMap;
+
 use crate::deploy::batch::Percents;
+use crate::deploy::rollback::course::Course;
 use crate::deploy::view::Time;
 use crate::deploy::view::{Alarm, Container, Deployment, Rollout, Service, Task};
 
@@ -89,4 +92,22 @@ pub(crate) fn stopped(revision: &str, stop_code: &str, exit_code: i32) -> Task {
 /// An alarm without dimensions.
 pub(crate) fn alarm(name: &str, state: &str) -> Alarm {
     Alarm { name: name.into(), state: state.into(), reason: String::new(), dimensions: Vec::new() }
+}
+
+/// The course of a service from `app:3` back to `app:2`.
+pub(crate) fn course(service: &str) -> Course {
+    Course {
+        cluster: "main".into(),
+        service: service.into(),
+        canary_of: None,
+        canary: None,
+        from: "app:3".parse().unwrap(),
+        left: None,
+        left_digests: BTreeMap::new(),
+        to: "app:2".parse().unwrap(),
+        release: None,
+        images: Vec::new(),
+        own: Percents { minimum: 100, maximum: 200 },
+        surge: None,
+    }
 }

@@ -76,7 +76,7 @@ mod tests {
 
     use coalmine_pipeline::{Digest, ImageReference};
 
-    use crate::deploy::batch::CANARY_PERCENTS;
+    use crate::deploy::fixtures::course;
     use crate::deploy::release::{Image, Resolved};
 
     fn digest(letter: &str) -> String {
@@ -95,20 +95,12 @@ mod tests {
         Image::new(container, &reference, &resolved)
     }
 
-    fn course(from: &str, left: &[(&str, &str)]) -> Course {
+    fn leaving(from: &str, left: &[(&str, &str)]) -> Course {
         Course {
-            cluster: "main".into(),
-            service: "app".into(),
-            canary_of: None,
-            canary: None,
             from: from.parse().unwrap(),
-            left: None,
             left_digests: left.iter().map(|(container, letter)| ((*container).into(), digest(letter))).collect(),
-            to: "app:2".parse().unwrap(),
-            release: None,
             images: vec![image("app", "a", "b"), image("logs", "c", "d")],
-            own: CANARY_PERCENTS,
-            surge: None,
+            ..course("app")
         }
     }
 
@@ -121,7 +113,7 @@ mod tests {
             ("app:3", &[("app", "e"), ("logs", "f")], &["e", "f"]),
             ("app:2", &[("app", "e")], &[]),
         ] {
-            let courses = [course(from, left)];
+            let courses = [leaving(from, left)];
             let found: Vec<String> = left_digests(&courses).into_iter().cloned().collect();
             let expected: Vec<String> = expected.iter().map(|letter| digest(letter)).collect();
             assert_eq!(found, expected, "{from} {left:?}");

@@ -243,27 +243,8 @@ impl Bars {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::deploy::batch::Percents;
-
-    fn course(service: &str) -> Course {
-        Course {
-            cluster: "main".into(),
-            service: service.into(),
-            canary_of: None,
-            canary: None,
-            from: "app:3".parse().unwrap(),
-            left: None,
-            left_digests: BTreeMap::new(),
-            to: "app:2".parse().unwrap(),
-            release: None,
-            images: Vec::new(),
-            own: Percents { minimum: 100, maximum: 200 },
-            surge: None,
-        }
-    }
+    use crate::deploy::fixtures::course;
 
     #[test]
     fn each_service_has_its_bar_on_a_terminal_and_elsewhere_a_line_for_each_change() {

@@ -1,25 +1,8 @@
 use super::*;
-use crate::deploy::fixtures::{deployment, rollout, service};
+use crate::deploy::fixtures::{course, deployment, rollout, service};
 
 const OWN: Percents = Percents { minimum: 100, maximum: 200 };
 const IN_PLACE: Percents = Percents { minimum: 50, maximum: 100 };
-
-fn course(own: Percents) -> Course {
-    Course {
-        cluster: "main".into(),
-        service: "app".into(),
-        canary_of: None,
-        canary: None,
-        from: "app:3".parse().unwrap(),
-        left: None,
-        left_digests: BTreeMap::new(),
-        to: "app:2".parse().unwrap(),
-        release: None,
-        images: Vec::new(),
-        own,
-        surge: None,
-    }
-}
 
 /// A service that runs `revision`; with `old`, on its way there from it.
 fn at(revision: &str, old: Option<&str>) -> Service {
@@ -39,7 +22,7 @@ fn fresh() -> Done {
 }
 
 fn step(done: &Done, service: &Service, deployment: Option<&Deployment>, count: Option<&Count>) -> Next {
-    next(&course(OWN), done, Seen { service, deployment, count }, 1_000).0
+    next(&course("app"), done, Seen { service, deployment, count }, 1_000).0
 }
 
 #[test]
@@ -128,7 +111,7 @@ fn all_tasks_go_at_once_but_where_the_owner_never_lets_more_run() {
         (OWN, Some(false), 10, false, 2, Percents { minimum: 80, maximum: 100 }),
         (OWN, None, 0, false, 1, OWN),
     ] {
-        let course = Course { surge, ..course(own) };
+        let course = Course { own, surge, ..course("app") };
         let service = Service { desired, rebalancing, ..at("app:3", None) };
         let found = (course.batch(&service), course.percents(&service));
         assert_eq!(found, (batch, expected), "{own:?} {surge:?} {desired} {rebalancing}");

@@ -118,30 +118,17 @@ pub fn failure(ends: &[End<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use crate::deploy::fixtures::course;
 
-    use crate::deploy::batch::CANARY_PERCENTS;
-
-    fn course(service: &str, canary_of: Option<&str>) -> Course {
-        Course {
-            cluster: "main".into(),
-            service: service.into(),
-            canary_of: canary_of.map(str::to_owned),
-            canary: None,
-            from: "app:2".parse().unwrap(),
-            left: None,
-            left_digests: BTreeMap::new(),
-            to: "app:2".parse().unwrap(),
-            release: None,
-            images: Vec::new(),
-            own: CANARY_PERCENTS,
-            surge: None,
-        }
+    /// A service that runs its target already.
+    fn there(service: &str, canary_of: Option<&str>) -> Course {
+        let course = course(service);
+        Course { canary_of: canary_of.map(str::to_owned), from: course.to.clone(), ..course }
     }
 
     #[test]
     fn a_service_that_was_there_already_is_named_with_how_to_go_further() {
-        let courses = [course("app-canary", Some("app")), course("app", None), course("search", None)];
+        let courses = [there("app-canary", Some("app")), there("app", None), there("search", None)];
         let said = |changed: [bool; 3], to: &str| {
             let end = |(course, changed)| End { course, state: State::Back, reason: "4 of 4 run", tasks: 4, changed };
             let ends: Vec<End<'_>> = courses.iter().zip(changed).map(end).collect();
