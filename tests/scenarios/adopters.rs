@@ -91,6 +91,40 @@ async fn two_peers_that_strike_the_same_dead_worker_give_its_job_back_once() {
     }
 }
 
+/// Of a worker that died right after an acknowledgement only its intent is known. Both adopt it, and each still stands in the
+/// other's way when the one that has struck it looks whether a peer has acknowledged the job meanwhile.
+#[tokio::test(start_paused = true)]
+async fn two_peers_that_strike_the_same_intent_do_not_leave_the_job_to_each_other() {
+    for seed in [1121, 1124, 1127, 1131] {
+        let app = app();
+        let simulator = Simulator::new(Settings::seeded(seed));
+        simulator.inject(dies_at(seed, WORKER_KEY, "AcknowledgeJob", "", 1));
+        let slow = |key: &str, moment, operation: &str, nth, seconds| {
+            let freeze = Fault::Freeze(moment, Duration::from_secs(seconds));
+            simulator.inject(FaultPlan::seeded(seed).rule(Rule::new(freeze).caller(key).operation(operation).nth(nth)));
+        };
+        // Both have read the dead worker's object before either notes its job; the first one looks after the second one has
+        // noted it, too, and that one takes its note back late.
+        slow(THIRD_KEY, Freeze::BeforeSending, "PutObject", 1, 18);
+        slow(PEER_KEY, Freeze::BeforeSending, "PutObject", 1, 18);
+        slow(THIRD_KEY, Freeze::AfterSending, "DeleteObject", 1, 7);
+        slow(PEER_KEY, Freeze::BeforeSending, "DeleteObject", 2, 12);
+        let story = Story::begin(simulator.clone(), &[&app]);
+        story.expect_deaths();
+        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+        story.simulator.until_death(WORKER_KEY).await;
+        let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
+        story.answer("app", "Release", ApprovalStatus::Approved).await;
+        went_through(&story, &app, &execution).await;
+        let strikes = story.simulator.with_calls(|calls| {
+            let strikes = calls.records.iter().filter(|call| call.operation == "DeleteObject");
+            let refused = |error: &String| error.contains("PreconditionFailed");
+            strikes.filter(|call| call.access_key == PEER_KEY && call.error.as_ref().is_some_and(refused)).count()
+        });
+        assert_eq!(strikes, 1, "the second one found it struck");
+    }
+}
+
 /// The SDK sends the deletion again, and is told that the object is not what it was: by its own hand, this time.
 #[tokio::test(start_paused = true)]
 async fn an_adopter_whose_strike_was_answered_to_nobody_goes_on_with_the_job() {

@@ -260,13 +260,15 @@ pub(crate) async fn give_back_unsure(tools: &Tools, job: &Job, token: &str) {
     }
 }
 
-/// Whether any other worker's object names a job. One that cannot be understood may name any.
+/// Whether any other worker's object names a job that it may have acknowledged. One that cannot be understood may name any.
+/// Who has adopted it, too, has acknowledged nothing: two that left it to each other would lose it.
 async fn named_by_peer(tools: &Tools, job: &str) -> Result<bool, StoreError> {
     let own = tools.held.key().await;
     let store = tools.held.store();
     for key in store.list("workers/").await?.into_iter().filter(|key| *key != own) {
         if let Some(stored) = store.get(&key).await?
-            && WorkerObject::parse(&stored.body).is_none_or(|object| object.jobs.contains_key(job))
+            && WorkerObject::parse(&stored.body)
+                .is_none_or(|object| object.jobs.get(job).is_some_and(|held| !held.adopted))
         {
             return Ok(true);
         }

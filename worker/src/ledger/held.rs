@@ -126,7 +126,7 @@ impl Held {
     pub async fn intend(&self, jobs: Vec<(String, String, String)>) -> Result<(), HeldError> {
         let ids: Vec<String> = jobs.iter().map(|(job, ..)| job.clone()).collect();
         for (job, token, place) in jobs {
-            self.set(&job, HeldJob { state: HeldState::Intent, token, place });
+            self.set(&job, HeldJob { state: HeldState::Intent, token, place, adopted: false });
         }
         let written = self.write().await.and_then(|()| self.still_there(ids.iter()));
         written.inspect_err(|_| ids.iter().for_each(|job| self.release(job)))
@@ -138,7 +138,7 @@ impl Held {
     /// When it could not be written: then none of them is noted.
     pub async fn adopt(&self, jobs: &BTreeMap<String, HeldJob>) -> Result<(), HeldError> {
         for (job, held) in jobs {
-            self.set(job, held.clone());
+            self.set(job, HeldJob { adopted: true, ..held.clone() });
         }
         let written = self.write().await.and_then(|()| self.still_there(jobs.keys()));
         written.inspect_err(|_| jobs.keys().for_each(|job| self.release(job)))

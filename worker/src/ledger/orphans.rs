@@ -88,6 +88,9 @@ pub struct HeldJob {
     pub token: String,
     /// Pipeline and action, for people.
     pub place: String,
+    /// Whether a dead worker had it, and this one is about to give it back: it acknowledges nothing by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 /// How sure it is that the worker holds a job.
@@ -168,7 +171,7 @@ mod tests {
     use crate::deploy::fixtures::at;
 
     fn object(jobs: &[(&str, HeldState)]) -> WorkerObject {
-        let held = |state| HeldJob { state, token: "{}".into(), place: "app/Canary".into() };
+        let held = |state| HeldJob { state, token: "{}".into(), place: "app/Canary".into(), adopted: false };
         WorkerObject {
             schema: SCHEMA,
             renewed: 0,
