@@ -91,37 +91,51 @@ async fn two_peers_that_strike_the_same_dead_worker_give_its_job_back_once() {
     }
 }
 
-/// Of a worker that died right after an acknowledgement only its intent is known. Both adopt it, and each still stands in the
-/// other's way when the one that has struck it looks whether a peer has acknowledged the job meanwhile.
+/// Two peers read a dead worker's object before either notes its job, and both note it before one of them has seen what came of
+/// its strike; the other one takes its own note back late.
+async fn both_strike(seed: u64, dies: (&str, &str), strike: Fault) {
+    let app = app();
+    let simulator = Simulator::new(Settings::seeded(seed));
+    simulator.inject(dies_at(seed, WORKER_KEY, dies.0, dies.1, 1));
+    let late = |seconds| Fault::Freeze(Freeze::BeforeSending, Duration::from_secs(seconds));
+    for (key, operation, nth, fault) in [
+        (THIRD_KEY, "PutObject", 1, late(18)),
+        (PEER_KEY, "PutObject", 1, late(18)),
+        (THIRD_KEY, "DeleteObject", 1, strike),
+        (PEER_KEY, "DeleteObject", 2, late(12)),
+    ] {
+        let rule = Rule::new(fault).caller(key).operation(operation).nth(nth);
+        simulator.inject(FaultPlan::seeded(seed).rule(rule));
+    }
+    let story = Story::begin(simulator, &[&app]);
+    story.expect_deaths();
+    let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
+    story.simulator.until_death(WORKER_KEY).await;
+    let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
+    story.answer("app", "Release", ApprovalStatus::Approved).await;
+    went_through(&story, &app, &execution).await;
+    let struck = story.simulator.with_calls(|calls| {
+        let strikes =
+            calls.records.iter().filter(|call| call.operation == "DeleteObject" && call.access_key == PEER_KEY);
+        strikes.filter(|call| call.error.as_ref().is_some_and(|error| error.contains("PreconditionFailed"))).count()
+    });
+    assert_eq!(struck, 1, "{seed}: the second one found it struck");
+}
+
+/// Of a worker that died right after an acknowledgement only its intent is known: who has struck it looks whether a peer has
+/// acknowledged the job meanwhile.
 #[tokio::test(start_paused = true)]
 async fn two_peers_that_strike_the_same_intent_do_not_leave_the_job_to_each_other() {
     for seed in [1121, 1124, 1127, 1131] {
-        let app = app();
-        let simulator = Simulator::new(Settings::seeded(seed));
-        simulator.inject(dies_at(seed, WORKER_KEY, "AcknowledgeJob", "", 1));
-        let slow = |key: &str, moment, operation: &str, nth, seconds| {
-            let freeze = Fault::Freeze(moment, Duration::from_secs(seconds));
-            simulator.inject(FaultPlan::seeded(seed).rule(Rule::new(freeze).caller(key).operation(operation).nth(nth)));
-        };
-        // Both have read the dead worker's object before either notes its job; the first one looks after the second one has
-        // noted it, too, and that one takes its note back late.
-        slow(THIRD_KEY, Freeze::BeforeSending, "PutObject", 1, 18);
-        slow(PEER_KEY, Freeze::BeforeSending, "PutObject", 1, 18);
-        slow(THIRD_KEY, Freeze::AfterSending, "DeleteObject", 1, 7);
-        slow(PEER_KEY, Freeze::BeforeSending, "DeleteObject", 2, 12);
-        let story = Story::begin(simulator.clone(), &[&app]);
-        story.expect_deaths();
-        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-        story.simulator.until_death(WORKER_KEY).await;
-        let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
-        story.answer("app", "Release", ApprovalStatus::Approved).await;
-        went_through(&story, &app, &execution).await;
-        let strikes = story.simulator.with_calls(|calls| {
-            let strikes = calls.records.iter().filter(|call| call.operation == "DeleteObject");
-            let refused = |error: &String| error.contains("PreconditionFailed");
-            strikes.filter(|call| call.access_key == PEER_KEY && call.error.as_ref().is_some_and(refused)).count()
-        });
-        assert_eq!(strikes, 1, "the second one found it struck");
+        both_strike(seed, ("AcknowledgeJob", ""), Fault::Freeze(Freeze::AfterSending, Duration::from_secs(7))).await;
+    }
+}
+
+/// The one that has struck it is told, like the other one, that somebody has: its own reply was lost.
+#[tokio::test(start_paused = true)]
+async fn two_peers_that_both_find_the_dead_worker_struck_do_not_leave_the_job_to_each_other() {
+    for seed in [1119, 1122, 1125] {
+        both_strike(seed, ("UpdateService", "app-canary"), Fault::TimeOut(Moment::AfterTheAct)).await;
     }
 }
 

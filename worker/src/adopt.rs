@@ -1,14 +1,14 @@
 //! Looking after the jobs of dead workers: they are given back to CodePipeline with their last progress, and any
 //! living worker polls them again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tracing::{error, info, warn};
 
 use crate::aws::codepipeline::{Job, Received};
 use crate::health::pulse::PartPulse;
 use crate::ledger::aside::keep_a_copy;
-use crate::ledger::orphans::{HeldJob, HeldState, RENEWAL, Seen, WorkerObject, leap, orphans};
+use crate::ledger::orphans::{DEATH, HeldJob, HeldState, RENEWAL, Seen, WorkerObject, leap, orphans};
 use crate::tools::Tools;
 use coalmine_door::clock::Time;
 use coalmine_door::store::{Condition, StoreError};
@@ -29,12 +29,23 @@ pub(crate) struct Peers {
     looked: Option<Time>,
     /// Jobs of dead workers that stand in this worker's object now, and are to be given back.
     adopted: BTreeMap<String, HeldJob>,
+    /// Those that a peer has adopted, too, since when: it is the peer that gives them back.
+    shared: BTreeMap<String, (HeldJob, Time)>,
+}
+
+/// How another worker names a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    /// It is about to give it back.
+    Adopted,
+    /// It has acknowledged it, or is about to.
+    Held,
 }
 
 impl Peers {
     /// An eye that has seen nobody yet.
     pub(crate) fn new(pulse: PartPulse) -> Self {
-        Self { pulse, seen: BTreeMap::new(), looked: None, adopted: BTreeMap::new() }
+        Self { pulse, seen: BTreeMap::new(), looked: None, adopted: BTreeMap::new(), shared: BTreeMap::new() }
     }
 
     /// Looks at all peers once, and gives the jobs of the dead back. Where the ledger cannot be read no job is taken over:
@@ -54,6 +65,7 @@ impl Peers {
         let keys = store.list("workers/").await?;
         self.seen.retain(|key, _| keys.contains(key));
         self.bear_leaps(tools.clock.now());
+        self.look_after_shared(tools).await?;
         for key in keys.into_iter().filter(|key| *key != own) {
             let stored = match store.get(&key).await {
                 Ok(Some(stored)) => (stored.version, WorkerObject::parse(&stored.body)),
@@ -110,12 +122,18 @@ impl Peers {
                 Ok(())
             }
             // Another peer was quicker, or the worker has woken up: then another object names the jobs. Or this answers
-            // the repetition of a strike whose first reply was lost: then no other does, and they are this worker's.
+            // the repetition of a strike whose first reply was lost: then they are this worker's, also where a peer that was
+            // slower names them. Both may have been told so: neither lets go before the other one has given them back.
             Err(StoreError::Changed { .. }) => match named_by_others(tools).await {
                 Ok(named) => {
-                    let (others, own): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|(job, _)| named.contains(job));
-                    others.iter().for_each(|(job, _)| tools.held.release(job));
-                    self.adopted.extend(own);
+                    let now = tools.clock.now();
+                    for (job, held) in jobs {
+                        match named.get(&job) {
+                            Some(Named::Held) => tools.held.release(&job),
+                            Some(Named::Adopted) => drop(self.shared.insert(job, (held, now))),
+                            None => drop(self.adopted.insert(job, held)),
+                        }
+                    }
                     Ok(())
                 }
                 Err(problem) => self.go_on_with(jobs, problem),
@@ -128,6 +146,25 @@ impl Peers {
     fn go_on_with(&mut self, jobs: BTreeMap<String, HeldJob>, problem: StoreError) -> Result<(), StoreError> {
         self.adopted.extend(jobs);
         Err(problem)
+    }
+
+    /// Lets go of what a peer has given back meanwhile. What it has not for long is given back by both: CodePipeline takes one.
+    async fn look_after_shared(&mut self, tools: &Tools) -> Result<(), StoreError> {
+        if self.shared.is_empty() {
+            return Ok(());
+        }
+        let named = named_by_others(tools).await?;
+        let now = tools.clock.now();
+        for (job, (held, since)) in std::mem::take(&mut self.shared) {
+            match named.get(&job) {
+                None | Some(Named::Held) => tools.held.release(&job),
+                Some(Named::Adopted) if (now - since).to_std().unwrap_or_default() < DEATH => {
+                    self.shared.insert(job, (held, since));
+                }
+                Some(Named::Adopted) => drop(self.adopted.insert(job, held)),
+            }
+        }
+        Ok(())
     }
 
     /// Gives back what was adopted, as its worker would have done.
@@ -180,6 +217,7 @@ impl Peers {
         let Some(last) = self.looked.replace(now) else { return };
         let leap = leap(last, now);
         self.seen.values_mut().for_each(|seen| seen.since += leap);
+        self.shared.values_mut().for_each(|(_, since)| *since += leap);
     }
 
     fn note(&mut self, key: String, (version, object): (String, Option<WorkerObject>), now: Time) {
@@ -194,14 +232,18 @@ impl Peers {
 
 /// The jobs that other workers' objects name now. One that cannot be understood names none here: to let go of a job that
 /// nobody has would block its stage; one that is given back though somebody has it only changes hands.
-async fn named_by_others(tools: &Tools) -> Result<BTreeSet<String>, StoreError> {
+async fn named_by_others(tools: &Tools) -> Result<BTreeMap<String, Named>, StoreError> {
     let own = tools.held.key().await;
     let store = tools.held.store();
-    let mut named = BTreeSet::new();
+    let mut named = BTreeMap::new();
     for key in store.list("workers/").await?.into_iter().filter(|key| *key != own) {
         let stored = store.get(&key).await?;
         let object = stored.and_then(|stored| WorkerObject::parse(&stored.body));
-        named.extend(object.into_iter().flat_map(|object| object.jobs.into_keys()));
+        for (job, held) in object.into_iter().flat_map(|object| object.jobs) {
+            let by = if held.adopted { Named::Adopted } else { Named::Held };
+            let strongest = named.entry(job).or_insert(by);
+            *strongest = by.max(*strongest);
+        }
     }
     Ok(named)
 }
