@@ -156,6 +156,10 @@ impl Peers {
         let named = named_by_others(tools).await?;
         let now = tools.clock.now();
         for (job, (held, since)) in std::mem::take(&mut self.shared) {
+            // It was offered again, and this worker has it: what the object says of it is its holder's.
+            if !tools.held.has_adopted(&job) {
+                continue;
+            }
             match named.get(&job) {
                 None | Some(Named::Held) => tools.held.release(&job),
                 Some(Named::Adopted) if (now - since).to_std().unwrap_or_default() < DEATH => {
@@ -171,8 +175,9 @@ impl Peers {
     async fn give_back(&mut self, tools: &Tools) {
         for (job, held) in std::mem::take(&mut self.adopted) {
             self.pulse.beat();
-            // This worker was taken for dead itself meanwhile: the jobs in its object are its peers' now.
-            if !tools.held.holds(&job) {
+            // This worker was taken for dead itself meanwhile: the jobs in its object are its peers' now. Or it was offered the
+            // job again, and has it.
+            if !tools.held.has_adopted(&job) {
                 continue;
             }
             if held.state == HeldState::Intent {

@@ -144,6 +144,12 @@ impl Held {
         written.inspect_err(|_| jobs.keys().for_each(|job| self.release(job)))
     }
 
+    /// Whether a job stands here because it was adopted, and not because this worker was offered it since.
+    #[must_use]
+    pub fn has_adopted(&self, job: &str) -> bool {
+        self.wanted().jobs.get(job).is_some_and(|held| held.adopted)
+    }
+
     /// Notes that a job is held, with the next write; an intent protects it until then.
     pub fn hold(&self, job: &str) {
         let mut wanted = self.wanted();
