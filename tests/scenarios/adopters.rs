@@ -20,12 +20,13 @@ fn dies_at(seed: u64, key: &str, operation: &str, subject: &str, nth: u64) -> Fa
     FaultPlan::seeded(seed).rule(if subject.is_empty() { dies } else { dies.subject(subject) })
 }
 
-fn app() -> Application {
+/// One service, whose canary and turnover bake for a moment.
+pub(crate) fn app() -> Application {
     Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s")
 }
 
 /// Claims that a release went through as if nobody had died.
-async fn went_through(story: &Story, app: &Application, execution: &str) {
+pub(crate) async fn went_through(story: &Story, app: &Application, execution: &str) {
     assert_eq!(story.ended("app", execution).await, PipelineExecutionStatus::Succeeded);
     for service in ["app", "app-canary"] {
         story.runs_image(app, service, "v2");
@@ -37,75 +38,14 @@ async fn went_through(story: &Story, app: &Application, execution: &str) {
     story.each_job_has_one_accepted_result();
 }
 
-#[tokio::test(start_paused = true)]
-async fn two_peers_that_find_the_same_dead_worker_give_its_job_back_once() {
-    for seed in 1101..1105 {
-        let app = app();
-        let simulator = Simulator::new(Settings::seeded(seed));
-        simulator.inject(dies_at(seed, WORKER_KEY, "UpdateService", "app-canary", 1));
-        let story = Story::begin(simulator, &[&app]);
-        story.expect_deaths();
-        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-        story.simulator.until_death(WORKER_KEY).await;
-        // They begin at the same moment, so they see the same age of the dead worker's object.
-        let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
-        story.answer("app", "Release", ApprovalStatus::Approved).await;
-        went_through(&story, &app, &execution).await;
-        let acknowledged = |job: &simulator::codepipeline::Job| job.acknowledged.is_some();
-        assert!(story.world(|world| world.codepipeline.jobs().iter().all(acknowledged)));
-        let refused: u32 = story.world(|world| world.codepipeline.jobs().iter().map(|job| job.refused_results).sum());
-        assert_eq!(refused, 0, "nobody gave back what the other had given back");
-    }
-}
-
-/// Both have read the dead worker's object before either of them has its jobs in its own, and the first is slow to give
-/// them back: what the other finds struck already, it leaves.
-#[tokio::test(start_paused = true)]
-async fn two_peers_that_strike_the_same_dead_worker_give_its_job_back_once() {
-    for seed in 1115..1118 {
-        let app = app();
-        let simulator = Simulator::new(Settings::seeded(seed));
-        simulator.inject(dies_at(seed, WORKER_KEY, "UpdateService", "app-canary", 1));
-        for key in [PEER_KEY, THIRD_KEY] {
-            // Longer than it takes the other to look, and shorter than it takes to be called dead.
-            for (operation, seconds) in [("PutObject", 18), ("PutJobSuccessResult", 15)] {
-                let freeze = Fault::Freeze(Freeze::BeforeSending, Duration::from_secs(seconds));
-                let slow = Rule::new(freeze).caller(key).operation(operation).nth(1);
-                simulator.inject(FaultPlan::seeded(seed).rule(slow));
-            }
-        }
-        let story = Story::begin(simulator, &[&app]);
-        story.expect_deaths();
-        let execution = story.release_to_canary(&app, "v2", Behaviour::Good).await;
-        story.simulator.until_death(WORKER_KEY).await;
-        let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
-        story.answer("app", "Release", ApprovalStatus::Approved).await;
-        went_through(&story, &app, &execution).await;
-        let too_late = story.simulator.with_calls(|calls| {
-            let strikes = calls.records.iter().filter(|call| call.operation == "DeleteObject" && call.error.is_some());
-            strikes.count()
-        });
-        assert_eq!(too_late, 1, "one of them found it struck");
-        let refused: u32 = story.world(|world| world.codepipeline.jobs().iter().map(|job| job.refused_results).sum());
-        assert_eq!(refused, 0, "nobody gave back what the other had taken");
-    }
-}
-
-/// Two peers read a dead worker's object before either notes its job, and both note it before one of them has seen what came of
-/// its strike; the other one takes its own note back late.
-async fn both_strike(seed: u64, dies: (&str, &str), strike: Fault) {
+/// The only worker dies at a call; two peers, to whom this and that happens, begin at the same moment, so that they see the same
+/// age of its object. The release goes through.
+async fn two_take_over(seed: u64, dies: (&str, &str), mishaps: Vec<Rule>) -> Story {
     let app = app();
     let simulator = Simulator::new(Settings::seeded(seed));
     simulator.inject(dies_at(seed, WORKER_KEY, dies.0, dies.1, 1));
-    let late = |seconds| Fault::Freeze(Freeze::BeforeSending, Duration::from_secs(seconds));
-    for (key, operation, nth, fault) in [
-        (THIRD_KEY, "PutObject", 1, late(18)),
-        (PEER_KEY, "PutObject", 1, late(18)),
-        (THIRD_KEY, "DeleteObject", 1, strike),
-        (PEER_KEY, "DeleteObject", 2, late(12)),
-    ] {
-        let rule = Rule::new(fault).caller(key).operation(operation).nth(nth);
-        simulator.inject(FaultPlan::seeded(seed).rule(rule));
+    for mishap in mishaps {
+        simulator.inject(FaultPlan::seeded(seed).rule(mishap));
     }
     let story = Story::begin(simulator, &[&app]);
     story.expect_deaths();
@@ -114,6 +54,57 @@ async fn both_strike(seed: u64, dies: (&str, &str), strike: Fault) {
     let _peers = [PEER_KEY, THIRD_KEY].map(|key| Worker::start(&story.simulator, key, settings("default", 20)));
     story.answer("app", "Release", ApprovalStatus::Approved).await;
     went_through(&story, &app, &execution).await;
+    story
+}
+
+/// A peer stops right before its nth call of an operation.
+pub(crate) fn late(key: &str, operation: &str, nth: u64, seconds: u64) -> Rule {
+    let freeze = Fault::Freeze(Freeze::BeforeSending, Duration::from_secs(seconds));
+    Rule::new(freeze).caller(key).operation(operation).nth(nth)
+}
+
+fn refused_results(story: &Story) -> u32 {
+    story.world(|world| world.codepipeline.jobs().iter().map(|job| job.refused_results).sum())
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_peers_that_find_the_same_dead_worker_give_its_job_back_once() {
+    for seed in 1101..1105 {
+        let story = two_take_over(seed, ("UpdateService", "app-canary"), Vec::new()).await;
+        let acknowledged = |job: &simulator::codepipeline::Job| job.acknowledged.is_some();
+        assert!(story.world(|world| world.codepipeline.jobs().iter().all(acknowledged)));
+        assert_eq!(refused_results(&story), 0, "nobody gave back what the other had given back");
+    }
+}
+
+/// Both have read the dead worker's object before either of them has its jobs in its own, and the first is slow to give
+/// them back: what the other finds struck already, it leaves.
+#[tokio::test(start_paused = true)]
+async fn two_peers_that_strike_the_same_dead_worker_give_its_job_back_once() {
+    for seed in 1115..1118 {
+        // Longer than it takes the other to look, and shorter than it takes to be called dead.
+        let slow = |key| [late(key, "PutObject", 1, 18), late(key, "PutJobSuccessResult", 1, 15)];
+        let mishaps = [PEER_KEY, THIRD_KEY].into_iter().flat_map(slow).collect();
+        let story = two_take_over(seed, ("UpdateService", "app-canary"), mishaps).await;
+        let too_late = story.simulator.with_calls(|calls| {
+            let strikes = calls.records.iter().filter(|call| call.operation == "DeleteObject" && call.error.is_some());
+            strikes.count()
+        });
+        assert_eq!(too_late, 1, "one of them found it struck");
+        assert_eq!(refused_results(&story), 0, "nobody gave back what the other had taken");
+    }
+}
+
+/// Two peers read a dead worker's object before either notes its job, and both note it before one of them has seen what came of
+/// its strike; the other one takes its own note back late.
+async fn both_strike(seed: u64, dies: (&str, &str), strike: Fault) {
+    let mishaps = vec![
+        late(THIRD_KEY, "PutObject", 1, 18),
+        late(PEER_KEY, "PutObject", 1, 18),
+        Rule::new(strike).caller(THIRD_KEY).operation("DeleteObject").nth(1),
+        late(PEER_KEY, "DeleteObject", 2, 12),
+    ];
+    let story = two_take_over(seed, dies, mishaps).await;
     let struck = story.simulator.with_calls(|calls| {
         let strikes =
             calls.records.iter().filter(|call| call.operation == "DeleteObject" && call.access_key == PEER_KEY);
@@ -178,86 +169,6 @@ async fn an_adopter_that_dies_leaves_the_job_to_the_next() {
             went_through(&story, &app, &execution).await;
         }
     }
-}
-
-/// The newest job, where somebody works on it, and whose it is.
-fn held(world: &World) -> Option<(String, Option<String>)> {
-    let job = world.codepipeline.jobs().last().expect("a job").clone();
-    (job.status == JobStatus::InProgress).then_some((job.id, job.acknowledged.map(|offer| offer.to)))
-}
-
-/// The loser of the race for a job wrote its intent, then died: its record names a job that another one holds.
-#[tokio::test(start_paused = true)]
-async fn the_intent_of_a_worker_that_lost_the_race_takes_no_job_from_its_holder() {
-    let app = Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s");
-    let simulator = Simulator::new(Settings::seeded(1121));
-    simulator.with_world(|world| world.codepipeline.set_offer_overlap(Duration::from_secs(5)));
-    // The peer is given the same job, notes its intent, and dies when it tries to acknowledge.
-    let dies = Rule::new(Fault::Kill(Moment::BeforeTheAct)).caller(PEER_KEY).operation("AcknowledgeJob").nth(1);
-    simulator.inject(FaultPlan::seeded(1121).rule(dies));
-    let mut story = Story::begin(simulator.clone(), &[&app]);
-    story.expect_deaths();
-    story.stop_worker().await;
-    // Their turns hold a job for longer than a peer takes to be found dead.
-    let holder = WorkerSettings { linger: Duration::from_secs(600), ..settings("default", 20) };
-    let execution = story.release(&app, "v2", Behaviour::SlowStart(Duration::from_secs(200)));
-    story.answer("app", "Approve", ApprovalStatus::Approved).await;
-    let peer = Worker::start(&simulator, PEER_KEY, settings("default", 20));
-    let _holder = Worker::start(&simulator, WORKER_KEY, holder);
-    simulator.until_death(PEER_KEY).await;
-    let dead = story.now();
-    story.until("a held job", |world| held(world).is_some()).await;
-    let first = story.world(|world| held(world));
-    assert_eq!(first.clone().and_then(|(_, to)| to).as_deref(), Some(WORKER_KEY));
-    // By now the holder's record says that it holds the job.
-    story.pass(Duration::from_secs(15)).await;
-    let intent = story.world(|world| {
-        let bucket = world.s3.bucket("ledger").expect("the ledger");
-        let objects = bucket.keys().filter(|key| key.contains("/workers/"));
-        objects.filter(|key| String::from_utf8_lossy(&bucket.object(key).expect("one").body).contains("intent")).count()
-    });
-    assert_eq!(intent, 1, "the dead worker's intent is on record");
-    story.pass(Duration::from_secs(150)).await;
-    assert!(story.now() > dead + Duration::from_secs(120));
-    assert_eq!(story.world(|world| held(world)), first, "still the same job, with the same holder");
-    story.answer("app", "Release", ApprovalStatus::Approved).await;
-    went_through(&story, &app, &execution).await;
-    drop(peer);
-}
-
-/// Whoever found the intent of a dead worker can give nothing back for minutes; by then the job, which was never acknowledged,
-/// was offered again and is somebody's.
-#[tokio::test(start_paused = true)]
-async fn an_intent_that_is_given_back_late_takes_no_job_from_its_holder() {
-    const DYING: &str = "AKIADYING";
-    let app = Application::web("app", 2).canary_with("BakeTime", "20s").full_with("BakeTime", "20s");
-    let simulator = Simulator::new(Settings::seeded(1122));
-    let dies = Rule::new(Fault::Kill(Moment::BeforeTheAct)).caller(DYING).operation("AcknowledgeJob").nth(1);
-    simulator.inject(FaultPlan::seeded(1122).rule(dies));
-    let mut story = Story::begin(simulator.clone(), &[&app]);
-    story.expect_deaths();
-    story.stop_worker().await;
-    let execution = story.release(&app, "v2", Behaviour::SlowStart(Duration::from_secs(400)));
-    story.answer("app", "Approve", ApprovalStatus::Approved).await;
-    let _dying = Worker::start(&simulator, DYING, settings("default", 20));
-    simulator.until_death(DYING).await;
-    // It has other work, and looks after its peers all the same.
-    let throttled = Rule::new(Fault::Throttle).caller(PEER_KEY).operation("PutJobSuccessResult");
-    let quiet = story.now() + Duration::from_secs(240);
-    simulator.inject(FaultPlan::seeded(1).rule(throttled.until(quiet)));
-    let _peer = Worker::start(&simulator, PEER_KEY, settings("other", 20));
-    let tries = || simulator.calls_of(PEER_KEY).iter().any(|call| call.operation == "PutJobSuccessResult");
-    story.until_so("a try to give the job back", tries).await;
-    let holder = WorkerSettings { linger: Duration::from_secs(600), ..settings("default", 20) };
-    let _holder = Worker::start(&simulator, WORKER_KEY, holder);
-    story.until("a held job", |world| held(world).is_some()).await;
-    let first = story.world(|world| held(world));
-    assert_eq!(first.clone().and_then(|(_, to)| to).as_deref(), Some(WORKER_KEY));
-    assert!(story.now() < quiet);
-    story.pass(Duration::from_secs(300)).await;
-    assert_eq!(story.world(|world| held(world)), first, "still the same job, with the same holder");
-    story.answer("app", "Release", ApprovalStatus::Approved).await;
-    went_through(&story, &app, &execution).await;
 }
 
 #[tokio::test(start_paused = true)]

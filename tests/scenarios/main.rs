@@ -26,6 +26,7 @@ mod history;
 mod hostile_text;
 mod judged_once_more;
 mod ledger_stores;
+mod offers;
 mod operators;
 mod pages;
 mod patience;

@@ -46,7 +46,8 @@ impl Life {
             happenings.extend(dice.clock(workers.len()));
         }
         happenings.sort_by_key(|(at, _)| *at);
-        Self { seed, applications, pipelines, overlap, workers, weather, releases, happenings }
+        let again = if dice.in_a_hundred(50) { dice.millis(500, 5_000) } else { Duration::from_secs(60) };
+        Self { seed, applications, pipelines, overlap, again, workers, weather, releases, happenings }
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Life {
     pub(crate) pipelines: Vec<Application>,
     /// How long a job that one poll found is also found by others: makes races.
     pub(crate) overlap: Duration,
+    /// How soon a job that nobody has acknowledged yet is offered again, also to whom it was offered.
+    pub(crate) again: Duration,
     /// The workers.
     pub(crate) workers: Vec<Hand>,
     /// What goes wrong between them and AWS.
@@ -241,7 +243,8 @@ impl fmt::Display for Life {
                 app.deployed, app.alarms, app.canary_action, app.full_action
             )?;
         }
-        writeln!(f, "  polls overlap for {}", show(self.overlap))?;
+        let (overlap, again) = (show(self.overlap), show(self.again));
+        writeln!(f, "  polls overlap for {overlap}, offers are repeated after {again}")?;
         for (place, Hand { key, slots, skew, back, mishaps }) in self.workers.iter().enumerate() {
             writeln!(f, "  worker {place} {key}: {slots} slots, skew {skew:?}, back after {}", show(*back))?;
             for Mishap { from, operation, what } in mishaps {

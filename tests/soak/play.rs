@@ -84,6 +84,7 @@ impl<'a> Play<'a> {
                 world.create_pipeline_from_json(&pipeline_json(pipeline).to_string()).expect("a pipeline");
             }
             world.codepipeline.set_offer_overlap(life.overlap);
+            world.codepipeline.set_offered_again(life.again);
         });
         let invariants = Invariants::watch(&simulator, &life.applications.iter().collect::<Vec<_>>());
         invariants.expect_deaths();

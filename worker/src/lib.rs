@@ -28,6 +28,7 @@ pub mod health;
 mod hindrance;
 mod hold;
 mod images;
+mod in_hand;
 mod late;
 pub mod ledger;
 mod observe;

@@ -9,7 +9,7 @@ use coalmine_pipeline::{ActionType, action_type};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::adopt::{self, Peers};
 use crate::aws::codepipeline::Job;
@@ -17,6 +17,7 @@ use crate::deploy::progress::Progress;
 use crate::health;
 use crate::health::judge::Part;
 use crate::health::pulse::PartPulse;
+use crate::in_hand::{Grip, InHand};
 use crate::ledger::canaries;
 use crate::ledger::held::HeldError;
 use crate::ledger::lease::Lease;
@@ -110,6 +111,7 @@ async fn work(
             pool: settings.pool.clone(),
             slots: Arc::clone(&slots),
             turns: Arc::clone(&turns),
+            in_hand: InHand::default(),
             stopping: told.clone(),
             pulse: tools.pulse.of(Part::Poll(action_type.provider, action_type.version)),
         };
@@ -167,6 +169,7 @@ struct Poller {
     pool: String,
     slots: Arc<Semaphore>,
     turns: Arc<tokio::sync::Mutex<JoinSet<()>>>,
+    in_hand: InHand,
     stopping: watch::Receiver<bool>,
     pulse: PartPulse,
 }
@@ -216,9 +219,10 @@ impl Poller {
         }
         let most = i32::try_from(free).unwrap_or(1);
         let jobs = self.tools.codepipeline.poll(self.action_type, &self.pool, most).await?;
+        let jobs: Vec<(Grip, Job)> = jobs.into_iter().filter_map(|job| Some((self.grip(&job)?, job))).collect();
         let count = jobs.len();
         let now = self.tools.clock.now().timestamp();
-        let intents = jobs.iter().map(|job| (job.id.clone(), first_token(job, now), place(job))).collect();
+        let intents = jobs.iter().map(|(_, job)| (job.id.clone(), first_token(job, now), place(job))).collect();
         if count > 0
             && let Err(problem) = self.tools.held.intend(intents).await
         {
@@ -226,13 +230,22 @@ impl Poller {
             warn!(error = %problem, "the ledger cannot be written: no job is taken");
             return Ok(0);
         }
-        for job in jobs {
-            self.start(job).await;
+        for (grip, job) in jobs {
+            self.start(grip, job).await;
         }
         Ok(count)
     }
 
-    async fn start(&self, job: Job) {
+    /// Takes a job in hand. One that this worker is at already is left: what becomes of it is its turn's to say.
+    fn grip(&self, job: &Job) -> Option<Grip> {
+        let grip = self.in_hand.take(&job.id);
+        if grip.is_none() {
+            debug!(job = job.id, "a job was offered once more that this worker is at already");
+        }
+        grip
+    }
+
+    async fn start(&self, grip: Grip, job: Job) {
         let span = info_span!(
             "job",
             job = job.id,
@@ -253,7 +266,7 @@ impl Poller {
                 } else {
                     tools.held.release(&job.id);
                 }
-                drop(slot);
+                drop((grip, slot));
             }
             .instrument(span),
         );
@@ -268,7 +281,7 @@ async fn acknowledge(tools: &Tools, job: &Job) -> bool {
         match tools.codepipeline.acknowledge(job).await {
             Ok(true) => return true,
             Ok(false) if !unsure => {
-                tracing::debug!("another worker has the job");
+                debug!("another worker has the job");
                 return false;
             }
             Ok(false) => break,

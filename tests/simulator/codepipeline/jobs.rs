@@ -18,7 +18,8 @@ use crate::{Answer, Call, ErrorReply, World};
 /// How long a custom action may take. Fixed; assumed to span all jobs of an action execution (UNSURE).
 const ACTION_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
-/// When a job that was handed out but not acknowledged is offered again. AWS does not say whether and when (UNSURE).
+/// When a job that was handed out but not acknowledged is offered again, and for how long its offer can be acknowledged. AWS
+/// does not say whether and when (UNSURE); [`super::State::set_offered_again`] makes it sooner.
 pub(super) const OFFER_LIFE: Duration = Duration::from_secs(60);
 
 /// The bounds of the time until a new job can be polled; how long AWS takes is not documented (UNSURE).
@@ -145,7 +146,8 @@ fn can_be_offered(world: &World, job: &Job, poller: &str) -> bool {
     match job.status {
         JobStatus::Queued => job.available <= world.now,
         JobStatus::Dispatched => {
-            let expired = job.offers.iter().all(|offer| since(offer) >= OFFER_LIFE);
+            let again = world.codepipeline.offered_again.unwrap_or(OFFER_LIFE);
+            let expired = job.offers.iter().all(|offer| since(offer) >= again);
             let first = job.offers.first();
             let raced = first.is_some_and(|first| since(first) < world.codepipeline.offer_overlap)
                 && job.offers.iter().all(|offer| offer.to != poller);

@@ -211,4 +211,10 @@ impl State {
     pub fn set_offer_overlap(&mut self, overlap: Duration) {
         self.offer_overlap = overlap;
     }
+
+    /// Offers a job that was handed out so long ago and is not acknowledged yet once more, also to the same poller; the older
+    /// offers stay good for a minute, and the first acknowledgement wins. Not set, it takes that minute.
+    pub fn set_offered_again(&mut self, after: Duration) {
+        self.offered_again = Some(after);
+    }
 }

@@ -20,6 +20,7 @@ pub struct State {
     pub(super) jobs: Vec<Job>,
     pub(super) credentials: BTreeMap<String, Credentials>,
     pub(super) offer_overlap: Duration,
+    pub(super) offered_again: Option<Duration>,
 }
 
 /// An action type's identity: category, owner, provider, version. Shown as `Deploy/Custom/Coalmine-Canary/1`.

@@ -132,16 +132,17 @@ impl Held {
         written.inspect_err(|_| ids.iter().for_each(|job| self.release(job)))
     }
 
-    /// Notes the jobs of a dead worker as this worker's, to be given back.
+    /// Notes the jobs of a dead worker as this worker's, to be given back. One that this worker has been offered meanwhile
+    /// stays as it stands.
     ///
     /// # Errors
-    /// When it could not be written: then none of them is noted.
+    /// When it could not be written: then none of them is noted as adopted.
     pub async fn adopt(&self, jobs: &BTreeMap<String, HeldJob>) -> Result<(), HeldError> {
-        for (job, held) in jobs {
+        for (job, held) in jobs.iter().filter(|(job, _)| !self.holds(job)) {
             self.set(job, HeldJob { adopted: true, ..held.clone() });
         }
         let written = self.write().await.and_then(|()| self.still_there(jobs.keys()));
-        written.inspect_err(|_| jobs.keys().for_each(|job| self.release(job)))
+        written.inspect_err(|_| jobs.keys().filter(|job| self.has_adopted(job)).for_each(|job| self.release(job)))
     }
 
     /// Whether a job stands here because it was adopted, and not because this worker was offered it since.
