@@ -29,7 +29,7 @@ async fn a_job_that_is_offered_again_to_whom_acknowledges_it_is_not_lost() {
         let app = app();
         let simulator = Simulator::new(Settings::seeded(seed));
         simulator.with_world(|world| world.codepipeline.set_offered_again(Duration::from_millis(500)));
-        let late = Rule::new(fault).caller(WORKER_KEY).operation("AcknowledgeJob").times(4);
+        let late = Rule::new(fault).caller(WORKER_KEY).operation("AcknowledgeJob").times(5);
         simulator.inject(FaultPlan::seeded(seed).rule(late));
         let story = Story::begin(simulator, &[&app]);
         let execution = story.release(&app, "v2", Behaviour::Good);
