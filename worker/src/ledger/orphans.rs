@@ -93,8 +93,16 @@ pub struct HeldJob {
     pub adopted: bool,
 }
 
+impl HeldJob {
+    /// Which of two records of one job knows more: a holder's own more than an adopter's copy of it, and that more than the
+    /// intent of whoever may have lost the race for it.
+    fn rank(&self) -> (HeldState, bool) {
+        (self.state, !self.adopted)
+    }
+}
+
 /// How sure it is that the worker holds a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeldState {
     /// Written before the acknowledgement: it may hold it.
@@ -147,7 +155,8 @@ pub struct Orphan {
 ///
 /// A living worker's object that cannot be understood (a newer version's) may name any job: then nothing is an orphan.
 /// An intent counts as naming: of two workers that race for a job, the loser's intent must not take it from the
-/// winner, and the winner wrote its intent before it acknowledged.
+/// winner, and the winner wrote its intent before it acknowledged. Where both have died, the job goes on from what its holder
+/// has written: each dead object that names it is to be struck, and all with the same progress.
 #[must_use]
 pub fn orphans(own: &WorkerObject, peers: &[Seen], now: Time) -> Vec<Orphan> {
     let (dead, living): (Vec<&Seen>, Vec<&Seen>) = peers.iter().partition(|peer| peer.is_dead(now));
@@ -162,7 +171,18 @@ pub fn orphans(own: &WorkerObject, peers: &[Seen], now: Time) -> Vec<Orphan> {
         let jobs = peer.object.iter().flat_map(|object| &object.jobs);
         jobs.map(|(job, held)| Orphan { key: peer.key.clone(), job: job.clone(), held: held.clone() })
     });
-    of_dead.filter(|orphan| !named(&orphan.job)).collect()
+    let mut orphans: Vec<Orphan> = of_dead.filter(|orphan| !named(&orphan.job)).collect();
+    let mut latest: BTreeMap<String, HeldJob> = BTreeMap::new();
+    for Orphan { job, held, .. } in &orphans {
+        let known = latest.entry(job.clone()).or_insert_with(|| held.clone());
+        if held.rank() > known.rank() {
+            known.clone_from(held);
+        }
+    }
+    for orphan in &mut orphans {
+        orphan.held.clone_from(&latest[&orphan.job]);
+    }
+    orphans
 }
 
 #[cfg(test)]
@@ -226,6 +246,28 @@ mod tests {
         let peers = [dead, peer("alive", 90, &[("a", HeldState::Held), ("b", HeldState::Intent)])];
         assert_eq!(found(&object(&[]), &peers), ["c"]);
         assert_eq!(found(&object(&[("c", HeldState::Held)]), &peers), Vec::<String>::new());
+    }
+
+    #[test]
+    fn of_two_dead_workers_that_name_a_job_its_holder_says_where_it_goes_on() {
+        let record = |key: &str, state, token: &str, adopted| {
+            let mut peer = peer(key, 0, &[("a", state)]);
+            let held = HeldJob { state, token: token.into(), place: String::new(), adopted };
+            peer.object.as_mut().unwrap().jobs.insert("a".into(), held);
+            peer
+        };
+        let holder = record("b", HeldState::Held, "holder", false);
+        for lesser in [
+            record("a", HeldState::Intent, "race", false),
+            record("c", HeldState::Intent, "race", false),
+            record("a", HeldState::Held, "copy", true),
+            record("c", HeldState::Held, "copy", true),
+        ] {
+            let orphans = orphans(&object(&[]), &[holder.clone(), lesser.clone()], at(100));
+            let found: Vec<(&str, &str)> =
+                orphans.iter().map(|orphan| (orphan.key.as_str(), orphan.held.token.as_str())).collect();
+            assert_eq!(found, [("b", "holder"), (lesser.key.as_str(), "holder")]);
+        }
     }
 
     #[test]
